@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# fuzz/fuzz_NAME.c holds LLVMFuzzerTestOneInput(). Every build links it with fuzz/standalone.c, which
+# replays fuzz/corpus/NAME and inputs mutated from it, so that old findings stay found without
+# libFuzzer. With RMAP_FUZZER the same file is linked with libFuzzer instead.
+
+file(GLOB fuzzers CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/fuzz/fuzz_*.c")
+set(RMAP_FUZZ_MUTANTS 200 CACHE STRING "Mutated inputs per fuzz target in the tests")
+foreach(source IN LISTS fuzzers)
+	get_filename_component(target "${source}" NAME_WE)
+	string(REGEX REPLACE "^fuzz_" "" name "${target}")
+	if(RMAP_FUZZER)
+		add_executable(${target} "${source}")
+		target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+	else()
+		add_executable(${target} "${source}" "${CMAKE_SOURCE_DIR}/fuzz/standalone.c")
+	endif()
+	set_target_properties(${target} PROPERTIES
+		RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz")
+	target_link_libraries(${target} PRIVATE rmap_tool rmap_testport rmap_hosted mm rmap)
+	rmap_hosted_flags(${target})
+	if(NOT RMAP_FUZZER)
+		rmap_test(fuzz/${name} LABEL fuzz COMMAND ${target}
+			-generate ${RMAP_FUZZ_MUTANTS} 1 "${CMAKE_SOURCE_DIR}/fuzz/corpus/${name}")
+	endif()
+endforeach()

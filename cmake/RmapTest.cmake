@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# rmap_test(NAME LABEL label [TIMEOUT seconds] [SERIAL] [ENVIRONMENT VAR=value...] COMMAND command...)
+#
+# A test that exits with 77 is skipped; it prints `skipped: reason`.
+
+function(rmap_test name)
+	cmake_parse_arguments(arg "SERIAL" "LABEL;TIMEOUT" "COMMAND;ENVIRONMENT" ${ARGN})
+	if(NOT arg_TIMEOUT)
+		set(arg_TIMEOUT 120)
+	endif()
+	add_test(NAME ${name} COMMAND ${arg_COMMAND})
+	set_tests_properties(${name} PROPERTIES
+		LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77)
+	if(arg_SERIAL)
+		set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
+	endif()
+	if(arg_ENVIRONMENT)
+		set_tests_properties(${name} PROPERTIES ENVIRONMENT "${arg_ENVIRONMENT}")
+	endif()
+endfunction()

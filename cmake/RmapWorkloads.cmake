@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Workloads and records as tests: the command must replay them with the checker on and exit with 0.
+
+# rmap_workload_test(NAME FILE LABEL label OPTION...)
+function(rmap_workload_test name file)
+	cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "" ${ARGN})
+	if(NOT arg_TIMEOUT)
+		set(arg_TIMEOUT 120)
+	endif()
+	rmap_test(${name} LABEL ${arg_LABEL} TIMEOUT ${arg_TIMEOUT}
+		COMMAND rmap_command run ${arg_UNPARSED_ARGUMENTS} "${file}")
+endfunction()
+
+if(NOT TARGET rmap_command)
+	return()
+endif()
+
+# Scenarios: every .rmw file outside workloads/records that states what it expects.
+file(GLOB_RECURSE scenarios CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/workloads/*.rmw")
+list(FILTER scenarios EXCLUDE REGEX "/workloads/records/")
+foreach(file IN LISTS scenarios)
+	file(STRINGS "${file}" expectations REGEX "^[ \t]*expect" LIMIT_COUNT 1)
+	set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
+	if(expectations)
+		file(RELATIVE_PATH name "${CMAKE_SOURCE_DIR}/workloads" "${file}")
+		string(REGEX REPLACE "\\.rmw$" "" name "${name}")
+		rmap_workload_test(scenario/${name} "${file}" LABEL scenario --check=1)
+	endif()
+endforeach()
+
+file(GLOB records CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/workloads/records/*.rmrec")
+foreach(file IN LISTS records)
+	get_filename_component(name "${file}" NAME_WE)
+	rmap_workload_test(record/${name} "${file}" LABEL record TIMEOUT 300 --check)
+endforeach()
