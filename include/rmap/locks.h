@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Locks: types and inline functions, replaceable as a whole.
+ *
+ * An embedder with locks of its own compiles the sources with -DRMAP_LOCKS_HEADER='"my_locks.h"'; that header must
+ * define everything below the #else. These default ones are C11 atomics of four bytes each. The uncontended path is one
+ * atomic operation and no call; a sleeping lock that has to wait does so through the port's wait and wake (a futex in
+ * shape), or by spinning where the port has none. A lock of all zero bytes is an unlocked lock: type-stable objects
+ * depend on that.
+ *
+ * Every lock is initialised with its class, so that a checking header can hold every acquisition against the order in
+ * docs/locking.md. The default one forgets it.
+ *
+ * The order, outermost first:
+ *
+ *   system fork/exit list > mmap_lock > page lock > file map lock > anon_vma root lock > page_table_lock >
+ *   table lock (PTL; two of them: by address) > swap lock > mm list lock > file pages lock > LRU lock > frame lock
+ */
+#ifndef RMAP_LOCKS_H
+#define RMAP_LOCKS_H
+
+#include <rmap/types.h>
+
+enum rmap_lock_class {
+	RMAP_LOCK_SYSTEM,     /* struct mm_system's list of address spaces */
+	RMAP_LOCK_MMAP,       /* struct mm: sleeping */
+	RMAP_LOCK_PAGE,       /* struct page: sleeping, a bit in its flags */
+	RMAP_LOCK_FILE_MAP,   /* struct rmap_file's tree of VMAs: sleeping */
+	RMAP_LOCK_ANON_VMA,   /* an anon_vma tree's root: sleeping */
+	RMAP_LOCK_PAGE_TABLE, /* struct mm: upper tables, spin */
+	RMAP_LOCK_PTL,        /* one table page: spin */
+	RMAP_LOCK_SWAP,       /* the swap map: spin */
+	RMAP_LOCK_MM_LIST,    /* mms with swap entries: spin */
+	RMAP_LOCK_FILE_PAGES, /* a file's page tree: spin */
+	RMAP_LOCK_LRU,        /* spin */
+	RMAP_LOCK_FRAMES,     /* the free frames: spin */
+	RMAP_LOCK_CLASSES,
+};
+
+struct rmap_port;
+
+#ifdef RMAP_LOCKS_HEADER
+#include RMAP_LOCKS_HEADER
+#else
+
+struct rmap_spinlock {
+	_Atomic uint32_t word; /* 0 free, 1 held */
+};
+
+/* Many readers or one writer; a holder may sleep. */
+struct rmap_rwsem {
+	_Atomic uint32_t word; /* bit 31: a writer; bit 30: somebody waits; below: readers */
+};
+
+#define RMAP_RWSEM_WRITER  0x80000000u
+#define RMAP_RWSEM_WAITERS 0x40000000u
+
+static inline void rmap_cpu_relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" ::: "memory");
+#else
+	__asm__ volatile("" ::: "memory");
+#endif
+}
+
+static inline void rmap_spin_init(struct rmap_spinlock *l, enum rmap_lock_class lock_class)
+{
+	(void)lock_class;
+	atomic_init(&l->word, 0);
+}
+
+static inline bool rmap_spin_trylock(struct rmap_spinlock *l)
+{
+	return atomic_load_explicit(&l->word, memory_order_relaxed) == 0 &&
+	       atomic_exchange_explicit(&l->word, 1, memory_order_acquire) == 0;
+}
+
+static inline void rmap_spin_lock(struct rmap_spinlock *l)
+{
+	while (rmap_unlikely(!rmap_spin_trylock(l)))
+		rmap_cpu_relax();
+}
+
+/* A second lock of the same class, which the caller orders by address. */
+static inline void rmap_spin_lock_nested(struct rmap_spinlock *l)
+{
+	rmap_spin_lock(l);
+}
+
+static inline void rmap_spin_unlock(struct rmap_spinlock *l)
+{
+	atomic_store_explicit(&l->word, 0, memory_order_release);
+}
+
+/* For assertions: is it held by anybody? */
+static inline bool rmap_spin_is_locked(const struct rmap_spinlock *l)
+{
+	return atomic_load_explicit(&l->word, memory_order_relaxed) != 0;
+}
+
+static inline void rmap_rwsem_init(struct rmap_rwsem *l, enum rmap_lock_class lock_class)
+{
+	(void)lock_class;
+	atomic_init(&l->word, 0);
+}
+
+/* The contended halves; src/base/locks.c. */
+void rmap_rwsem_read_slow(struct rmap_rwsem *l, const struct rmap_port *port);
+void rmap_rwsem_write_slow(struct rmap_rwsem *l, const struct rmap_port *port);
+void rmap_rwsem_wake(struct rmap_rwsem *l, const struct rmap_port *port);
+
+static inline bool rmap_read_trylock(struct rmap_rwsem *l)
+{
+	uint32_t v = atomic_load_explicit(&l->word, memory_order_relaxed);
+
+	while (!(v & (RMAP_RWSEM_WRITER | RMAP_RWSEM_WAITERS))) {
+		if (atomic_compare_exchange_weak_explicit(&l->word, &v, v + 1, memory_order_acquire,
+							  memory_order_relaxed))
+			return true;
+	}
+	return false;
+}
+
+static inline void rmap_read_lock(struct rmap_rwsem *l, const struct rmap_port *port)
+{
+	if (rmap_unlikely(!rmap_read_trylock(l)))
+		rmap_rwsem_read_slow(l, port);
+}
+
+static inline void rmap_read_unlock(struct rmap_rwsem *l, const struct rmap_port *port)
+{
+	uint32_t old = atomic_fetch_sub_explicit(&l->word, 1, memory_order_release);
+
+	if (rmap_unlikely(old == (RMAP_RWSEM_WAITERS | 1)))
+		rmap_rwsem_wake(l, port);
+}
+
+static inline bool rmap_write_trylock(struct rmap_rwsem *l)
+{
+	uint32_t free_word = 0;
+
+	return atomic_compare_exchange_strong_explicit(&l->word, &free_word, RMAP_RWSEM_WRITER,
+						       memory_order_acquire, memory_order_relaxed);
+}
+
+static inline void rmap_write_lock(struct rmap_rwsem *l, const struct rmap_port *port)
+{
+	if (rmap_unlikely(!rmap_write_trylock(l)))
+		rmap_rwsem_write_slow(l, port);
+}
+
+/* A second lock of the same class that the caller knows to be free of a cycle (fork: child inside parent). */
+static inline void rmap_write_lock_nested(struct rmap_rwsem *l, const struct rmap_port *port)
+{
+	rmap_write_lock(l, port);
+}
+
+static inline void rmap_write_unlock(struct rmap_rwsem *l, const struct rmap_port *port)
+{
+	uint32_t old = atomic_fetch_and_explicit(&l->word, ~RMAP_RWSEM_WRITER, memory_order_release);
+
+	if (rmap_unlikely(old & RMAP_RWSEM_WAITERS))
+		rmap_rwsem_wake(l, port);
+}
+
+/* For assertions: held by anybody, for writing by anybody? */
+static inline bool rmap_rwsem_is_locked(const struct rmap_rwsem *l)
+{
+	return (atomic_load_explicit(&l->word, memory_order_relaxed) & ~RMAP_RWSEM_WAITERS) != 0;
+}
+
+static inline bool rmap_rwsem_is_write_locked(const struct rmap_rwsem *l)
+{
+	return (atomic_load_explicit(&l->word, memory_order_relaxed) & RMAP_RWSEM_WRITER) != 0;
+}
+
+#endif /* RMAP_LOCKS_HEADER */
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * x86-64's four-level page tables, as libmm keeps them in frames and as the hosted port's software MMU reads them.
+ *
+ * A table is one frame of 512 entries of 64 bits; level 4 (PGD) down to level 1 (the PTEs). Bits of present entries are the
+ * processor's. An entry that is not present is, to the processor, free for use; ours are:
+ *
+ *   bit  0        0: not present
+ *   bits 1..2     kind: 1 swap, 2 migration, 3 poisoned
+ *   bit  3        swap: exclusive; migration: the page was exclusive
+ *   bit  4        migration: it was writable
+ *   bit  5, 6     migration: accessed and dirty bits, kept
+ *   bits 12..51   swap: slot number; migration, poisoned: frame number
+ *
+ * An all-zero entry is empty.
+ */
+#ifndef RMAP_PTE_H
+#define RMAP_PTE_H
+
+#include <rmap/types.h>
+
+typedef uint64_t pte_t;
+
+#define PTE_PRESENT  ((pte_t)1 << 0)
+#define PTE_WRITE    ((pte_t)1 << 1)
+#define PTE_USER     ((pte_t)1 << 2)
+#define PTE_ACCESSED ((pte_t)1 << 5)
+#define PTE_DIRTY    ((pte_t)1 << 6)
+#define PTE_SPECIAL  ((pte_t)1 << 9) /* software: no page descriptor counts it (the zero page) */
+#define PTE_NX	     ((pte_t)1 << 63)
+
+#define PTE_PFN_SHIFT 12
+#define PTE_PFN_MASK  ((((pte_t)1 << 40) - 1) << PTE_PFN_SHIFT)
+
+#define PTE_KIND_MASK	   ((pte_t)3 << 1)
+#define PTE_KIND_SWAP	   ((pte_t)1 << 1)
+#define PTE_KIND_MIGRATION ((pte_t)2 << 1)
+#define PTE_KIND_POISON	   ((pte_t)3 << 1)
+#define PTE_SWP_EXCLUSIVE  ((pte_t)1 << 3)
+#define PTE_MIG_EXCLUSIVE  ((pte_t)1 << 3)
+#define PTE_MIG_WRITE	   ((pte_t)1 << 4)
+#define PTE_MIG_ACCESSED   ((pte_t)1 << 5)
+#define PTE_MIG_DIRTY	   ((pte_t)1 << 6)
+
+#define PTRS_PER_TABLE	512u
+#define PT_LEVELS	4
+#define PT_LEVEL_SHIFT(level) (RMAP_PAGE_SHIFT + 9 * ((level)-1)) /* bytes one entry of that level spans, as a shift */
+
+/* User addresses: below 2^47 less one page, as on Linux. */
+#define MM_TASK_SIZE (((uint64_t)1 << 47) - RMAP_PAGE_SIZE)
+
+static inline bool pte_present(pte_t pte)
+{
+	return pte & PTE_PRESENT;
+}
+
+static inline uint64_t pte_pfn(pte_t pte)
+{
+	return (pte & PTE_PFN_MASK) >> PTE_PFN_SHIFT;
+}
+
+static inline pte_t pte_make(uint64_t pfn, pte_t bits)
+{
+	return (pfn << PTE_PFN_SHIFT) | bits;
+}
+
+static inline bool pte_is_swap(pte_t pte)
+{
+	return !(pte & PTE_PRESENT) && (pte & PTE_KIND_MASK) == PTE_KIND_SWAP;
+}
+
+static inline bool pte_is_migration(pte_t pte)
+{
+	return !(pte & PTE_PRESENT) && (pte & PTE_KIND_MASK) == PTE_KIND_MIGRATION;
+}
+
+static inline bool pte_is_poison(pte_t pte)
+{
+	return !(pte & PTE_PRESENT) && (pte & PTE_KIND_MASK) == PTE_KIND_POISON;
+}
+
+static inline unsigned int pt_index(uint64_t addr, int level)
+{
+	return (unsigned int)(addr >> PT_LEVEL_SHIFT(level)) & (PTRS_PER_TABLE - 1);
+}
+
+/*
+ * Entries are read and written by several processors and by the MMU, which sets accessed and dirty bits by itself. Clearing a
+ * present entry is an exchange, so that a dirty bit set in between is not lost.
+ */
+static inline pte_t pte_read(const pte_t *p)
+{
+	return atomic_load_explicit((const _Atomic pte_t *)p, memory_order_relaxed);
+}
+
+/* For table entries above level 1, which are followed without a lock. */
+static inline pte_t pte_read_acquire(const pte_t *p)
+{
+	return atomic_load_explicit((const _Atomic pte_t *)p, memory_order_acquire);
+}
+
+static inline void pte_write(pte_t *p, pte_t v)
+{
+	atomic_store_explicit((_Atomic pte_t *)p, v, memory_order_release);
+}
+
+static inline pte_t pte_exchange(pte_t *p, pte_t v)
+{
+	return atomic_exchange_explicit((_Atomic pte_t *)p, v, memory_order_acq_rel);
+}
+
+static inline pte_t pte_clear_bits(pte_t *p, pte_t bits)
+{
+	return atomic_fetch_and_explicit((_Atomic pte_t *)p, ~bits, memory_order_acq_rel);
+}
+
+/* The MMU's: true when the entry still was *old and now is v. */
+static inline bool pte_compare_exchange(pte_t *p, pte_t *old, pte_t v)
+{
+	return atomic_compare_exchange_strong_explicit((_Atomic pte_t *)p, old, v,
+						       memory_order_acq_rel, memory_order_acquire);
+}
+
+#endif

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * librmap: which page-table entries map this page?
+ *
+ * Tier 1 is for a kernel that already has a virtual memory manager. It puts struct rmap_page, rmap_vma, rmap_mm, rmap_file
+ * and rmap_slot inside its own page, VMA, address space, file and swap slot, reports events, and asks for walks. How the
+ * question is answered is a *design*, an ops table picked when the instance is made; all designs see the same events.
+ *
+ * Three rules hold for all of it:
+ *
+ *  - What can fail fails early. Events about VMAs and address spaces return an error with nothing changed. Events about
+ *    pages never fail: what they need is set aside by rmap_reserve() before any table lock is taken.
+ *  - The page table is the truth. A design finds candidates; the port's pte_find() decides.
+ *  - Early stop and late look are the walk's business, TLB flushes and freeing of frames the virtual memory manager's.
+ *
+ * Locks that tier 1 takes by itself are the file's map lock and the design's own (RMAP_LOCK_FILE_MAP, RMAP_LOCK_ANON_VMA).
+ * What must be held on entry stands with each function; "mmap write" means the address space's lock held for writing.
+ */
+#ifndef RMAP_RMAP_H
+#define RMAP_RMAP_H
+
+#include <rmap/list.h>
+#include <rmap/locks.h>
+#include <rmap/port.h>
+#include <rmap/rbtree.h>
+#include <rmap/types.h>
+
+struct anon_vma;
+struct rmap_ops;
+
+/* ---------------------------------------------------------------- what the embedder's structures contain */
+
+/*
+ * Inside a page descriptor. All zero bytes: a page that maps nothing and belongs to nothing.
+ *
+ * mapping's two low bits are a tag: 0 a struct rmap_file, 1 the design's owner of an anonymous page (with anon_vma_chain a
+ * struct anon_vma). It is written with one store; a reader without the page lock may see the old or the new value, never
+ * a mixture, and a value whose owner has gone (which is why owners are type-stable).
+ */
+struct rmap_page {
+	_Atomic uintptr_t mapping; /* page lock to change; set under the PTL when the page is new */
+	uint64_t index;		   /* page offset in the file, or linear page number; fixed while mapping is set */
+	uint64_t design;	   /* a word of the design's own (a chain, a stamp); the design says what guards it */
+	_Atomic uint32_t mapcount; /* PTEs that map it; changed under the PTL of the PTE that comes or goes */
+	_Atomic uint32_t exclusive; /* anonymous, and only one address space can have it: PTL of its only PTE, or page lock */
+};
+
+_Static_assert(sizeof(struct rmap_page) == 32, "the page descriptor is counted in cache lines");
+
+#define RMAP_MAPPING_ANON 1u
+#define RMAP_MAPPING_TAGS 3u
+
+/* Inside a file (an address_space). */
+struct rmap_file {
+	struct rmap_rwsem lock;	 /* RMAP_LOCK_FILE_MAP (i_mmap_rwsem) */
+	uint32_t writable;	 /* shared VMAs that may write; lock */
+	struct rb_root vmas;	 /* interval tree of VMAs by page offset; lock */
+	uint64_t nr_vmas;	 /* lock */
+};
+
+/* Inside an address space. */
+struct rmap_mm {
+	struct list_head list; /* all address spaces of the instance; struct rmap's lock */
+	void *design;	       /* the design's object for it; set at init or fork, fixed until exit */
+};
+
+enum rmap_vma_flags {
+	RMAP_VMA_SHARED = 1 << 0,	/* writes go to the file; no anonymous pages */
+	RMAP_VMA_MAY_WRITE = 1 << 1,	/* with SHARED: counted in rmap_file.writable */
+};
+
+/*
+ * Inside a VMA. start, end and pgoff are the VMA's own: the embedder has no copy. They change only while the VMA is hidden
+ * from the trees (rmap_adjust_begin) or was never in one.
+ */
+struct rmap_vma {
+	uint64_t start;		/* first byte; mmap write + hidden */
+	uint64_t end;		/* first byte behind; mmap write + hidden */
+	uint64_t pgoff;		/* page number of start in the file, or linear page number; mmap write + hidden */
+	struct rmap_mm *mm;	/* fixed */
+	struct rmap_file *file; /* NULL: anonymous; fixed */
+	uint32_t flags;		/* enum rmap_vma_flags; mmap write */
+	uint32_t reserved;
+	struct rb_node file_node; /* in file->vmas; file->lock */
+	uint64_t file_last;	  /* largest last offset below file_node; file->lock */
+	union {
+		struct {
+			struct list_head chain;	   /* AVCs, newest first, the root's last; mmap + root lock to change */
+			struct anon_vma *anon_vma; /* where its new pages go, NULL: unfaulted; page_table_lock to set */
+		} avc;
+	} design;
+};
+
+/* Inside a swap slot: what must outlive the page while its contents are on disk. */
+struct rmap_slot {
+	uintptr_t owner; /* the swap lock */
+	uint64_t index;	 /* the swap lock */
+};
+
+/* Set aside by rmap_reserve(), used up by page events; lives on the caller's stack. */
+struct rmap_reserve {
+	struct list_head objects;
+	uint32_t nr;
+};
+
+/* ---------------------------------------------------------------- the instance */
+
+/* Why somebody walks; counted apart. */
+enum rmap_walk_purpose {
+	RMAP_WALK_PROBE,     /* a question from outside: tests, tools */
+	RMAP_WALK_REFERENCE, /* ageing */
+	RMAP_WALK_UNMAP,     /* reclaim takes it out */
+	RMAP_WALK_MIGRATE,   /* PTEs become migration entries */
+	RMAP_WALK_RESTORE,   /* and PTEs again */
+	RMAP_WALK_CLEAN,     /* write-protect a dirty file page */
+	RMAP_WALK_TRUNCATE,  /* a range of a file goes */
+	RMAP_WALK_POISON,    /* a frame has gone bad */
+	RMAP_WALK_PURPOSES,
+};
+
+const char *rmap_walk_purpose_name(enum rmap_walk_purpose purpose);
+
+struct rmap_walk_counters {
+	_Atomic uint64_t walks;
+	_Atomic uint64_t looks; /* PTE slots read */
+	_Atomic uint64_t steps; /* nodes, AVCs, VMAs and chain blocks touched, dead ones too */
+	_Atomic uint64_t found; /* PTEs that map the page */
+	_Atomic uint64_t max_looks; /* of one walk */
+};
+
+struct rmap_object_counters {
+	_Atomic uint64_t objects;
+	_Atomic uint64_t bytes;
+	_Atomic uint64_t peak_bytes;
+	_Atomic uint64_t allocated; /* since the beginning */
+};
+
+struct rmap_counters {
+	struct rmap_walk_counters walk[RMAP_WALK_PURPOSES];
+	struct rmap_object_counters object[RMAP_KIND_TIER1_END];
+	_Atomic uint64_t anon_vma_reused; /* at fork, by the heuristic */
+	_Atomic uint64_t anon_vma_shared; /* at prepare, with a neighbour */
+	_Atomic uint64_t adopted;	  /* pages re-owned by a COW that found them unshared */
+	_Atomic uint64_t merges_refused;  /* asked by the layout, refused by the design */
+	_Atomic uint64_t locks_family;	  /* acquisitions of a lock wider than one address space */
+	_Atomic uint64_t locks_file;
+};
+
+/* One instance of a reverse map. The embedder allocates it; fields are fixed after init unless they say otherwise. */
+struct rmap {
+	const struct rmap_ops *ops;
+	const struct rmap_port *port;
+	struct rmap_spinlock lock;  /* RMAP_LOCK_MM_LIST */
+	struct list_head mms;	    /* all struct rmap_mm; lock */
+	struct rmap_counters count; /* atomics */
+	struct rmap_object_counters total; /* all kinds together, for the peak; atomics */
+};
+
+/* The designs. Each is a constant; pass its address to rmap_init(). */
+extern const struct rmap_ops rmap_anon_vma_chain;
+
+/* All of them, NULL at the end, the default first. */
+extern const struct rmap_ops *const rmap_designs[];
+
+/* The design of that name ("anon_vma_chain"), or NULL. */
+const struct rmap_ops *rmap_design_by_name(const char *name);
+const char *rmap_design_name(const struct rmap_ops *ops);
+
+/* Make an instance over port, which must outlive it. 0. */
+int rmap_init(struct rmap *rmap, const struct rmap_ops *ops, const struct rmap_port *port);
+
+/*
+ * End an instance: every mm must have exited. Runs rcu_barrier. Asserts that no object of the design is left.
+ */
+void rmap_destroy(struct rmap *rmap);
+
+/* ---------------------------------------------------------------- events: address spaces */
+
+/*
+ * A new address space without relatives (the first, or exec's). 0 or RMAP_ENOMEM. No locks.
+ */
+int rmap_mm_init(struct rmap *rmap, struct rmap_mm *mm);
+
+/*
+ * child is about to be filled from parent. Called before any VMA or PTE is copied; a walker must find the child from now
+ * on. 0 or RMAP_ENOMEM with nothing changed. parent: mmap write; child not yet visible to others.
+ */
+int rmap_mm_fork_begin(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *parent);
+
+/*
+ * The last PTE has been copied; or copying failed, and the child is about to be torn down by an ordinary exit. Locks as
+ * for begin.
+ */
+void rmap_mm_fork_end(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *parent, bool copied);
+
+/*
+ * All PTEs are gone and all VMAs unlinked. Page tables and mm itself may be freed after a grace period. No locks, or mmap
+ * write.
+ */
+void rmap_mm_exit(struct rmap *rmap, struct rmap_mm *mm);
+
+/* ---------------------------------------------------------------- events: VMAs */
+
+/*
+ * A VMA is born with these fields and in no tree. Call it on fresh memory, also after a struct copy from another VMA
+ * (whose links would otherwise be copied).
+ */
+void rmap_vma_init(struct rmap_vma *vma, struct rmap_mm *mm, uint64_t start, uint64_t end,
+		   uint64_t pgoff, struct rmap_file *file, uint32_t flags);
+
+/* Does the VMA have, or may it have had, anonymous pages of its own? mmap read. */
+bool rmap_vma_faulted(const struct rmap *rmap, const struct rmap_vma *vma);
+
+/*
+ * Enter a new VMA in its file's tree (nothing for an anonymous one). Sleeps for the file's lock. mmap write.
+ */
+void rmap_vma_link(struct rmap *rmap, struct rmap_vma *vma);
+
+/*
+ * Before the first anonymous page of vma. next and prev are neighbours that the layout rules would let vma merge with, or
+ * NULL; the design may share the origin of one (anon_vma_chain: next first, and only if its chain is singular). 0 at once
+ * if already prepared; RMAP_ENOMEM with nothing changed. mmap read at least; racing callers are sorted out inside.
+ * (Linux: anon_vma_prepare)
+ */
+int rmap_vma_prepare(struct rmap *rmap, struct rmap_vma *vma, struct rmap_vma *next,
+		     struct rmap_vma *prev);
+
+/*
+ * dst, fresh from rmap_vma_init, becomes the child's copy of src: pages that src maps will be mapped by dst too. Enters
+ * dst in its file's tree right behind src, so that a walker that has passed src still meets dst. 0 or RMAP_ENOMEM with
+ * dst as it was. Both mmap write. (Linux: anon_vma_fork)
+ */
+int rmap_vma_fork(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src);
+
+/*
+ * dst, of the same mm, will hold pages that src maps now: the other half of a split, or the target of a move. Does not
+ * enter dst in a file's tree (rmap_adjust_begin's insert or rmap_vma_link do). 0 or RMAP_ENOMEM with dst as it was.
+ * mmap write. (Linux: anon_vma_clone)
+ */
+int rmap_vma_clone(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src);
+
+/* By the design alone, may these two neighbours be one VMA? Counted when refused. mmap write. */
+bool rmap_vma_may_merge(struct rmap *rmap, const struct rmap_vma *a, const struct rmap_vma *b);
+
+/*
+ * dst is about to grow over pages of src. Does all of it that can fail, before any bound changes; imported is set true
+ * when dst got something that rmap_vma_merge_undo() would have to take back. 0 or RMAP_ENOMEM. mmap write.
+ * (Linux: dup_anon_vma)
+ */
+int rmap_vma_merge_prepare(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src,
+			   bool *imported);
+void rmap_vma_merge_undo(struct rmap *rmap, struct rmap_vma *dst);
+
+/* Up to three VMAs of one mm whose bounds change together, and at most one new one. */
+struct rmap_adjust {
+	struct rmap_vma *vma[3]; /* whose bounds change or that go away; unused ones NULL */
+	bool removed[3];	 /* this one goes away: it is left out of the trees and unlinked by end */
+	struct rmap_vma *insert; /* enter this new one in the file's tree at the end; or NULL */
+	/* private */
+	struct rmap_file *file;
+	void *design;
+};
+
+/*
+ * Bounds are about to change: takes the file's and the design's locks and takes the VMAs out of all trees. Between begin
+ * and end the caller changes start, end and pgoff, and its own VMA tree. Never fails. mmap write (stack growth: mmap
+ * read, and only one VMA's start and pgoff; the caller holds page_table_lock around the change itself).
+ */
+void rmap_adjust_begin(struct rmap *rmap, struct rmap_adjust *adjust);
+void rmap_adjust_end(struct rmap *rmap, struct rmap_adjust *adjust);
+
+/*
+ * PTEs of src are about to be moved to dst (mremap), src's lower and higher part alike. Where a walker could pass between
+ * the two places and see the page at neither, the locks that hold walkers off are taken here and released by end. dst may
+ * be src itself, or a VMA that it was merged with. merged: dst existed before and was grown. mmap write.
+ */
+void rmap_move_begin(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src, bool merged);
+void rmap_move_end(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src, bool merged);
+
+/*
+ * vma keeps its place but no page (mremap's DONTUNMAP): forget its origin as if it had never been faulted. Stays in its
+ * file's tree. mmap write.
+ */
+void rmap_vma_forget(struct rmap *rmap, struct rmap_vma *vma);
+
+/*
+ * vma goes: out of every tree. All its PTEs are gone; its page tables are not freed yet. mmap write, or the last user.
+ * (Linux: unlink_anon_vmas, unlink_file_vma)
+ */
+void rmap_vma_unlink(struct rmap *rmap, struct rmap_vma *vma);
+
+/* ---------------------------------------------------------------- events: pages at PTEs */
+
+/* Pages at consecutive PTEs go in one call; this many at the most. Results are bit masks. */
+#define RMAP_RUN_MAX 64u
+
+enum rmap_map_flags {
+	/* Only this address space can have the page (with new: owner is the VMA's own; without: the family's root). */
+	RMAP_MAP_EXCLUSIVE = 1 << 0,
+	/* The page was never mapped before, no other CPU knows it. */
+	RMAP_MAP_NEW = 1 << 1,
+};
+
+/*
+ * Set aside what n page events may need. 0 or RMAP_ENOMEM. No spin lock held. Give the rest back with rmap_unreserve().
+ */
+int rmap_reserve(struct rmap *rmap, struct rmap_reserve *reserve, unsigned int n);
+void rmap_unreserve(struct rmap *rmap, struct rmap_reserve *reserve);
+
+/*
+ * pages[0..nr-1] are now mapped at addr, addr + PAGE, … by the slots pte[0..nr-1]; NULL reserve: the design needs none.
+ *
+ * RMAP_MAP_NEW: an anonymous page gets its owner (vma must be prepared) and its index. Without it the page has an owner
+ * already: a file, or (fork, swap-in from the swap cache) that of an anonymous page.
+ * Returns the mask of pages that were unmapped before (the first mapping takes a reference in libmm).
+ * The slots' PTL held; without NEW on an anonymous page, the page lock or an existing mapping under its PTL.
+ */
+uint64_t rmap_page_map(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+		       struct rmap_vma *vma, uint64_t addr, void *pte, unsigned int flags,
+		       struct rmap_reserve *reserve);
+
+/*
+ * The slots no longer map the pages. Returns the mask of those that nothing maps now. An owner stays on the page until
+ * rmap_page_free(). The slots' PTL held.
+ */
+uint64_t rmap_page_unmap(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+			 struct rmap_vma *vma, uint64_t addr, void *pte);
+
+/* mremap moved the PTEs of these pages; both PTLs held, rmap_move_begin() done. */
+void rmap_page_moved(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+		     struct rmap_vma *dst, uint64_t new_addr, void *new_pte,
+		     struct rmap_vma *src, uint64_t old_addr, void *old_pte);
+
+/*
+ * A write fault found the page unshared: it is vma's now, exclusively. Page lock and PTL. (Linux: folio_move_anon_rmap)
+ */
+void rmap_page_adopt(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma, uint64_t addr);
+
+/*
+ * Fork: nobody has the page exclusively any more. Under the PTL of its only PTE. Inline, since fork does it per page.
+ */
+static inline void rmap_page_share(struct rmap_page *page)
+{
+	if (atomic_load_explicit(&page->exclusive, memory_order_relaxed))
+		atomic_store_explicit(&page->exclusive, 0, memory_order_relaxed);
+}
+
+/*
+ * Migration: new takes old's owner, index and exclusivity; neither is mapped now (entries stand in the tables), both page
+ * locks held. old keeps its owner until it is freed, so that a late walker finds something valid.
+ */
+void rmap_page_replace(struct rmap *rmap, struct rmap_page *new_page, struct rmap_page *old_page);
+
+/* The frame is about to be freed: nothing maps it, nothing else names it. Clears the owner. */
+void rmap_page_free(struct rmap *rmap, struct rmap_page *page);
+
+/* A page of a file's cache: set before anyone can map it, cleared when it leaves the cache. Page lock. */
+void rmap_page_set_file(struct rmap_page *page, struct rmap_file *file, uint64_t index);
+void rmap_page_clear_file(struct rmap_page *page);
+
+static inline uint32_t rmap_page_mapcount(const struct rmap_page *page)
+{
+	return atomic_load_explicit(&page->mapcount, memory_order_relaxed);
+}
+
+static inline bool rmap_page_is_anon(const struct rmap_page *page)
+{
+	return atomic_load_explicit(&page->mapping, memory_order_relaxed) & RMAP_MAPPING_ANON;
+}
+
+static inline bool rmap_page_is_exclusive(const struct rmap_page *page)
+{
+	return atomic_load_explicit(&page->exclusive, memory_order_relaxed) != 0;
+}
+
+/* The file of a file page, NULL for any other. */
+static inline struct rmap_file *rmap_page_file(const struct rmap_page *page)
+{
+	uintptr_t mapping = atomic_load_explicit(&page->mapping, memory_order_relaxed);
+
+	return mapping & RMAP_MAPPING_TAGS ? NULL : (struct rmap_file *)mapping;
+}
+
+/* ---------------------------------------------------------------- events: swap slots */
+
+/* The page's contents go to the slot (page lock). */
+void rmap_slot_fill(struct rmap *rmap, struct rmap_slot *slot, const struct rmap_page *page);
+/* One more PTE refers to the slot (fork); one less is not an event. */
+void rmap_slot_dup(struct rmap *rmap, struct rmap_slot *slot);
+/* The contents are in page again; vma faults at addr. Before rmap_page_map(NEW). Page lock. */
+void rmap_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page,
+		       struct rmap_vma *vma, uint64_t addr);
+/* The slot is free again. */
+void rmap_slot_free(struct rmap *rmap, struct rmap_slot *slot);
+
+/* ---------------------------------------------------------------- questions */
+
+/*
+ * One PTE that maps the page. Valid during the visit: the table lock keeps the PTE; the lock of the tree that was walked, or
+ * the RCU section, keeps mm and vma.
+ */
+struct rmap_hit {
+	struct rmap_mm *mm;
+	struct rmap_vma *vma; /* NULL where the design knows none: ask rmap_hit_vma() */
+	uint64_t addr;
+	void *pte;
+	void *table_lock; /* the port's: whatever pte_unlock needs */
+};
+
+enum rmap_visit {
+	RMAP_VISIT_NEXT,
+	RMAP_VISIT_STOP,
+};
+
+enum rmap_walk_flags {
+	RMAP_WALK_STOP_AT_MAPCOUNT = 1 << 0, /* stop when as many PTEs were met as mapped it at the beginning */
+	RMAP_WALK_ENTRIES = 1 << 1,	     /* meet migration entries instead of PTEs */
+	RMAP_WALK_TRYLOCK = 1 << 2,	     /* RMAP_EAGAIN rather than wait for a lock */
+	RMAP_WALK_CHECK = 1 << 3,	     /* the checker asks: count nothing, re-own nothing */
+};
+
+struct rmap_walk {
+	/* Table lock held. May change the PTE, may not sleep, may not drop the lock. NULL: only count. */
+	enum rmap_visit (*visit)(struct rmap_hit *hit, void *arg);
+	/* VMAs to pass by without a look; NULL: none. Called with the tree's lock held. */
+	bool (*skip)(const struct rmap_vma *vma, void *arg);
+	void *arg;
+	unsigned int flags;
+	enum rmap_walk_purpose purpose;
+	/* results */
+	uint64_t looks;
+	uint64_t steps;
+	uint64_t found;
+};
+
+/*
+ * Visit every PTE that maps page (or every migration entry that stands for it). Iterative; takes the locks of the design
+ * or the file, for reading. 0 also when the visitor stopped it; RMAP_EAGAIN under TRYLOCK. The page lock is held, except by
+ * walkers that only age an anonymous page, which hold a reference.
+ */
+int rmap_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk *walk);
+
+/*
+ * Visit each VMA that maps any of the file's pages first..last, in order of offset; ties: parents before their forks. The
+ * file's lock is held for reading around each visit; visit may not sleep for it again. first and last are the part of the VMA
+ * that overlaps, as page offsets. Truncation unmaps by it.
+ */
+int rmap_walk_file(struct rmap *rmap, struct rmap_file *file, uint64_t first, uint64_t last,
+		   void (*visit)(struct rmap_vma *vma, uint64_t first, uint64_t last, void *arg),
+		   void *arg);
+
+/* The VMA of a hit, looked up (and counted as a step of walk) where the design does not know it. */
+struct rmap_vma *rmap_hit_vma(struct rmap *rmap, struct rmap_walk *walk, struct rmap_hit *hit);
+
+/* Where page offset index stands in vma: its address, or false if outside. */
+static inline bool rmap_vma_address(const struct rmap_vma *vma, uint64_t index, uint64_t *addr)
+{
+	uint64_t pages = (vma->end - vma->start) >> RMAP_PAGE_SHIFT;
+
+	if (index - vma->pgoff >= pages) /* wraps to a large number below pgoff */
+		return false;
+	*addr = vma->start + ((index - vma->pgoff) << RMAP_PAGE_SHIFT);
+	return true;
+}
+
+/* The linear page number of addr in vma. */
+static inline uint64_t rmap_vma_index(const struct rmap_vma *vma, uint64_t addr)
+{
+	return vma->pgoff + ((addr - vma->start) >> RMAP_PAGE_SHIFT);
+}
+
+/* Bytes of live objects of one kind of tier 1. */
+uint64_t rmap_bytes(const struct rmap *rmap, enum rmap_kind kind);
+
+/*
+ * What a design says of the structures that hold a VMA's, page's or mm's part of it. For drawings and checkers: calls emit
+ * for each link of the VMA to an owner object, newest first. anon_vma_chain: owner is the anon_vma. mmap read.
+ */
+struct rmap_link_info {
+	const void *link;   /* the chain object; NULL where there is none */
+	const void *owner;  /* what the pages of the VMA may name */
+	const void *parent; /* the owner's parent, itself for a root */
+	const void *root;
+	bool own; /* new pages of the VMA go here */
+};
+void rmap_vma_links(const struct rmap *rmap, const struct rmap_vma *vma,
+		    void (*emit)(const struct rmap_link_info *info, void *arg), void *arg);
+
+/* The owner object of an anonymous page (what rmap_link_info.owner would be), NULL for others. */
+const void *rmap_page_owner(const struct rmap *rmap, const struct rmap_page *page);
+
+/*
+ * Check the design's own structures around one VMA: links, order, keys, counts. NULL if they are right, else a sentence
+ * (constant). mmap read; nothing else may be running (mm_check's rule).
+ */
+const char *rmap_vma_check(const struct rmap *rmap, const struct rmap_vma *vma);
+
+#endif
