@@ -70,7 +70,7 @@ enum rmap_find_result {
 };
 
 struct rmap_port {
-	/* Passed to every callback. */
+	/* Passed to every callback but those about page tables. */
 	void *ctx;
 
 	/*
@@ -99,6 +99,9 @@ struct rmap_port {
 	 */
 	void (*wait)(void *ctx, const _Atomic uint32_t *word, uint32_t value);
 	void (*wake)(void *ctx, const _Atomic uint32_t *word);
+
+	/* Passed as ctx to the callbacks about page tables: pte_find to vma_find (whose home may be another than the OS's). */
+	void *tables_ctx;
 
 	/*
 	 * Look at the slot for addr in mm. On RMAP_FIND_HIT the table lock is held, and hit->mm, hit->addr, hit->pte and
