@@ -1,5 +1,51 @@
 # SPDX-License-Identifier: BSD-2-Clause
-all:
-	cmake --preset release
-	cmake --build --preset release
-.PHONY: all
+#
+# Short names for what CMake and the scripts do. Plain `make` leaves build/rmap, build/librmap.a and
+# build/libmm.a; `make help` lists the rest.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+.PHONY: all help setup demo check fuzz coverage tidy format rows install clean
+
+all: ## build the command and both libraries (release)
+	@command -v cmake >/dev/null || { echo "cmake is missing: run scripts/setup.sh first"; exit 1; }
+	@[ -e build/build.ninja ] || cmake --preset release
+	@cmake --build --preset release
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+setup: ## install the Debian packages that are missing
+	@scripts/setup.sh
+
+demo: ## install what is missing, build, replay what is recorded, draw
+	@scripts/setup.sh build
+	@$(MAKE) --no-print-directory all
+	@scripts/demo.sh
+
+check: ## install what is missing, build and test everything
+	@scripts/check.sh
+
+fuzz: ## fuzz each target for FUZZ_SECONDS (60)
+	@scripts/setup.sh
+	@scripts/fuzz.sh
+
+coverage: ## lines, branches and MC/DC that the tests reach in src/
+	@scripts/setup.sh
+	@scripts/coverage.sh
+
+tidy: ## clang-tidy
+	@scripts/tidy.sh
+
+format: ## clang-format
+	@scripts/format.sh
+
+rows: ## rows of the semantics checklist and the tests that cover them
+	@scripts/rows.py
+
+install: all ## install to PREFIX (/usr/local), below DESTDIR if given
+	@DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
+
+clean: ## remove everything that was built
+	@rm -rf build build-debug build-asan build-tsan build-clang build-fuzz build-coverage

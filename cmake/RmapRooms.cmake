@@ -39,6 +39,12 @@ function(rmap_freestanding_library name)
 	target_include_directories(${name} ${${name}_scope}
 		"$<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>"
 		"$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
+	if(RMAP_LOCKS_HEADER)
+		target_include_directories(${name} ${${name}_scope}
+			"$<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/port>")
+		target_compile_definitions(${name} ${${name}_scope}
+			"$<BUILD_INTERFACE:RMAP_LOCKS_HEADER=\"${RMAP_LOCKS_HEADER}\">")
+	endif()
 	if(NOT "${ARGN}" STREQUAL "")
 		target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/src")
 		set_target_properties(${name} PROPERTIES

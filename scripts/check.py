@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Builds and tests everything, a preset after the other, and counts.
+
+A preset's build counts as one test, and so does each of its ctest entries. All unit tests run under
+every sanitizer; what is long (records, benchmarks) or looks at the house itself runs in release
+only. Logs are left in build/check/. Exit code: 0 if nothing failed.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LOGS = ROOT / "build" / "check"
+JOBS = str(os.cpu_count() or 1)
+START = time.monotonic()
+
+# preset -> the labels of the tests that run there (None: all of them)
+PRESETS = {
+    "release": None,
+    "clang": "unit|example|house",
+    "asan": "unit|scenario|cli|example|fuzz",
+    "tsan": "unit|example",
+}
+
+
+class Tally:
+    """What has passed, failed and been skipped so far."""
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.failures = []
+
+    def add(self, name, result):
+        """Counts one result: "passed", "failed" or "skipped"."""
+        setattr(self, result, getattr(self, result) + 1)
+        if result == "failed":
+            self.failures.append(name)
+
+    def line(self):
+        """The closing line."""
+        text = f"{self.passed} passed, {self.failed} failed"
+        return text + (f", {self.skipped} skipped" if self.skipped else "")
+
+
+def say(text):
+    """Prints progress with the seconds since the start."""
+    print(f"[{time.monotonic() - START:4.0f} s] {text}", flush=True)
+
+
+def run(command, log, environment=None):
+    """Runs a command with its output in a log; returns the exit code."""
+    with open(log, "w", encoding="utf-8") as file:
+        print("$ " + " ".join(command), file=file, flush=True)
+        return subprocess.run(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT,
+                              env=environment, check=False).returncode
+
+
+def show(log, most=60):
+    """Prints the end of a log."""
+    lines = log.read_text(errors="replace").splitlines()
+    print("\n".join("    " + line for line in lines[-most:]), flush=True)
+
+
+def build(preset, tally):
+    """Configures and builds a preset with warnings as errors; true if that worked."""
+    log = LOGS / f"{preset}-build.log"
+    for command in (
+            ["cmake", "--preset", preset, "-DRMAP_WERROR=ON"],
+            ["cmake", "--build", "--preset", preset, "-j", JOBS]):
+        if run(command, log) != 0:
+            tally.add(f"{preset}: build", "failed")
+            say(f"{preset}: does not build, see {log.relative_to(ROOT)}")
+            show(log)
+            return False
+    tally.add(f"{preset}: build", "passed")
+    return True
+
+
+def read_results(preset, report, tally):
+    """Counts a JUnit report of ctest; returns (number of tests, names of skipped ones)."""
+    count, skipped = 0, []
+    for case in xml.etree.ElementTree.parse(report).getroot().iter("testcase"):
+        count += 1
+        name = f"{preset}: {case.get('name')}"
+        if case.get("status") == "run":
+            tally.add(name, "passed")
+        elif case.find("skipped") is not None and case.get("status") == "notrun":
+            reason = case.find("skipped").get("message", "")
+            output = (case.findtext("system-out") or "").splitlines()
+            reasons = [line for line in output if line.startswith("skipped: ")]
+            # A program that could not be found or run is no skipped test.
+            if reason.startswith("SKIP_RETURN_CODE"):
+                tally.add(name, "skipped")
+                skipped.append(f"{case.get('name')} ({(reasons or ['skipped: no reason given'])[-1]})")
+            else:
+                tally.add(name, "failed")
+        else:
+            tally.add(name, "failed")
+    return count, skipped
+
+
+def test(preset, labels, tally):
+    """Runs the tests of a preset that have one of the labels."""
+    log, report = LOGS / f"{preset}-test.log", LOGS / f"{preset}-test.xml"
+    report.unlink(missing_ok=True)
+    command = ["ctest", "--preset", preset, "-j", JOBS, "--output-junit", str(report)]
+    if labels:
+        command += ["-L", f"^({labels})$"]
+    environment = dict(os.environ)
+    if preset == "tsan":
+        # The thread sanitizer wants its address ranges free.
+        if shutil.which("setarch") and subprocess.run(
+                ["setarch", "-R", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            command = ["setarch", "-R"] + command
+        suppressions = ROOT / "tests" / "tsan.supp"
+        environment["TSAN_OPTIONS"] = "halt_on_error=1" + (
+            f":suppressions={suppressions}" if suppressions.exists() else "")
+    before = tally.passed, tally.failed
+    code = run(command, log, environment)
+    if not report.exists():
+        tally.add(f"{preset}: tests", "failed")
+        say(f"{preset}: the tests cannot run")
+        show(log)
+        return
+    count, skipped = read_results(preset, report, tally)
+    failed = tally.failed - before[1]
+    say(f"{preset}: {tally.passed - before[0]} of {count} tests passed")
+    for reason in skipped:
+        print(f"    {reason}", flush=True)
+    if failed or (code != 0 and count):
+        show(log, 200)
+        if not failed:
+            tally.add(f"{preset}: ctest", "failed")
+
+
+def main():
+    """Runs what was asked for, or all."""
+    parser = argparse.ArgumentParser(description="Build and test everything.")
+    parser.add_argument("preset", nargs="*", help="only these: " + ", ".join(PRESETS))
+    options = parser.parse_args()
+    for preset in options.preset:
+        if preset not in PRESETS:
+            parser.error(f"no preset is called '{preset}'")
+    tally = Tally()
+    LOGS.mkdir(parents=True, exist_ok=True)
+    try:
+        for preset, labels in PRESETS.items():
+            if options.preset and preset not in options.preset:
+                continue
+            say(f"{preset}: building")
+            if build(preset, tally):
+                say(f"{preset}: testing")
+                test(preset, labels, tally)
+    except KeyboardInterrupt:
+        tally.add("interrupted", "failed")
+    for name in tally.failures:
+        print(f"failed: {name}")
+    say("done")
+    print(tally.line())
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
