@@ -5,9 +5,10 @@
 //
 //   TARGET [-generate N SEED] [FILE|FOLDER]...
 //
-// Each file, and each file in a folder, goes to the target once. With -generate, N more inputs are
-// made from these by a few random edits; N and SEED alone decide them, for one corpus. Should the
-// target fall over, the input at fault is named, or written to ./crash-SEED-NUMBER if it was made.
+// The empty input, each file, and each file in a folder go to the target once. With -generate, N
+// more inputs are made from these by a few random edits; N and SEED alone decide them, for one
+// corpus. Should the target fall over, the input at fault is named, or written to
+// ./crash-SEED-NUMBER if it was made.
 
 #include <dirent.h>
 #include <errno.h>
@@ -97,29 +98,37 @@ static size_t below(uint64_t *state, size_t limit)
 
 // --- reading ------------------------------------------------------------------------------------
 
-static void read_file(struct corpus *corpus, const char *name)
+static void add_input(struct corpus *corpus, const char *name, uint8_t *data, size_t size)
 {
-	FILE *file = fopen(name, "rb");
-	struct input input = { 0 };
+	char *copy = strdup(name);
 
-	if (!file)
-		die(strerror(errno), name);
-	for (;;) {
-		input.data = grow(input.data, input.size + 65536);
-		size_t got = fread(input.data + input.size, 1, 65536, file);
-
-		input.size += got;
-		if (got == 0)
-			break;
-	}
-	fclose(file);
-	input.data = grow(input.data, input.size);
-	input.name = strdup(name);
+	if (!copy)
+		die("out of memory", name);
 	if (corpus->count == corpus->room) {
 		corpus->room = corpus->room ? 2 * corpus->room : 64;
 		corpus->inputs = grow(corpus->inputs, corpus->room * sizeof(*corpus->inputs));
 	}
-	corpus->inputs[corpus->count++] = input;
+	corpus->inputs[corpus->count++] = (struct input){ copy, data, size };
+}
+
+static void read_file(struct corpus *corpus, const char *name)
+{
+	FILE *file = fopen(name, "rb");
+	uint8_t *data = NULL;
+	size_t size = 0;
+
+	if (!file)
+		die(strerror(errno), name);
+	for (;;) {
+		data = grow(data, size + 65536);
+		size_t got = fread(data + size, 1, 65536, file);
+
+		size += got;
+		if (got == 0)
+			break;
+	}
+	fclose(file);
+	add_input(corpus, name, grow(data, size), size);
 }
 
 static void read_path(struct corpus *corpus, const char *path)
@@ -216,11 +225,21 @@ static void splice(struct input *input, const struct corpus *corpus, uint64_t *s
 		memcpy(input->data + at, other->data + from, count);
 }
 
+static void insert_random(struct input *input, uint64_t *state)
+{
+	size_t at = below(state, input->size + 1), count = below(state, 32) + 1;
+	size_t before = input->size;
+
+	insert_bytes(input, at, count);
+	for (size_t i = 0; i < input->size - before; i++)
+		input->data[at + i] = (uint8_t)next_random(state);
+}
+
 static void edit(struct input *input, const struct corpus *corpus, uint64_t *state)
 {
 	size_t at = below(state, input->size);
 
-	switch (input->size ? below(state, 8) : 6) {
+	switch (input->size ? below(state, 9) : 7) {
 	case 0:
 		input->data[at] ^= (uint8_t)(1u << below(state, 8));
 		break;
@@ -241,6 +260,9 @@ static void edit(struct input *input, const struct corpus *corpus, uint64_t *sta
 		break;
 	case 6:
 		splice(input, corpus, state);
+		break;
+	case 7:
+		insert_random(input, state);
 		break;
 	default:
 		edit_digits(input, state);
@@ -308,6 +330,7 @@ int main(int argc, char **argv)
 	for (size_t i = __sanitizer_set_death_callback ? 3 : 0; i < 5; i++)
 		signal(signals[i], on_signal);
 
+	add_input(&corpus, "(empty)", grow(NULL, 0), 0);
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "-generate") == 0) {
 			if (i + 2 >= argc)
@@ -319,8 +342,6 @@ int main(int argc, char **argv)
 			read_path(&corpus, argv[i]);
 		}
 	}
-	if (made && corpus.count == 0)
-		die("needs at least one input to start from", "-generate");
 
 	for (size_t i = 0; i < corpus.count; i++)
 		run(&corpus.inputs[i], false);
