@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Files: a tree of cached pages by offset, dirty tracking, write-back, truncation; shared memory is a file whose store is
+ * swap.
+ */
+#ifndef MM_FILE_H
+#define MM_FILE_H
+
+#include "mm_types.h"
+
+/* A radix tree of 64-way nodes, by page offset: file_tree.c. */
+struct file_tree {
+	void *root;	     /* a node or NULL */
+	unsigned int height; /* levels of nodes */
+	uint64_t count;	     /* entries */
+};
+
+struct mm_file {
+	struct rmap_file rmap;	  /* tier 1's: which VMAs map it */
+	struct mm_system *sys;	  /* fixed */
+	void *handle;		  /* the port's; NULL: shared memory; fixed */
+	uint64_t id;		  /* fixed */
+	_Atomic uint32_t refs;
+	_Atomic uint64_t size;	  /* bytes; invalidate_lock to change */
+	struct rmap_rwsem invalidate_lock; /* read: adding pages and faulting; write: truncating. Between mmap_lock and page lock */
+	struct rmap_spinlock lock; /* RMAP_LOCK_FILE_PAGES */
+	struct file_tree pages;	  /* entries: struct page *, or a swap slot (shared memory) tagged by bit 0; lock */
+	_Atomic uint64_t nr_dirty; /* pages */
+	_Atomic int error;	  /* of write-back, reported once by the next sync */
+	struct list_head list;	  /* sys->files; sys->list_lock */
+};
+
+#define file_of_rmap(f) rmap_container_of(f, struct mm_file, rmap)
+
+/* ---- file_tree.c ---- */
+/* The entry at index, NULL: none. */
+void *file_tree_get(const struct file_tree *tree, uint64_t index);
+/* Where the entry for index is kept, making nodes: allocates, so before the lock. See file_tree.c for the two steps. */
+/* The first entry at or above *index, or NULL; *index is set to its place. */
+void *file_tree_next(const struct file_tree *tree, uint64_t *index);
+
+/* ---- file.c ---- */
+
+/*
+ * The page at index: locked, with a reference, up to date; read from the store (or swap) where needed. RMAP_EIO, RMAP_ENOMEM; or
+ * RMAP_ENXIO: behind the end of the file (SIGBUS). Sleeps.
+ */
+int file_get_page(struct mm_file *file, uint64_t index, struct page **page);
+/* The cached page with a reference, or NULL; nothing is read. */
+struct page *file_find_page(struct mm_file *file, uint64_t index);
+/* Anything cached at index in memory? For mincore. */
+bool file_is_cached(struct mm_file *file, uint64_t index);
+/* Page becomes dirty (page lock, or PTL of a mapping). */
+void file_set_dirty(struct page *page, struct mm_system *sys);
+/* Write a locked dirty page to its store; it is write-protected in all address spaces first. 0 or RMAP_EIO. */
+int file_write_page(struct mm_system *sys, struct page *page);
+/* Write back [first, last] of the file. 0 or the first error. */
+int file_write_range(struct mm_file *file, uint64_t first, uint64_t last);
+/*
+ * Take a locked, unmapped, clean page with exactly one reference besides the tree's out of the tree, for reclaim. False: somebody
+ * came. For shared memory the tree keeps the page's swap slot instead.
+ */
+bool file_remove_page(struct mm_system *sys, struct page *page);
+/* Shared memory: punch [first, last]; drops pages and swap. */
+void file_punch(struct mm_file *file, uint64_t first, uint64_t last);
+
+#endif

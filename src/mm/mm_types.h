@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * struct mm, an address space; struct vma, a range of it that is treated alike; and VM_*, how.
+ */
+#ifndef MM_MM_TYPES_H
+#define MM_MM_TYPES_H
+
+#include "system.h"
+
+enum rss_kind {
+	RSS_FILE,
+	RSS_ANON,
+	RSS_SHMEM,
+	RSS_SWAP, /* swap entries */
+	RSS_KINDS,
+};
+
+struct mm {
+	struct rmap_mm rmap;	/* tier 1's */
+	struct mm_system *sys;	/* fixed */
+	uint64_t id;		/* fixed */
+	_Atomic uint32_t users; /* holders; the last one's mm_put empties it */
+	_Atomic uint32_t refs;	/* users together one, walkers of mm lists one each; the last frees the struct (by RCU) */
+	struct rmap_rwsem mmap_lock;	    /* RMAP_LOCK_MMAP */
+	struct rmap_spinlock table_lock;    /* RMAP_LOCK_PAGE_TABLE: entries above level 1; a VMA's group when mmap is only read-locked */
+	pte_t *pgd;			    /* level 4; fixed */
+	struct rb_root vmas;		    /* by address, augmented by gaps; mmap_lock */
+	uint64_t map_count;		    /* mmap_lock */
+	uint64_t total_vm, locked_vm, data_vm, exec_vm, stack_vm; /* pages; mmap_lock (stack growth: + table_lock) */
+	uint64_t start_brk, brk, start_stack; /* mmap_lock */
+	uint64_t mmap_base;		    /* top-down searches begin below; fixed */
+	uint64_t def_flags;		    /* VM_LOCKED… for new VMAs (mlockall); mmap_lock */
+	_Atomic uint64_t limit[MM_LIMITS];
+	_Atomic uint32_t capabilities;
+	_Atomic uint32_t has_pinned;	    /* ever held a pin: fork must look */
+	_Atomic int64_t rss[RSS_KINDS];	    /* pages; changed under a PTL */
+	_Atomic uint64_t nr_tables;	    /* table frames */
+	struct list_head swap_list;	    /* on swap.mms while it may have swap entries; swap.mms_lock */
+	struct list_head list;		    /* sys->mms; sys->list_lock */
+	struct rmap_rcu rcu;
+};
+
+/* Linux's numbers where a tool might show them. */
+#define VM_READ	       0x00000001ull
+#define VM_WRITE       0x00000002ull
+#define VM_EXEC	       0x00000004ull
+#define VM_SHARED      0x00000008ull
+#define VM_MAYREAD     0x00000010ull
+#define VM_MAYWRITE    0x00000020ull
+#define VM_MAYEXEC     0x00000040ull
+#define VM_MAYSHARE    0x00000080ull
+#define VM_GROWSDOWN   0x00000100ull
+#define VM_LOCKED      0x00002000ull
+#define VM_SEQ_READ    0x00008000ull
+#define VM_RAND_READ   0x00010000ull
+#define VM_DONTCOPY    0x00020000ull
+#define VM_DONTEXPAND  0x00040000ull
+#define VM_LOCKONFAULT 0x00080000ull
+#define VM_ACCOUNT     0x00100000ull
+#define VM_NORESERVE   0x00200000ull
+#define VM_WIPEONFORK  0x02000000ull
+#define VM_DONTDUMP    0x04000000ull
+#define VM_STACK_EARLY 0x80000000ull /* exec's stack before it is moved into place: migration passes it by */
+
+#define VM_ACCESS (VM_READ | VM_WRITE | VM_EXEC)
+#define VM_STACK_INCOMPLETE (VM_STACK_EARLY | VM_RAND_READ | VM_SEQ_READ)
+#define VM_LOCKED_MASK (VM_LOCKED | VM_LOCKONFAULT)
+
+/*
+ * Layout's own record of where a VMA's anonymous pages come from (group), so that VMAs merge by Linux's rule whatever the
+ * design: 0 unfaulted; two VMAs with the same group have pages of one origin (Linux: the same anon_vma); forked: the VMA was
+ * inherited faulted (Linux: its chain is longer than one).
+ */
+struct vma {
+	struct rmap_vma rmap;  /* start, end, pgoff, mm, file, tier 1's links */
+	struct rb_node node;   /* mm->vmas; mmap_lock */
+	uint64_t gap;	       /* free bytes between the VMA before and this one; mmap_lock */
+	uint64_t gap_max;      /* largest gap below node; mmap_lock */
+	uint64_t flags;	       /* VM_*; mmap write */
+	_Atomic uint64_t group; /* see above; 0 -> set: mmap read + table_lock; otherwise mmap write */
+	bool forked;	       /* mmap write */
+	struct rmap_rcu rcu;
+};
+
+#define vma_of_rmap(v) rmap_container_of(v, struct vma, rmap)
+#define mm_of_rmap(m)  rmap_container_of(m, struct mm, rmap)
+
+static inline struct mm *vma_mm(const struct vma *vma)
+{
+	return mm_of_rmap(vma->rmap.mm);
+}
+
+static inline uint64_t vma_pages(const struct vma *vma)
+{
+	return (vma->rmap.end - vma->rmap.start) >> RMAP_PAGE_SHIFT;
+}
+
+/* Private, so a write breaks sharing instead of reaching the file. */
+static inline bool vma_is_cow(const struct vma *vma)
+{
+	return (vma->flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
+}
+
+static inline bool vma_is_anonymous(const struct vma *vma)
+{
+	return vma->rmap.file == NULL;
+}
+
+static inline bool vma_faulted(const struct vma *vma)
+{
+	return atomic_load_explicit(&vma->group, memory_order_acquire) != 0;
+}
+
+static inline const struct rmap_port *mm_os(const struct mm *mm)
+{
+	return &mm->sys->port->os;
+}
+
+static inline void mm_read_lock(struct mm *mm)
+{
+	rmap_read_lock(&mm->mmap_lock, mm_os(mm));
+}
+
+static inline void mm_read_unlock(struct mm *mm)
+{
+	rmap_read_unlock(&mm->mmap_lock, mm_os(mm));
+}
+
+static inline void mm_write_lock(struct mm *mm)
+{
+	rmap_write_lock(&mm->mmap_lock, mm_os(mm));
+}
+
+static inline void mm_write_unlock(struct mm *mm)
+{
+	rmap_write_unlock(&mm->mmap_lock, mm_os(mm));
+}
+
+static inline void mm_rss_add(struct mm *mm, enum rss_kind kind, int64_t pages)
+{
+	atomic_fetch_add_explicit(&mm->rss[kind], pages, memory_order_relaxed);
+}
+
+#endif

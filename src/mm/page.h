@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Frames and their descriptors.
+ *
+ * One descriptor of 64 bytes a frame, in one array, so that frame number, descriptor and contents are found from each other
+ * by arithmetic.
+ *
+ * References: all PTEs that map a page hold *one* reference together (taken by the mapping that raises the map count from
+ * zero, returned by the one that drops it to zero); the swap cache or a file's page tree holds one; whoever looks at a page
+ * outside a PTL holds one; a pin holds PAGE_PIN_BIAS. So fork changes one atomic per page, not two, and "nobody else has it"
+ * is: map count 1, and no reference but that of the mapping (and of the swap cache).
+ */
+#ifndef MM_PAGE_H
+#define MM_PAGE_H
+
+#include <rmap/mm.h>
+
+enum page_flags {
+	PG_LOCKED = 1 << 0,	 /* the page lock */
+	PG_WAITERS = 1 << 1,	 /* somebody sleeps for it */
+	PG_LRU = 1 << 2,	 /* on an LRU list; LRU lock */
+	PG_ACTIVE = 1 << 3,	 /* on (or bound for) an active list; LRU lock */
+	PG_REFERENCED = 1 << 4,	 /* met once by ageing */
+	PG_DIRTY = 1 << 5,	 /* contents differ from the store; page lock or PTL + reference */
+	PG_UPTODATE = 1 << 6,	 /* contents are valid; page lock to set */
+	PG_WRITEBACK = 1 << 7,	 /* being written */
+	PG_SWAPCACHE = 1 << 8,	 /* private is its swap slot; page lock */
+	PG_SWAPBACKED = 1 << 9,	 /* goes to swap when reclaimed: anonymous (not MADV_FREEd) or shared memory */
+	PG_MLOCKED = 1 << 10,	 /* some VM_LOCKED VMA maps it: unevictable; page lock or PTL */
+	PG_UNEVICTABLE = 1 << 11, /* on the unevictable list; LRU lock */
+	PG_TABLE = 1 << 12,	 /* holds a page table */
+	PG_POISON = 1 << 13,	 /* the frame has gone bad: never handed out again */
+	PG_RESERVED = 1 << 14,	 /* the zero page: not counted, not freed */
+	PG_RECLAIM = 1 << 15,	 /* being reclaimed: found dirty, written, to be freed next */
+};
+
+#define PAGE_PIN_BIAS 1024u
+
+struct page {
+	struct rmap_page rmap;	/* see rmap.h */
+	_Atomic uint32_t flags; /* enum page_flags */
+	_Atomic uint32_t refs;	/* 0: free */
+	union {
+		struct list_head lru; /* an LRU list, LRU lock; or the free list, frame lock; or the isolator's own */
+		struct rmap_rcu rcu;  /* a table page on its way out */
+	};
+	union {
+		uint64_t private; /* SWAPCACHE: the slot; page lock */
+		struct {
+			struct rmap_spinlock ptl; /* TABLE: guards its entries (level 1) */
+			uint32_t entries;	  /* TABLE: used entries; PTL, above level 1 page_table_lock */
+		};
+	};
+};
+
+_Static_assert(sizeof(struct page) == 64, "one cache line a frame");
+
+#define page_of_rmap(p) rmap_container_of(p, struct page, rmap)
+
+/*
+ * Page tables say in their descriptor where they belong: rmap.mapping is the struct mm, rmap.index the first address that the
+ * table translates, rmap.design its level.
+ */
+
+enum page_alloc_flags {
+	PAGE_ALLOC_ZERO = 1 << 0,      /* contents zeroed */
+	PAGE_ALLOC_TABLE = 1 << 1,     /* for a page table: contents exist even in a phantom system, implies ZERO */
+	PAGE_ALLOC_NO_RECLAIM = 1 << 2, /* fail rather than reclaim (reclaim itself, callers with spin locks) */
+	PAGE_ALLOC_RESERVE = 1 << 3,   /* may use the frames below the min watermark */
+};
+
+enum lru_list {
+	LRU_INACTIVE_ANON,
+	LRU_ACTIVE_ANON,
+	LRU_INACTIVE_FILE,
+	LRU_ACTIVE_FILE,
+	LRU_UNEVICTABLE,
+	LRU_LISTS,
+};
+
+/* ---- frames.c ---- */
+
+/* Put all frames of the port on the free list; sets aside the zero page. */
+int frames_init(struct mm_system *sys);
+void frames_destroy(struct mm_system *sys);
+
+/*
+ * A frame with one reference, on no list, no owner; NULL: none, even after direct reclaim. No PTL, rmap lock or LRU lock held;
+ * page locks may be (reclaim only tries them). Not UPTODATE, flags 0.
+ */
+struct page *page_alloc(struct mm_system *sys, unsigned int flags);
+
+/* Called by page_put at zero: owner cleared, off the LRU, back to the free list (or kept forever if poisoned). */
+void page_free(struct mm_system *sys, struct page *page);
+
+static inline bool page_test(const struct page *page, uint32_t flag)
+{
+	return atomic_load_explicit(&page->flags, memory_order_relaxed) & flag;
+}
+
+/* Both return whether the flag was set before. Cheap where it already is as wanted. */
+static inline bool page_set(struct page *page, uint32_t flag)
+{
+	if (page_test(page, flag))
+		return true;
+	return atomic_fetch_or_explicit(&page->flags, flag, memory_order_acq_rel) & flag;
+}
+
+static inline bool page_clear(struct page *page, uint32_t flag)
+{
+	if (!page_test(page, flag))
+		return false;
+	return atomic_fetch_and_explicit(&page->flags, ~flag, memory_order_acq_rel) & flag;
+}
+
+static inline uint32_t page_refs(const struct page *page)
+{
+	return atomic_load_explicit(&page->refs, memory_order_acquire);
+}
+
+/* One more reference to a page that has one. */
+static inline void page_get(struct page *page)
+{
+	atomic_fetch_add_explicit(&page->refs, 1, memory_order_relaxed);
+}
+
+/* One more reference unless it is being freed: for those who found it without holding one. */
+static inline bool page_try_get(struct page *page)
+{
+	uint32_t old = atomic_load_explicit(&page->refs, memory_order_relaxed);
+
+	while (old != 0)
+		if (atomic_compare_exchange_weak_explicit(&page->refs, &old, old + 1,
+							  memory_order_acq_rel, memory_order_relaxed))
+			return true;
+	return false;
+}
+
+/* n references less; the last one frees it. Spin locks above the LRU lock may be held. */
+static inline void page_put_n(struct mm_system *sys, struct page *page, uint32_t n)
+{
+	if (atomic_fetch_sub_explicit(&page->refs, n, memory_order_acq_rel) == n)
+		page_free(sys, page);
+}
+
+static inline void page_put(struct mm_system *sys, struct page *page)
+{
+	page_put_n(sys, page, 1);
+}
+
+/* May a pin be held? Plain references beyond a thousand look like one, which only costs a copy. */
+static inline bool page_maybe_pinned(const struct page *page)
+{
+	return page_refs(page) >= PAGE_PIN_BIAS;
+}
+
+/* The page lock. Sleeps; trylock does not. */
+void page_lock(struct mm_system *sys, struct page *page);
+bool page_trylock(struct page *page);
+void page_unlock(struct mm_system *sys, struct page *page);
+
+/* Contents; nothing in a phantom system (and tables are never reached by these). */
+void page_zero(struct mm_system *sys, struct page *page);
+void page_copy(struct mm_system *sys, struct page *dst, struct page *src);
+
+/* ---- lru.c ---- */
+
+void lru_init(struct mm_system *sys);
+/*
+ * Put a page that is on no list on the one that its flags say (SWAPBACKED or anonymous-and-lazyfree, ACTIVE, MLOCKED). It
+ * stays there until lru_del() or page_free(); no reference is held by a list.
+ */
+void lru_add(struct mm_system *sys, struct page *page);
+/* Off its list; false if it was on none. The caller has a reference. */
+bool lru_del(struct mm_system *sys, struct page *page);
+/* To the head of the list that its flags now say; nothing if it is on none (its isolator will put it back). */
+void lru_move(struct mm_system *sys, struct page *page);
+/* Touched through a call or found referenced by zapping: first time REFERENCED, second time active. */
+void lru_mark_accessed(struct mm_system *sys, struct page *page);
+/*
+ * Isolate up to max pages from the tail of a list for the caller: each off the list, with a reference, linked by lru on out.
+ * Pages that are being freed are passed by. Returns how many.
+ */
+unsigned int lru_isolate(struct mm_system *sys, enum lru_list list, unsigned int max,
+			 struct list_head *out);
+/* Mark (and unmark) a page as locked in memory, moving it to and from the unevictable list. PTL or page lock held. */
+void lru_mlock(struct mm_system *sys, struct page *page);
+void lru_munlock(struct mm_system *sys, struct page *page);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Swap: slots, how many entries refer to each, and the swap cache.
+ *
+ * A slot is one page on the swap device. Its count is the number of swap entries in page tables (and of shared memory files)
+ * that refer to it; the cache, a pointer in the slot, is not counted but keeps the slot in use. A page in the cache holds the
+ * same contents; it is found here by all who share the slot, so that they end up with one page again.
+ */
+#ifndef MM_SWAP_H
+#define MM_SWAP_H
+
+#include <rmap/mm.h>
+
+struct page;
+
+struct swap_slot {
+	struct rmap_slot rmap; /* tier 1's; swap.lock */
+	struct page *cache;    /* swap.lock */
+	uint32_t count;	       /* entries; swap.lock */
+	uint32_t flags;	       /* enum swap_slot_flags; swap.lock */
+};
+
+enum swap_slot_flags {
+	SWAP_SLOT_BAD = 1 << 0, /* I/O failed here: never used again */
+	SWAP_SLOT_USED = 1 << 1, /* count > 0, or cached, or being filled */
+};
+
+struct swap_map {
+	struct rmap_spinlock lock; /* RMAP_LOCK_SWAP */
+	struct swap_slot *slots;   /* nr_slots of them; fixed */
+	uint64_t nr_slots;	   /* fixed */
+	uint64_t used;		   /* lock */
+	uint64_t cached;	   /* lock */
+	uint64_t next;		   /* where the search for a free slot goes on; lock */
+	bool off;		   /* swapoff: no new slot; lock */
+	struct rmap_spinlock mms_lock; /* RMAP_LOCK_MM_LIST */
+	struct list_head mms;	       /* struct mm.swap_list: address spaces that may have swap entries; mms_lock */
+};
+
+#define SWAP_NONE UINT64_MAX
+
+int swap_init(struct mm_system *sys);
+void swap_destroy(struct mm_system *sys);
+
+/*
+ * Give a locked page a slot and put it in the swap cache (which takes a reference). False: swap is full or off. Never allocates.
+ */
+bool swap_add(struct mm_system *sys, struct page *page);
+/* Take a locked page that is not under write-back out of the cache; the slot is freed if no entry is left. */
+void swap_cache_del(struct mm_system *sys, struct page *page);
+/* If no entry refers to the page's slot, take it out of the cache (folio_free_swap). Page locked. True: it is out. */
+bool swap_try_free(struct mm_system *sys, struct page *page);
+
+/* One more entry; one less (the last one frees the slot, unless cached). SWAP slots in use. */
+void swap_dup(struct mm_system *sys, uint64_t slot);
+void swap_free(struct mm_system *sys, uint64_t slot);
+uint32_t swap_count(struct mm_system *sys, uint64_t slot);
+
+/* The page that caches slot, with a reference, or NULL. It may leave the cache before its lock is taken: look again. */
+struct page *swap_cache_get(struct mm_system *sys, uint64_t slot);
+
+/*
+ * The page with slot's contents, locked, with a reference, in the swap cache, up to date; reads it where needed. *page NULL and
+ * 0: the slot was freed or changed meanwhile (look at the entry again). RMAP_ENOMEM, RMAP_EIO. *was_cached: no I/O. Sleeps.
+ */
+int swap_read_page(struct mm_system *sys, uint64_t slot, struct page **page, bool *was_cached);
+/* Write a locked swap-cache page to its slot: 0 (it is clean now), or RMAP_EIO (it is dirty again). */
+int swap_write_page(struct mm_system *sys, struct page *page);
+
+/* This mm has, or will at once have, swap entries. */
+void swap_note_mm(struct mm_system *sys, struct mm *mm);
+/* and this one never will again (exit). */
+void swap_forget_mm(struct mm_system *sys, struct mm *mm);
+
+#endif

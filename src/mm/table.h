@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Page tables: descending, making, clearing, moving and copying entries.
+ *
+ * Upper entries are set under mm->table_lock and followed without a lock; level 1 entries are guarded by the PTL in the
+ * descriptor of their table page. A table page is freed after a grace period, once no VMA that reached it is in any tree of
+ * tier 1.
+ */
+#ifndef MM_TABLE_H
+#define MM_TABLE_H
+
+#include "mm_types.h"
+
+/* ---- table.c ---- */
+
+/* The slot for addr, or NULL where a table is missing. No lock is taken: table_lock_slot() before using it. */
+pte_t *table_find(const struct mm *mm, uint64_t addr);
+/* The same, making missing tables. NULL: no memory. Sleeps. */
+pte_t *table_make(struct mm *mm, uint64_t addr);
+/* First address at or above addr whose level 1 table exists, below end; end if none. Skips missing upper tables whole. */
+uint64_t table_next(const struct mm *mm, uint64_t addr, uint64_t end);
+
+/* The PTL of the table that a slot lies in. */
+static inline struct rmap_spinlock *table_ptl(const struct mm_system *sys, const pte_t *pte)
+{
+	return &page_of_address(sys, pte)->ptl;
+}
+
+/* End of the range that addr's level 1 table translates, or end if that comes first. */
+static inline uint64_t table_end(uint64_t addr, uint64_t end)
+{
+	uint64_t boundary = (addr | ((1ull << PT_LEVEL_SHIFT(2)) - 1)) + 1;
+
+	return boundary < end ? boundary : end;
+}
+
+/* Make the top table of a new mm. 0 or RMAP_ENOMEM. Free it. */
+int table_init(struct mm *mm);
+void table_destroy(struct mm *mm);
+/*
+ * Free the tables that translate only addresses in [floor, ceiling) and lie in [start, end): their entries are all empty and no
+ * VMA reaches them. mmap write.
+ */
+void table_free_range(struct mm *mm, uint64_t start, uint64_t end, uint64_t floor, uint64_t ceiling);
+
+/* The callbacks by which tier 1 reads our tables. */
+void table_fill_port(struct mm_system *sys, struct rmap_port *port);
+
+/* ---- gather.c: what was unmapped is freed only after the TLBs forgot it ---- */
+
+#define GATHER_PAGES 64
+
+struct gather {
+	struct mm *mm;
+	uint64_t start, end; /* to be flushed; start > end: nothing */
+	unsigned int nr;
+	struct page *pages[GATHER_PAGES]; /* one reference each to return after the flush */
+};
+
+void gather_begin(struct gather *g, struct mm *mm);
+/* A present entry for addr went away or lost rights. */
+static inline void gather_address(struct gather *g, uint64_t addr)
+{
+	if (addr < g->start)
+		g->start = addr;
+	if (addr + RMAP_PAGE_SIZE > g->end)
+		g->end = addr + RMAP_PAGE_SIZE;
+}
+/* This page's reference is to be returned. True: full, call gather_flush() before the next (PTL may be held: pages are freed then). */
+static inline bool gather_page(struct gather *g, struct page *page)
+{
+	g->pages[g->nr++] = page;
+	return g->nr == GATHER_PAGES;
+}
+void gather_flush(struct gather *g);
+void gather_end(struct gather *g);
+
+/* ---- zap.c ---- */
+
+enum zap_what {
+	ZAP_ALL,	   /* everything: munmap, exit, DONTNEED */
+	ZAP_KEEP_PRIVATE,  /* only pages of the file, not private copies: hole punching, invalidation */
+};
+
+/*
+ * Empty all entries of vma in [start, end): unmap pages, free swap entries, count rss. mmap read or write, or the rmap lock of the
+ * file (truncation).
+ */
+void zap_range(struct gather *g, struct vma *vma, uint64_t start, uint64_t end, enum zap_what what);
+
+/* ---- protect.c ---- */
+
+/* Give all present entries of vma in [start, end) the rights of vma->flags (write only where no COW or dirty tracking is due). */
+void protect_range(struct gather *g, struct vma *vma, uint64_t start, uint64_t end);
+
+/* ---- move.c ---- */
+
+/*
+ * Move the entries of [old_addr, +len) of src to new_addr of dst, of the same mm. Returns the bytes that were moved: less than
+ * len where a table could not be made. need_rmap_locks: see rmap_move_begin(). mmap write.
+ */
+uint64_t move_range(struct vma *dst, uint64_t new_addr, struct vma *src, uint64_t old_addr,
+		    uint64_t len, bool merged);
+
+/* ---- copy.c ---- */
+
+/*
+ * fork: give dst's mm the entries of src, of another mm; both sides become write-protected where private. 0, or RMAP_ENOMEM
+ * with dst half filled. Both mmap write.
+ */
+int copy_range(struct vma *dst, struct vma *src);
+
+/* ---- fault.c and its cases ---- */
+
+/* One fault under way. */
+struct fault {
+	struct mm *mm;
+	struct vma *vma;
+	uint64_t addr; /* page aligned */
+	bool write;
+	bool unshare;  /* read, but the page must become exclusive (long-term pin) */
+	bool force;    /* write although the VMA forbids it (debugger): the PTE stays read-only */
+	pte_t *pte;
+	struct rmap_spinlock *ptl;
+	pte_t old; /* what stood there when the fault began */
+};
+
+/* Handle one fault in vma, mmap read held, addr inside vma, rights checked. Errors of mm_fault. */
+int fault_handle(struct fault *f);
+/* The case of a page of a file (fault_file.c): no entry there. */
+int fault_file(struct fault *f);
+/* Write to a page of a file mapped read-only in a shared VMA: dirty tracking (fault_file.c). PTL held on entry, released. */
+int fault_file_mkwrite(struct fault *f, struct page *page);
+/* The case of a swap entry (fault_swap.c). */
+int fault_swap(struct fault *f);
+/* Write to a page mapped read-only in a private VMA, or of an exclusive page (fault_cow.c). PTL held on entry, released. */
+int fault_cow(struct fault *f);
+/* Install a new exclusive anonymous page, whose contents are ready, over f->old if that still stands. Consumes the page's reference (maps or frees it). 0; *lost: somebody was first. */
+void fault_install_anon(struct fault *f, struct page *page, bool *lost);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The layout of an address space: finding, making, splitting, merging and removing VMAs.
+ *
+ * All of it wants mmap_lock for writing, finding only for reading. Functions that can fail do so before anything is visible.
+ */
+#ifndef MM_VMA_H
+#define MM_VMA_H
+
+#include "mm_types.h"
+
+/* ---- vma_tree.c ---- */
+
+/* The VMA that covers addr, or the first behind it; NULL: none. */
+struct vma *vma_find(const struct mm *mm, uint64_t addr);
+/* The VMA that covers addr, or NULL. */
+struct vma *vma_at(const struct mm *mm, uint64_t addr);
+/* The first VMA that overlaps [start, end), or NULL. */
+struct vma *vma_first_in(const struct mm *mm, uint64_t start, uint64_t end);
+struct vma *vma_next(const struct vma *vma);
+struct vma *vma_prev(const struct vma *vma);
+struct vma *vma_first(const struct mm *mm);
+
+#define vma_for_each(vma, mm)			     for ((vma) = vma_first(mm); (vma); (vma) = vma_next(vma))
+#define vma_for_each_range(vma, mm, first, last_end)                                               \
+	for ((vma) = vma_first_in(mm, first, last_end); (vma) && (vma)->rmap.start < (last_end);   \
+	     (vma) = vma_next(vma))
+
+/* Enter and leave the tree; map_count is adjusted. The VMA must overlap none. */
+void vma_tree_insert(struct mm *mm, struct vma *vma);
+void vma_tree_erase(struct mm *mm, struct vma *vma);
+/* start or end of a VMA in the tree changed, its place in the order did not: bring gaps up to date (its own and the next one's). */
+void vma_tree_changed(struct mm *mm, struct vma *vma);
+/*
+ * A free range of len bytes, page aligned, as Linux picks it: highest below mmap_base first, above it from the bottom if there
+ * is none. Guard gaps of growing stacks are kept free. Returns 0 with *addr, or RMAP_ENOMEM.
+ */
+int vma_find_gap(const struct mm *mm, uint64_t len, uint64_t *addr);
+/* NULL, or a sentence about what is wrong with the tree (order, gaps, colours, count). */
+const char *vma_tree_check(const struct mm *mm);
+
+/* ---- vma.c ---- */
+
+/* A VMA in no tree, with rmap_vma_init() done and a reference to its file taken. NULL: no memory. */
+struct vma *vma_alloc(struct mm *mm, uint64_t start, uint64_t end, uint64_t pgoff, uint64_t flags,
+		      struct mm_file *file);
+/* A copy in no tree: same bounds, flags, file (with a reference); group 0. For mm, which may be another one (fork). */
+struct vma *vma_dup(struct mm *mm, const struct vma *src);
+/* Return it after a grace period, with its file reference. It is in no tree any more (tier 1's included). */
+void vma_free(struct vma *vma);
+/* Tier 1's flags for these VM_* (RMAP_VMA_SHARED…). */
+uint32_t vma_rmap_flags(uint64_t flags);
+struct mm_file *vma_file(const struct vma *vma);
+/* The protection bits of a PTE for a page of this VMA; write: allow writing if the VMA does. */
+pte_t vma_pte_bits(const struct vma *vma, bool write);
+/* Count pages (may be negative) of a VMA with these flags in total_vm, data_vm, exec_vm, stack_vm. */
+void mm_account(struct mm *mm, uint64_t flags, int64_t pages);
+/* May the address space grow by these pages of memory with these flags (RLIMIT_AS, RLIMIT_DATA)? */
+bool mm_may_expand(const struct mm *mm, uint64_t flags, uint64_t pages);
+
+/*
+ * Give vma an origin for its anonymous pages before the first is mapped: its group by layout's rule, and
+ * rmap_vma_prepare(). mmap read is enough. 0 or RMAP_ENOMEM.
+ */
+int vma_prepare_anon(struct vma *vma);
+
+/* ---- merge.c ---- */
+
+/*
+ * Split vma at addr, strictly inside it. new_below: the new VMA is the lower part, else the upper. Refused with RMAP_ENOMEM at
+ * max_map_count, where ignore_limit is false. *new may be NULL.
+ */
+int vma_split(struct vma *vma, uint64_t addr, bool new_below, bool ignore_limit, struct vma **out);
+
+/*
+ * Change the flags of [start, end), inside vma: merge with neighbours where they become alike, else split off the range. *out:
+ * the VMA that covers the range now (its flags are set here, also tier 1's). RMAP_ENOMEM: layout unchanged but perhaps for a
+ * split, as on Linux. (Linux: vma_modify)
+ */
+int vma_modify(struct vma *vma, uint64_t start, uint64_t end, uint64_t flags, struct vma **out);
+
+/*
+ * A new mapping [start, end) is about to be made where no VMA is: can neighbours take it? The VMA that does, or NULL: none can
+ * (or no memory to try). just_expand: only prev may, and only without joining next (brk).
+ */
+struct vma *vma_merge_new(struct mm *mm, uint64_t start, uint64_t end, uint64_t pgoff, uint64_t flags,
+			  struct mm_file *file, uint64_t group, bool forked, bool just_expand);
+
+/* vma grows at its end by delta bytes where nothing is mapped, joining the next one if it can be. NULL: no memory. */
+struct vma *vma_merge_extend(struct vma *vma, uint64_t delta);
+
+/* The VMAs of prev and next that vma could share an origin with by layout's rule, or NULL each (find_mergeable_anon_vma). */
+void vma_origin_neighbours(struct vma *vma, struct vma **next, struct vma **prev);
+
+/* ---- mmap.c, munmap.c … : the calls are in mm.h; these are for each other ---- */
+
+/* Unmap [start, end); mmap write held. For calls that replace or shrink. RMAP_ENOMEM: only splits happened. */
+int mm_unmap_locked(struct mm *mm, uint64_t start, uint64_t end);
+/* Make a mapping whose arguments are checked: mmap write held. *populate: bytes to fault in afterwards. */
+int mm_map_locked(struct mm *mm, uint64_t start, uint64_t len, uint64_t flags, struct mm_file *file,
+		  uint64_t pgoff);
+/* Remove every VMA and page table (exit). mmap write held, or nobody else knows mm. */
+void mm_unmap_all(struct mm *mm);
+/* addr is below a VM_GROWSDOWN VMA: grow it to cover addr. mmap read held. 0, RMAP_EFAULT, RMAP_ENOMEM. */
+int stack_grow(struct vma *vma, uint64_t addr);
+/* Fault in [start, end) as mlock and MAP_POPULATE do; no lock held. Errors of mm_fault, or RMAP_ENOMEM for a hole. */
+int mm_populate(struct mm *mm, uint64_t start, uint64_t end);
+
+#endif
