@@ -2,12 +2,15 @@
 #
 # rmap_test(NAME LABEL label [TIMEOUT seconds] [SERIAL] [ENVIRONMENT VAR=value...] COMMAND command...)
 #
-# A test that exits with 77 is skipped; it prints `skipped: reason`.
+# Sanitized builds get four times as long. A test that exits with 77 is skipped; it prints `skipped: reason`.
 
 function(rmap_test name)
 	cmake_parse_arguments(arg "SERIAL" "LABEL;TIMEOUT" "COMMAND;ENVIRONMENT" ${ARGN})
 	if(NOT arg_TIMEOUT)
 		set(arg_TIMEOUT 120)
+	endif()
+	if(RMAP_SANITIZE)
+		math(EXPR arg_TIMEOUT "4 * ${arg_TIMEOUT}")
 	endif()
 	add_test(NAME ${name} COMMAND ${arg_COMMAND})
 	set_tests_properties(${name} PROPERTIES

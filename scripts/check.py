@@ -113,7 +113,7 @@ def test(preset, labels, tally):
     command = ["ctest", "--preset", preset, "-j", JOBS, "--output-junit", str(report)]
     if labels:
         command += ["-L", f"^({labels})$"]
-    environment = dict(os.environ)
+    environment = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1")
     if preset == "tsan":
         # The thread sanitizer wants its address ranges free.
         if shutil.which("setarch") and subprocess.run(
