@@ -90,7 +90,7 @@ struct rmap_port {
 	/* Call rcu->func after a grace period, from any thread, with no lock held. May be called with spin locks held. */
 	void (*call_rcu)(void *ctx, struct rmap_rcu *rcu, void (*func)(void *ctx, struct rmap_rcu *rcu));
 
-	/* Return after every call_rcu() made so far has run. No locks held, outside read-side sections. */
+	/* Return after every call_rcu() made so far has run. Outside read-side sections, no spin lock held (sleeping locks may be). */
 	void (*rcu_barrier)(void *ctx);
 
 	/*

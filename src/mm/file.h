@@ -61,6 +61,8 @@ int file_write_range(struct mm_file *file, uint64_t first, uint64_t last);
  * came. For shared memory the tree keeps the page's swap slot instead.
  */
 bool file_remove_page(struct mm_system *sys, struct page *page);
+/* Migration: new takes old's place in the tree, and the tree's reference. Both page locks held. */
+void file_replace_page(struct mm_system *sys, struct page *old, struct page *new_page);
 /* Shared memory: punch [first, last]; drops pages and swap. */
 void file_punch(struct mm_file *file, uint64_t first, uint64_t last);
 

@@ -136,6 +136,14 @@ static inline void mm_write_unlock(struct mm *mm)
 	rmap_write_unlock(&mm->mmap_lock, mm_os(mm));
 }
 
+/* Which rss a mapped page counts in. */
+static inline enum rss_kind page_rss_kind(const struct page *page)
+{
+	if (rmap_page_is_anon(&page->rmap))
+		return RSS_ANON;
+	return page_test(page, PG_SWAPBACKED) ? RSS_SHMEM : RSS_FILE;
+}
+
 static inline void mm_rss_add(struct mm *mm, enum rss_kind kind, int64_t pages)
 {
 	atomic_fetch_add_explicit(&mm->rss[kind], pages, memory_order_relaxed);

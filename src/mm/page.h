@@ -48,7 +48,7 @@ struct page {
 		uint64_t private; /* SWAPCACHE: the slot; page lock */
 		struct {
 			struct rmap_spinlock ptl; /* TABLE: guards its entries (level 1) */
-			uint32_t entries;	  /* TABLE: used entries; PTL, above level 1 page_table_lock */
+			uint32_t entries;	  /* TABLE above level 1: used entries; table_lock. Level 1 is not counted */
 		};
 	};
 };

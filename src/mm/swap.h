@@ -48,6 +48,8 @@ void swap_destroy(struct mm_system *sys);
 bool swap_add(struct mm_system *sys, struct page *page);
 /* Take a locked page that is not under write-back out of the cache; the slot is freed if no entry is left. */
 void swap_cache_del(struct mm_system *sys, struct page *page);
+/* Migration: new takes old's place in the cache, and the cache's reference. Both page locks held. */
+void swap_cache_replace(struct mm_system *sys, struct page *old, struct page *new_page);
 /* If no entry refers to the page's slot, take it out of the cache (folio_free_swap). Page locked. True: it is out. */
 bool swap_try_free(struct mm_system *sys, struct page *page);
 

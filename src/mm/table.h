@@ -135,7 +135,13 @@ int fault_file_mkwrite(struct fault *f, struct page *page);
 int fault_swap(struct fault *f);
 /* Write to a page mapped read-only in a private VMA, or of an exclusive page (fault_cow.c). PTL held on entry, released. */
 int fault_cow(struct fault *f);
-/* Install a new exclusive anonymous page, whose contents are ready, over f->old if that still stands. Consumes the page's reference (maps or frees it). 0; *lost: somebody was first. */
-void fault_install_anon(struct fault *f, struct page *page, bool *lost);
+/*
+ * Install a new exclusive anonymous page, whose contents are ready, over f->old if that still stands; what was mapped there is
+ * unmapped after it. Consumes the caller's reference to page (maps or frees it). vma_prepare_anon() was done. 0, with *lost
+ * true when somebody was first; RMAP_ENOMEM.
+ */
+int fault_install_anon(struct fault *f, struct page *page, bool *lost);
+/* The same checks and the same fault that a processor would raise at addr (page aligned), for pins and forced writes. */
+int fault_on_behalf(struct mm *mm, uint64_t addr, bool write, bool unshare, bool force);
 
 #endif
