@@ -95,7 +95,7 @@ struct rmap_port {
 
 	/*
 	 * A sleeping lock waits: sleep until woken, provided *word still is value; may return early for no reason. wake
-	 * wakes all who wait on word. Both NULL: such locks spin.
+	 * wakes all who wait on word, and may be called in a read-side section. Both NULL: such locks spin.
 	 */
 	void (*wait)(void *ctx, const _Atomic uint32_t *word, uint32_t value);
 	void (*wake)(void *ctx, const _Atomic uint32_t *word);

@@ -50,7 +50,7 @@ _Static_assert(sizeof(struct rmap_page) == 32, "the page descriptor is counted i
 #define RMAP_MAPPING_ANON 1u
 #define RMAP_MAPPING_TAGS 3u
 
-/* Inside a file (an address_space). */
+/* Inside a file (an address_space). rmap_file_init() makes an empty one. */
 struct rmap_file {
 	struct rmap_rwsem lock;	 /* RMAP_LOCK_FILE_MAP (i_mmap_rwsem) */
 	uint32_t writable;	 /* shared VMAs that may write; lock */
@@ -65,8 +65,8 @@ struct rmap_mm {
 };
 
 enum rmap_vma_flags {
-	RMAP_VMA_SHARED = 1 << 0,	/* writes go to the file; no anonymous pages */
-	RMAP_VMA_MAY_WRITE = 1 << 1,	/* with SHARED: counted in rmap_file.writable */
+	RMAP_VMA_SHARED = 1 << 0,    /* writes go to the file; no anonymous pages */
+	RMAP_VMA_MAY_WRITE = 1 << 1, /* with SHARED: counted in rmap_file.writable */
 };
 
 /*
@@ -79,14 +79,16 @@ struct rmap_vma {
 	uint64_t pgoff;		/* page number of start in the file, or linear page number; mmap write + hidden */
 	struct rmap_mm *mm;	/* fixed */
 	struct rmap_file *file; /* NULL: anonymous; fixed */
-	uint32_t flags;		/* enum rmap_vma_flags; mmap write */
-	uint32_t reserved;
+	uint32_t flags;		/* enum rmap_vma_flags; mmap write + hidden */
+	struct rmap_spinlock first; /* RMAP_LOCK_PAGE_TABLE: which of two racing first faults prepares the VMA */
 	struct rb_node file_node; /* in file->vmas; file->lock */
 	uint64_t file_last;	  /* largest last offset below file_node; file->lock */
+	/* The design's part. All zero bytes after rmap_vma_init(), so that no design has to be asked there. */
 	union {
 		struct {
-			struct list_head chain;	   /* AVCs, newest first, the root's last; mmap + root lock to change */
-			struct anon_vma *anon_vma; /* where its new pages go, NULL: unfaulted; page_table_lock to set */
+			struct list_head chain; /* AVCs, newest first, the root's last; mmap + root lock to change */
+			/* Where its new pages go; NULL: unfaulted, and chain is meaningless. first + root lock to set. */
+			_Atomic(struct anon_vma *) anon_vma;
 		} avc;
 	} design;
 };
@@ -128,6 +130,7 @@ struct rmap_walk_counters {
 	_Atomic uint64_t max_looks; /* of one walk */
 };
 
+/* A peak is exact unless two CPUs race for it; then it may be short by what the slower one had just allocated. */
 struct rmap_object_counters {
 	_Atomic uint64_t objects;
 	_Atomic uint64_t bytes;
@@ -153,7 +156,11 @@ struct rmap {
 	struct rmap_spinlock lock;  /* RMAP_LOCK_MM_LIST */
 	struct list_head mms;	    /* all struct rmap_mm; lock */
 	struct rmap_counters count; /* atomics */
-	struct rmap_object_counters total; /* all kinds together, for the peak; atomics */
+	/* All kinds together, for the peak. */
+	struct {
+		_Atomic uint64_t bytes;
+		_Atomic uint64_t peak_bytes;
+	} total;
 };
 
 /* The designs. Each is a constant; pass its address to rmap_init(). */
@@ -200,6 +207,15 @@ void rmap_mm_fork_end(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *
 void rmap_mm_exit(struct rmap *rmap, struct rmap_mm *mm);
 
 /* ---------------------------------------------------------------- events: VMAs */
+
+/* An empty file map. (All zero bytes are one too, with the locks of locks.h.) */
+static inline void rmap_file_init(struct rmap_file *file)
+{
+	rmap_rwsem_init(&file->lock, RMAP_LOCK_FILE_MAP);
+	file->writable = 0;
+	file->vmas.node = NULL;
+	file->nr_vmas = 0;
+}
 
 /*
  * A VMA is born with these fields and in no tree. Call it on fresh memory, also after a struct copy from another VMA
@@ -320,8 +336,9 @@ uint64_t rmap_page_map(struct rmap *rmap, struct rmap_page *const *pages, unsign
 		       struct rmap_reserve *reserve);
 
 /*
- * The slots no longer map the pages. Returns the mask of those that nothing maps now. An owner stays on the page until
- * rmap_page_free(). The slots' PTL held.
+ * The slots no longer map the pages. Returns the mask of those that nothing maps now; these are not exclusive any more
+ * (whoever puts that in a swap or migration entry reads it first). An owner stays on the page until rmap_page_free(). The
+ * slots' PTL held.
  */
 uint64_t rmap_page_unmap(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
 			 struct rmap_vma *vma, uint64_t addr, void *pte);
@@ -344,6 +361,17 @@ static inline void rmap_page_share(struct rmap_page *page)
 	if (atomic_load_explicit(&page->exclusive, memory_order_relaxed))
 		atomic_store_explicit(&page->exclusive, 0, memory_order_relaxed);
 }
+
+/*
+ * Keep the owner of a mapped anonymous page while nothing maps it: migration pins before it makes entries and unpins when
+ * they are gone, since in between even the last VMA that had one may go. Returns what rmap_page_unpin() takes, or NULL:
+ * nothing to pin (a file page, an unmapped one, a design without such owners). Page lock; may sleep for no lock.
+ * (Linux: folio_get_anon_vma, put_anon_vma)
+ */
+void *rmap_page_pin(struct rmap *rmap, struct rmap_page *page);
+
+/* pin may be NULL. No spin lock held. */
+void rmap_page_unpin(struct rmap *rmap, void *pin);
 
 /*
  * Migration: new takes old's owner, index and exclusivity; neither is mapped now (entries stand in the tables), both page
@@ -413,8 +441,8 @@ enum rmap_visit {
 };
 
 enum rmap_walk_flags {
-	RMAP_WALK_STOP_AT_MAPCOUNT = 1 << 0, /* stop when as many PTEs were met as mapped it at the beginning */
-	RMAP_WALK_ENTRIES = 1 << 1,	     /* meet migration entries instead of PTEs */
+	RMAP_WALK_STOP_AT_MAPCOUNT = 1 << 0, /* stop when as many PTEs were met as mapped it at the beginning; not with ENTRIES */
+	RMAP_WALK_ENTRIES = 1 << 1,	     /* meet migration entries instead of PTEs; the owner is pinned */
 	RMAP_WALK_TRYLOCK = 1 << 2,	     /* RMAP_EAGAIN rather than wait for a lock */
 	RMAP_WALK_CHECK = 1 << 3,	     /* the checker asks: count nothing, re-own nothing */
 };
@@ -434,7 +462,8 @@ struct rmap_walk {
 };
 
 /*
- * Visit every PTE that maps page (or every migration entry that stands for it). Iterative; takes the locks of the design
+ * Visit every PTE that maps page (or every migration entry that stands for it). An unmapped page is answered at once, with
+ * nothing found, except under ENTRIES, where the map count says nothing. Iterative; takes the locks of the design
  * or the file, for reading. 0 also when the visitor stopped it; RMAP_EAGAIN under TRYLOCK. The page lock is held, except by
  * walkers that only age an anonymous page, which hold a reference.
  */
@@ -469,7 +498,7 @@ static inline uint64_t rmap_vma_index(const struct rmap_vma *vma, uint64_t addr)
 	return vma->pgoff + ((addr - vma->start) >> RMAP_PAGE_SHIFT);
 }
 
-/* Bytes of live objects of one kind of tier 1. */
+/* Bytes of live objects of one kind of tier 1; of all kinds together for RMAP_KIND_TIER1_END. */
 uint64_t rmap_bytes(const struct rmap *rmap, enum rmap_kind kind);
 
 /*

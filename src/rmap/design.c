@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The designs that this library holds, the default first.
+ */
+#include "design.h"
+
+const struct rmap_ops *const rmap_designs[] = {
+	&rmap_anon_vma_chain,
+	NULL,
+};
+
+static bool same_name(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	return *a == *b;
+}
+
+const struct rmap_ops *rmap_design_by_name(const char *name)
+{
+	for (unsigned int i = 0; rmap_designs[i]; i++) {
+		if (same_name(rmap_designs[i]->name, name))
+			return rmap_designs[i];
+	}
+	return NULL;
+}
+
+const char *rmap_design_name(const struct rmap_ops *ops)
+{
+	return ops->name;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a design is: one table of functions, one per event where it has something to do, NULL where it has not.
+ *
+ * What all designs have in common is done before the table is asked, in rmap.c, vma.c, page.c and walk.c: map counts, result
+ * masks, exclusive flags, a page's index, file maps, counters. A design is left with its own structures. The comments in
+ * rmap/rmap.h hold for the functions of the same name here; only what differs is said.
+ *
+ * No design includes another; what two share stands in base/.
+ */
+#ifndef RMAP_DESIGN_H
+#define RMAP_DESIGN_H
+
+#include <rmap/rmap.h>
+
+struct rmap_walk_state;
+
+struct rmap_ops {
+	const char *name;
+
+	/* Walks of file pages come to walk() too. False: the file map answers them. */
+	bool walks_file_pages;
+
+	int (*mm_init)(struct rmap *rmap, struct rmap_mm *mm);
+	int (*mm_fork_begin)(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *parent);
+	void (*mm_fork_end)(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *parent,
+			    bool copied);
+	void (*mm_exit)(struct rmap *rmap, struct rmap_mm *mm);
+
+	bool (*vma_faulted)(const struct rmap_vma *vma);
+	int (*vma_prepare)(struct rmap *rmap, struct rmap_vma *vma, struct rmap_vma *next,
+			   struct rmap_vma *prev);
+	/* The file's tree is the caller's business in these and in all below. */
+	int (*vma_fork)(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src);
+	int (*vma_clone)(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src);
+	bool (*vma_may_merge)(const struct rmap_vma *a, const struct rmap_vma *b);
+	int (*merge_prepare)(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src,
+			     bool *imported);
+	void (*merge_undo)(struct rmap *rmap, struct rmap_vma *dst);
+	void (*adjust_begin)(struct rmap *rmap, struct rmap_adjust *adjust);
+	void (*adjust_end)(struct rmap *rmap, struct rmap_adjust *adjust);
+	/* Only called where walkers must be held off (see rmap_move_begin in vma.c). */
+	void (*move_begin)(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src);
+	void (*move_end)(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src);
+	/* The VMA loses its origin; unlink and forget both. */
+	void (*vma_unlink)(struct rmap *rmap, struct rmap_vma *vma);
+
+	int (*reserve)(struct rmap *rmap, struct rmap_reserve *reserve, unsigned int n);
+	void (*unreserve)(struct rmap *rmap, struct rmap_reserve *reserve);
+
+	/*
+	 * New anonymous pages: store each one's owner with page_set_owner(). Their index is set, nobody else knows them.
+	 */
+	void (*page_new)(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+			 struct rmap_vma *vma, uint64_t addr, bool exclusive);
+	/* Every mapping and unmapping, new or not; map counts are the new ones. */
+	void (*page_map)(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+			 struct rmap_vma *vma, uint64_t addr, void *pte, unsigned int flags,
+			 struct rmap_reserve *reserve);
+	void (*page_unmap)(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+			   struct rmap_vma *vma, uint64_t addr, void *pte);
+	void (*page_moved)(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+			   struct rmap_vma *dst, uint64_t new_addr, void *new_pte,
+			   struct rmap_vma *src, uint64_t old_addr, void *old_pte);
+	void (*page_adopt)(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
+			   uint64_t addr);
+	void *(*page_pin)(struct rmap *rmap, struct rmap_page *page);
+	void (*page_unpin)(struct rmap *rmap, void *pin);
+	/* Besides owner, index, design word and exclusivity, which are copied. */
+	void (*page_replace)(struct rmap *rmap, struct rmap_page *new_page,
+			     struct rmap_page *old_page);
+	void (*page_free)(struct rmap *rmap, struct rmap_page *page);
+
+	void (*slot_fill)(struct rmap *rmap, struct rmap_slot *slot, const struct rmap_page *page);
+	void (*slot_dup)(struct rmap *rmap, struct rmap_slot *slot);
+	void (*slot_restore)(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page,
+			     struct rmap_vma *vma, uint64_t addr);
+	void (*slot_free)(struct rmap *rmap, struct rmap_slot *slot);
+
+	/* Offer candidates to walk_candidate() (walk.h). 0 or RMAP_EAGAIN. */
+	int (*walk)(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_state *state);
+
+	void (*vma_links)(const struct rmap_vma *vma,
+			  void (*emit)(const struct rmap_link_info *info, void *arg), void *arg);
+	const void *(*page_owner)(const struct rmap_page *page);
+	const char *(*vma_check)(const struct rmap *rmap, const struct rmap_vma *vma);
+};
+
+/* Make owner the page's; readers that see it see all that was written to the page before. */
+static inline void page_set_owner(struct rmap_page *page, const void *owner)
+{
+	atomic_store_explicit(&page->mapping, (uintptr_t)owner | RMAP_MAPPING_ANON,
+			      memory_order_release);
+}
+
+/* The owner, whose tag says anonymous. */
+static inline void *mapping_owner(uintptr_t mapping)
+{
+	return (void *)(mapping & ~(uintptr_t)RMAP_MAPPING_TAGS);
+}
+
+#endif

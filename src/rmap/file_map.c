@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The file map: page → file → VMAs (object-based reverse mapping, McCracken 2003).
+ *
+ * A file lists the VMAs that map it, in an interval tree by page offset. A page at offset index stands in each of them at
+ * start + (index - pgoff), whatever part of the file the VMA maps; whether it is mapped there the page table says. One node
+ * per VMA, inside it: no memory, nothing to do at faults, and private mappings are in the tree like shared ones, since they map
+ * the file's pages until they are written.
+ *
+ * Price: a walk looks at every VMA that covers the offset, mapped there or not; and all processes that map one file meet at its
+ * lock in mmap, fork and exit.
+ *
+ * VMAs of the same offset stand in order of insertion, except that fork enters the child right behind its parent: whoever
+ * walks the tree while PTEs are copied (truncation, migration) and has passed the parent still meets the child.
+ */
+#include "file_map.h"
+#include "count.h"
+#include "walk.h"
+
+#include "../base/interval_tree.h"
+
+static inline struct rmap_vma *node_vma(const struct rb_node *node)
+{
+	return rmap_container_of((uintptr_t)node, struct rmap_vma, file_node);
+}
+
+static inline uint64_t vma_first(const struct rb_node *node)
+{
+	return node_vma(node)->pgoff;
+}
+
+static inline uint64_t vma_last(const struct rb_node *node)
+{
+	const struct rmap_vma *vma = node_vma(node);
+
+	return vma->pgoff + ((vma->end - vma->start) >> RMAP_PAGE_SHIFT) - 1;
+}
+
+static inline uint64_t *vma_subtree_last(struct rb_node *node)
+{
+	return &node_vma(node)->file_last;
+}
+
+static bool vma_update(struct rb_node *node);
+
+static const struct itree vma_tree = {
+	.first = vma_first,
+	.last = vma_last,
+	.subtree_last = vma_subtree_last,
+	.update = vma_update,
+};
+
+static bool vma_update(struct rb_node *node)
+{
+	return itree_update(node, &vma_tree);
+}
+
+void file_map_lock(struct rmap *rmap, struct rmap_file *file)
+{
+	count_event(&rmap->count.locks_file);
+	rmap_write_lock(&file->lock, rmap->port);
+}
+
+void file_map_unlock(struct rmap *rmap, struct rmap_file *file)
+{
+	rmap_write_unlock(&file->lock, rmap->port);
+}
+
+static inline bool may_write_file(const struct rmap_vma *vma)
+{
+	return (vma->flags & RMAP_VMA_SHARED) && (vma->flags & RMAP_VMA_MAY_WRITE);
+}
+
+static void account(struct rmap_vma *vma)
+{
+	vma->file->nr_vmas++;
+	if (may_write_file(vma))
+		vma->file->writable++;
+}
+
+void file_map_insert(struct rmap_vma *vma)
+{
+	itree_insert(&vma->file->vmas, &vma->file_node, &vma_tree);
+	account(vma);
+}
+
+void file_map_erase(struct rmap_vma *vma)
+{
+	if (!rb_is_linked(&vma->file_node))
+		return;
+	itree_erase(&vma->file->vmas, &vma->file_node, &vma_tree);
+	vma->file->nr_vmas--;
+	if (may_write_file(vma))
+		vma->file->writable--;
+}
+
+void file_map_link_after(struct rmap *rmap, struct rmap_vma *vma, struct rmap_vma *prev)
+{
+	RMAP_ASSERT(rmap->port, vma->file == prev->file && vma->pgoff == prev->pgoff);
+	file_map_lock(rmap, vma->file);
+	itree_insert_after(&vma->file->vmas, &vma->file_node, &prev->file_node, &vma_tree);
+	account(vma);
+	file_map_unlock(rmap, vma->file);
+}
+
+void file_map_unlink(struct rmap *rmap, struct rmap_vma *vma)
+{
+	file_map_lock(rmap, vma->file);
+	file_map_erase(vma);
+	file_map_unlock(rmap, vma->file);
+}
+
+/* ---------------------------------------------------------------- walks */
+
+static int lock_for_walk(struct rmap *rmap, struct rmap_file *file, unsigned int flags)
+{
+	if (!(flags & RMAP_WALK_CHECK))
+		count_event(&rmap->count.locks_file);
+	if (!(flags & RMAP_WALK_TRYLOCK))
+		rmap_read_lock(&file->lock, rmap->port);
+	else if (!rmap_read_trylock(&file->lock))
+		return RMAP_EAGAIN;
+	return RMAP_OK;
+}
+
+int file_map_walk(struct rmap *rmap, struct rmap_file *file, struct rmap_page *page,
+		  struct rmap_walk_state *state)
+{
+	uint64_t index = page->index;
+	uint64_t *steps = &state->walk->steps;
+	struct rb_node *node;
+	uint64_t nodes = 0; /* counted as VMAs by walk_vma(), so only those that it does not see are added */
+	uint64_t visited = 0;
+
+	if (lock_for_walk(rmap, file, state->walk->flags))
+		return RMAP_EAGAIN;
+	node = itree_first(&file->vmas, index, index, &vma_tree, &nodes);
+	while (node) {
+		visited++;
+		if (!walk_vma(state, page, node_vma(node)))
+			break;
+		node = itree_next(node, index, index, &vma_tree, &nodes);
+	}
+	*steps += nodes > visited ? nodes - visited : 0;
+	rmap_read_unlock(&file->lock, rmap->port);
+	return RMAP_OK;
+}
+
+int rmap_walk_file(struct rmap *rmap, struct rmap_file *file, uint64_t first, uint64_t last,
+		   void (*visit)(struct rmap_vma *vma, uint64_t first, uint64_t last, void *arg),
+		   void *arg)
+{
+	struct rb_node *node;
+	uint64_t steps = 0;
+
+	if (first > last)
+		return RMAP_EINVAL;
+	(void)lock_for_walk(rmap, file, 0);
+	node = itree_first(&file->vmas, first, last, &vma_tree, &steps);
+	while (node) {
+		uint64_t from = vma_first(node);
+		uint64_t to = vma_last(node);
+
+		visit(node_vma(node), from > first ? from : first, to < last ? to : last, arg);
+		node = itree_next(node, first, last, &vma_tree, &steps);
+	}
+	rmap_read_unlock(&file->lock, rmap->port);
+	count_event(&rmap->count.walk[RMAP_WALK_TRUNCATE].walks);
+	count_add(&rmap->count.walk[RMAP_WALK_TRUNCATE].steps, steps);
+	return RMAP_OK;
+}

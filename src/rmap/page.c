@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Events about pages at PTEs, and about swap slots.
+ *
+ * None of them fails and none of them takes a lock: the callers' are enough. Map counts, result masks and the exclusive flag
+ * are kept here for all designs; owners are the design's. Runs of pages come in one call, so what does not depend on the page
+ * is decided once for up to 64 of them.
+ */
+#include "count.h"
+#include "design.h"
+
+/* A page that nobody else knows. Owner and index were stored before: whoever sees the count sees them. */
+static inline void map_new(struct rmap_page *page, uint32_t exclusive)
+{
+	atomic_store_explicit(&page->exclusive, exclusive, memory_order_relaxed);
+	atomic_store_explicit(&page->mapcount, 1, memory_order_release);
+}
+
+static uint64_t map_new_pages(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+			      struct rmap_vma *vma, uint64_t addr, unsigned int flags)
+{
+	bool exclusive = flags & RMAP_MAP_EXCLUSIVE;
+	uint64_t index = rmap_vma_index(vma, addr);
+
+	RMAP_ASSERT(rmap->port, rmap->ops->vma_faulted == NULL || rmap->ops->vma_faulted(vma));
+	for (unsigned int i = 0; i < nr; i++) {
+		RMAP_ASSERT(rmap->port, rmap_page_mapcount(pages[i]) == 0);
+		pages[i]->index = index + i;
+	}
+	if (rmap->ops->page_new)
+		rmap->ops->page_new(rmap, pages, nr, vma, addr, exclusive);
+	for (unsigned int i = 0; i < nr; i++)
+		map_new(pages[i], exclusive);
+	return ~(uint64_t)0 >> (64 - nr);
+}
+
+static uint64_t map_known_pages(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+				struct rmap_vma *vma, uint64_t addr, unsigned int flags)
+{
+	uint64_t was_unmapped = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		struct rmap_page *page = pages[i];
+
+		RMAP_DEBUG_ASSERT(rmap->port, page->index == rmap_vma_index(vma, addr) + i);
+		if (atomic_fetch_add_explicit(&page->mapcount, 1, memory_order_relaxed) == 0)
+			was_unmapped |= (uint64_t)1 << i;
+		else
+			RMAP_ASSERT(rmap->port, !(flags & RMAP_MAP_EXCLUSIVE));
+		if (flags & RMAP_MAP_EXCLUSIVE)
+			atomic_store_explicit(&page->exclusive, 1, memory_order_relaxed);
+	}
+	(void)vma;
+	(void)addr;
+	return was_unmapped;
+}
+
+uint64_t rmap_page_map(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+		       struct rmap_vma *vma, uint64_t addr, void *pte, unsigned int flags,
+		       struct rmap_reserve *reserve)
+{
+	uint64_t was_unmapped;
+
+	RMAP_ASSERT(rmap->port, nr >= 1 && nr <= RMAP_RUN_MAX);
+	if (flags & RMAP_MAP_NEW)
+		was_unmapped = map_new_pages(rmap, pages, nr, vma, addr, flags);
+	else
+		was_unmapped = map_known_pages(rmap, pages, nr, vma, addr, flags);
+	if (rmap->ops->page_map)
+		rmap->ops->page_map(rmap, pages, nr, vma, addr, pte, flags, reserve);
+	return was_unmapped;
+}
+
+/* True when nothing maps the page now. */
+static inline bool unmap_one(struct rmap *rmap, struct rmap_page *page)
+{
+	uint32_t old;
+
+	/*
+	 * Of an exclusive page this is the only PTE and its PTL is held: nobody else can change the count, and the store spares
+	 * an interlocked operation per page at exit.
+	 */
+	if (rmap_page_is_exclusive(page)) {
+		RMAP_ASSERT(rmap->port, rmap_page_mapcount(page) == 1);
+		atomic_store_explicit(&page->exclusive, 0, memory_order_relaxed);
+		atomic_store_explicit(&page->mapcount, 0, memory_order_release);
+		return true;
+	}
+	old = atomic_fetch_sub_explicit(&page->mapcount, 1, memory_order_release);
+	RMAP_ASSERT(rmap->port, old != 0);
+	return old == 1;
+}
+
+uint64_t rmap_page_unmap(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+			 struct rmap_vma *vma, uint64_t addr, void *pte)
+{
+	uint64_t now_unmapped = 0;
+
+	RMAP_ASSERT(rmap->port, nr >= 1 && nr <= RMAP_RUN_MAX);
+	for (unsigned int i = 0; i < nr; i++) {
+		if (unmap_one(rmap, pages[i]))
+			now_unmapped |= (uint64_t)1 << i;
+	}
+	if (rmap->ops->page_unmap)
+		rmap->ops->page_unmap(rmap, pages, nr, vma, addr, pte);
+	return now_unmapped;
+}
+
+void rmap_page_moved(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+		     struct rmap_vma *dst, uint64_t new_addr, void *new_pte, struct rmap_vma *src,
+		     uint64_t old_addr, void *old_pte)
+{
+	if (rmap->ops->page_moved)
+		rmap->ops->page_moved(rmap, pages, nr, dst, new_addr, new_pte, src, old_addr,
+				      old_pte);
+}
+
+void rmap_page_adopt(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma, uint64_t addr)
+{
+	RMAP_ASSERT(rmap->port, rmap_page_is_anon(page) && rmap_page_mapcount(page) == 1);
+	if (rmap->ops->page_adopt)
+		rmap->ops->page_adopt(rmap, page, vma, addr);
+	atomic_store_explicit(&page->exclusive, 1, memory_order_relaxed);
+	count_event(&rmap->count.adopted);
+}
+
+void *rmap_page_pin(struct rmap *rmap, struct rmap_page *page)
+{
+	if (!rmap->ops->page_pin || !rmap_page_is_anon(page))
+		return NULL;
+	return rmap->ops->page_pin(rmap, page);
+}
+
+void rmap_page_unpin(struct rmap *rmap, void *pin)
+{
+	if (pin)
+		rmap->ops->page_unpin(rmap, pin);
+}
+
+void rmap_page_replace(struct rmap *rmap, struct rmap_page *new_page, struct rmap_page *old_page)
+{
+	RMAP_ASSERT(rmap->port,
+		    rmap_page_mapcount(old_page) == 0 && rmap_page_mapcount(new_page) == 0);
+	new_page->index = old_page->index;
+	new_page->design = old_page->design;
+	atomic_store_explicit(&new_page->exclusive, rmap_page_is_exclusive(old_page),
+			      memory_order_relaxed);
+	atomic_store_explicit(&new_page->mapping,
+			      atomic_load_explicit(&old_page->mapping, memory_order_relaxed),
+			      memory_order_release);
+	if (rmap->ops->page_replace)
+		rmap->ops->page_replace(rmap, new_page, old_page);
+}
+
+void rmap_page_free(struct rmap *rmap, struct rmap_page *page)
+{
+	RMAP_ASSERT(rmap->port, rmap_page_mapcount(page) == 0);
+	if (rmap->ops->page_free)
+		rmap->ops->page_free(rmap, page);
+	atomic_store_explicit(&page->mapping, 0, memory_order_relaxed);
+	atomic_store_explicit(&page->exclusive, 0, memory_order_relaxed);
+	page->index = 0;
+	page->design = 0;
+}
+
+void rmap_page_set_file(struct rmap_page *page, struct rmap_file *file, uint64_t index)
+{
+	page->index = index;
+	atomic_store_explicit(&page->mapping, (uintptr_t)file, memory_order_release);
+}
+
+void rmap_page_clear_file(struct rmap_page *page)
+{
+	atomic_store_explicit(&page->mapping, 0, memory_order_release);
+}
+
+/* ---------------------------------------------------------------- what is set aside */
+
+int rmap_reserve(struct rmap *rmap, struct rmap_reserve *reserve, unsigned int n)
+{
+	list_init(&reserve->objects);
+	reserve->nr = 0;
+	if (!rmap->ops->reserve)
+		return RMAP_OK;
+	return rmap->ops->reserve(rmap, reserve, n);
+}
+
+void rmap_unreserve(struct rmap *rmap, struct rmap_reserve *reserve)
+{
+	if (rmap->ops->unreserve)
+		rmap->ops->unreserve(rmap, reserve);
+}
+
+/* ---------------------------------------------------------------- swap slots */
+
+void rmap_slot_fill(struct rmap *rmap, struct rmap_slot *slot, const struct rmap_page *page)
+{
+	if (rmap->ops->slot_fill)
+		rmap->ops->slot_fill(rmap, slot, page);
+}
+
+void rmap_slot_dup(struct rmap *rmap, struct rmap_slot *slot)
+{
+	if (rmap->ops->slot_dup)
+		rmap->ops->slot_dup(rmap, slot);
+}
+
+void rmap_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page,
+		       struct rmap_vma *vma, uint64_t addr)
+{
+	if (rmap->ops->slot_restore)
+		rmap->ops->slot_restore(rmap, slot, page, vma, addr);
+}
+
+void rmap_slot_free(struct rmap *rmap, struct rmap_slot *slot)
+{
+	if (rmap->ops->slot_free)
+		rmap->ops->slot_free(rmap, slot);
+}

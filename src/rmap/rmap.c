@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * An instance of a reverse map, its address spaces, and what can be asked of it besides a walk.
+ *
+ * Each function here and in vma.c and page.c does what all designs have in common and then asks the design's table, if it has
+ * an entry. So the cost of an event that a design does not care for is one test of a pointer.
+ */
+#include "count.h"
+#include "design.h"
+
+int rmap_init(struct rmap *rmap, const struct rmap_ops *ops, const struct rmap_port *port)
+{
+	memset(rmap, 0, sizeof(*rmap));
+	rmap->ops = ops;
+	rmap->port = port;
+	rmap_spin_init(&rmap->lock, RMAP_LOCK_MM_LIST);
+	list_init(&rmap->mms);
+	return RMAP_OK;
+}
+
+void rmap_destroy(struct rmap *rmap)
+{
+	RMAP_ASSERT(rmap->port, list_empty(&rmap->mms));
+	rmap->port->rcu_barrier(rmap->port->ctx);
+	for (unsigned int kind = 0; kind < RMAP_KIND_TIER1_END; kind++)
+		RMAP_ASSERT(rmap->port, rmap_bytes(rmap, (enum rmap_kind)kind) == 0);
+	RMAP_ASSERT(rmap->port, rmap_bytes(rmap, RMAP_KIND_TIER1_END) == 0);
+}
+
+uint64_t rmap_bytes(const struct rmap *rmap, enum rmap_kind kind)
+{
+	if (kind >= RMAP_KIND_TIER1_END)
+		return atomic_load_explicit(&rmap->total.bytes, memory_order_relaxed);
+	return atomic_load_explicit(&rmap->count.object[kind].bytes, memory_order_relaxed);
+}
+
+/* ---------------------------------------------------------------- address spaces */
+
+static void mm_enter(struct rmap *rmap, struct rmap_mm *mm)
+{
+	rmap_spin_lock(&rmap->lock);
+	list_add_tail(&mm->list, &rmap->mms);
+	rmap_spin_unlock(&rmap->lock);
+}
+
+static void mm_leave(struct rmap *rmap, struct rmap_mm *mm)
+{
+	rmap_spin_lock(&rmap->lock);
+	list_del_init(&mm->list);
+	rmap_spin_unlock(&rmap->lock);
+}
+
+int rmap_mm_init(struct rmap *rmap, struct rmap_mm *mm)
+{
+	int error = RMAP_OK;
+
+	mm->design = NULL;
+	mm_enter(rmap, mm);
+	if (rmap->ops->mm_init)
+		error = rmap->ops->mm_init(rmap, mm);
+	if (error)
+		mm_leave(rmap, mm);
+	return error;
+}
+
+int rmap_mm_fork_begin(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *parent)
+{
+	int error = RMAP_OK;
+
+	child->design = NULL;
+	mm_enter(rmap, child);
+	if (rmap->ops->mm_fork_begin)
+		error = rmap->ops->mm_fork_begin(rmap, child, parent);
+	if (error)
+		mm_leave(rmap, child);
+	return error;
+}
+
+void rmap_mm_fork_end(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *parent, bool copied)
+{
+	if (rmap->ops->mm_fork_end)
+		rmap->ops->mm_fork_end(rmap, child, parent, copied);
+}
+
+void rmap_mm_exit(struct rmap *rmap, struct rmap_mm *mm)
+{
+	if (rmap->ops->mm_exit)
+		rmap->ops->mm_exit(rmap, mm);
+	mm_leave(rmap, mm);
+}
+
+/* ---------------------------------------------------------------- drawings and checkers */
+
+void rmap_vma_links(const struct rmap *rmap, const struct rmap_vma *vma,
+		    void (*emit)(const struct rmap_link_info *info, void *arg), void *arg)
+{
+	if (rmap->ops->vma_links)
+		rmap->ops->vma_links(vma, emit, arg);
+}
+
+const void *rmap_page_owner(const struct rmap *rmap, const struct rmap_page *page)
+{
+	if (!rmap_page_is_anon(page) || !rmap->ops->page_owner)
+		return NULL;
+	return rmap->ops->page_owner(page);
+}
+
+const char *rmap_vma_check(const struct rmap *rmap, const struct rmap_vma *vma)
+{
+	if (vma->start >= vma->end)
+		return "the VMA is empty or ends before it starts";
+	if (rmap->ops->vma_check)
+		return rmap->ops->vma_check(rmap, vma);
+	return NULL;
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Events about VMAs: the file map's part, then the design's (the file's lock is outside the design's).
+ */
+#include "count.h"
+#include "design.h"
+#include "file_map.h"
+
+void rmap_vma_init(struct rmap_vma *vma, struct rmap_mm *mm, uint64_t start, uint64_t end,
+		   uint64_t pgoff, struct rmap_file *file, uint32_t flags)
+{
+	memset(vma, 0, sizeof(*vma));
+	vma->start = start;
+	vma->end = end;
+	vma->pgoff = pgoff;
+	vma->mm = mm;
+	vma->file = file;
+	vma->flags = flags;
+	rmap_spin_init(&vma->first, RMAP_LOCK_PAGE_TABLE);
+	rb_clear(&vma->file_node);
+}
+
+bool rmap_vma_faulted(const struct rmap *rmap, const struct rmap_vma *vma)
+{
+	return rmap->ops->vma_faulted && rmap->ops->vma_faulted(vma);
+}
+
+void rmap_vma_link(struct rmap *rmap, struct rmap_vma *vma)
+{
+	if (!vma->file)
+		return;
+	file_map_lock(rmap, vma->file);
+	file_map_insert(vma);
+	file_map_unlock(rmap, vma->file);
+}
+
+int rmap_vma_prepare(struct rmap *rmap, struct rmap_vma *vma, struct rmap_vma *next,
+		     struct rmap_vma *prev)
+{
+	if (!rmap->ops->vma_prepare)
+		return RMAP_OK;
+	return rmap->ops->vma_prepare(rmap, vma, next, prev);
+}
+
+int rmap_vma_fork(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src)
+{
+	int error = RMAP_OK;
+
+	if (rmap->ops->vma_fork)
+		error = rmap->ops->vma_fork(rmap, dst, src);
+	if (!error && dst->file)
+		file_map_link_after(rmap, dst, src);
+	return error;
+}
+
+int rmap_vma_clone(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src)
+{
+	if (!rmap->ops->vma_clone)
+		return RMAP_OK;
+	return rmap->ops->vma_clone(rmap, dst, src);
+}
+
+bool rmap_vma_may_merge(struct rmap *rmap, const struct rmap_vma *a, const struct rmap_vma *b)
+{
+	if (!rmap->ops->vma_may_merge || rmap->ops->vma_may_merge(a, b))
+		return true;
+	count_event(&rmap->count.merges_refused);
+	return false;
+}
+
+int rmap_vma_merge_prepare(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src,
+			   bool *imported)
+{
+	*imported = false;
+	if (!rmap->ops->merge_prepare)
+		return RMAP_OK;
+	return rmap->ops->merge_prepare(rmap, dst, src, imported);
+}
+
+void rmap_vma_merge_undo(struct rmap *rmap, struct rmap_vma *dst)
+{
+	if (rmap->ops->merge_undo)
+		rmap->ops->merge_undo(rmap, dst);
+}
+
+void rmap_adjust_begin(struct rmap *rmap, struct rmap_adjust *adjust)
+{
+	adjust->file = NULL;
+	adjust->design = NULL;
+	for (unsigned int i = 0; i < 3 && !adjust->file; i++) {
+		if (adjust->vma[i])
+			adjust->file = adjust->vma[i]->file;
+	}
+	if (adjust->insert && !adjust->file)
+		adjust->file = adjust->insert->file;
+	if (adjust->file) {
+		file_map_lock(rmap, adjust->file);
+		for (unsigned int i = 0; i < 3; i++) {
+			if (!adjust->vma[i])
+				continue;
+			RMAP_ASSERT(rmap->port, adjust->vma[i]->file == adjust->file);
+			file_map_erase(adjust->vma[i]);
+		}
+	}
+	if (rmap->ops->adjust_begin)
+		rmap->ops->adjust_begin(rmap, adjust);
+}
+
+void rmap_adjust_end(struct rmap *rmap, struct rmap_adjust *adjust)
+{
+	if (rmap->ops->adjust_end)
+		rmap->ops->adjust_end(rmap, adjust);
+	if (!adjust->file)
+		return;
+	for (unsigned int i = 0; i < 3; i++) {
+		if (adjust->vma[i] && !adjust->removed[i])
+			file_map_insert(adjust->vma[i]);
+	}
+	if (adjust->insert)
+		file_map_insert(adjust->insert);
+	file_map_unlock(rmap, adjust->file);
+}
+
+/*
+ * Could a walker pass between src's place and dst's, and meet the page at neither?
+ *
+ * A walk goes through the VMAs by rising page offset, ties in order of insertion. A dst that was made for the move has src's
+ * offset and stands behind it: a PTE that leaves src before the walker comes is met at dst. A dst that existed before and was
+ * grown may stand before src; there the walker may have looked already.
+ */
+static bool move_needs_locks(const struct rmap_vma *dst, const struct rmap_vma *src, bool merged)
+{
+	return merged && dst->pgoff <= src->pgoff;
+}
+
+void rmap_move_begin(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src, bool merged)
+{
+	if (!move_needs_locks(dst, src, merged))
+		return;
+	if (src->file)
+		file_map_lock(rmap, src->file);
+	if (rmap->ops->move_begin)
+		rmap->ops->move_begin(rmap, dst, src);
+}
+
+void rmap_move_end(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src, bool merged)
+{
+	if (!move_needs_locks(dst, src, merged))
+		return;
+	if (rmap->ops->move_end)
+		rmap->ops->move_end(rmap, dst, src);
+	if (src->file)
+		file_map_unlock(rmap, src->file);
+}
+
+void rmap_vma_forget(struct rmap *rmap, struct rmap_vma *vma)
+{
+	if (rmap->ops->vma_unlink)
+		rmap->ops->vma_unlink(rmap, vma);
+}
+
+void rmap_vma_unlink(struct rmap *rmap, struct rmap_vma *vma)
+{
+	if (rmap->ops->vma_unlink)
+		rmap->ops->vma_unlink(rmap, vma);
+	if (vma->file)
+		file_map_unlink(rmap, vma);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The part of a walk that all designs share.
+ *
+ * A design finds places where the page may be mapped and offers each to walk_candidate(), which looks at the page table (the
+ * only truth), counts, visits, and says whether to go on. So the rules of early stop and the counting stand here once, and no
+ * design can report what its own bookkeeping believes.
+ */
+#ifndef RMAP_WALK_H
+#define RMAP_WALK_H
+
+#include "design.h"
+
+struct rmap_walk_state {
+	struct rmap_walk *walk;
+	const struct rmap_port *port;
+	unsigned int find_flags; /* enum rmap_find_flags */
+	uint64_t limit;		 /* stop when so many PTEs were found */
+};
+
+/*
+ * Must a walk of this page look on? Without the page lock the last PTE may go at any time; the answer counts while a lock is
+ * held that keeps PTEs' VMAs in the tree.
+ */
+static inline bool walk_wants(const struct rmap_walk_state *state, const struct rmap_page *page)
+{
+	return (state->walk->flags & RMAP_WALK_ENTRIES) || rmap_page_mapcount(page) != 0;
+}
+
+/*
+ * The page may stand at addr in mm; vma covers addr, or is NULL where the design knows none. True: go on with the next
+ * candidate.
+ */
+bool walk_candidate(struct rmap_walk_state *state, struct rmap_page *page, struct rmap_mm *mm,
+		    struct rmap_vma *vma, uint64_t addr);
+
+/* The same for a VMA met in a tree by the page's index: skipped where the walker skips it. Counts the VMA as a step. */
+bool walk_vma(struct rmap_walk_state *state, struct rmap_page *page, struct rmap_vma *vma);
+
+/* A walk by the file map: the page's mapping is file. (file_map.c) */
+int file_map_walk(struct rmap *rmap, struct rmap_file *file, struct rmap_page *page,
+		  struct rmap_walk_state *state);
+
+#endif
