@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The subcommands: each takes what follows its name (argv[0] is the name) and returns the exit code. */
+#ifndef RMAP_TOOLS_COMMANDS_H
+#define RMAP_TOOLS_COMMANDS_H
+
+int cmd_record(int argc, char **argv);
+
+#endif
