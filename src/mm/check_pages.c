@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Page descriptors: map counts, exclusive marks, references, LRU lists, the free list, what the system counts.
+ *
+ * References can be known from below only: the mappings, the swap cache and a file's tree hold one each, and a pin may hold more.
+ * So a page with less is in danger, one with more is in use. A quiet system has no page locked or under write-back.
+ */
+#include "check.h"
+
+/* ---------------------------------------------------------------- lists */
+
+static int check_free_list(struct check *c)
+{
+	struct mm_system *sys = c->sys;
+	uint64_t nr, said = atomic_load_explicit(&sys->nr_free, memory_order_relaxed);
+	struct list_head *pos;
+	int error = check_list(c, &sys->free_frames, "free frames", &nr);
+
+	if (error)
+		return error;
+	list_for_each(pos, &sys->free_frames) {
+		uint64_t pfn = page_to_pfn(sys, list_entry(pos, struct page, lru));
+
+		if (pfn >= c->nr_pages)
+			return check_wrong(c, "page %lu is on the list of free frames, but was never used", pfn);
+		c->pages[pfn].facts |= FACT_FREE;
+	}
+	nr += sys->nr_frames - c->nr_pages;
+	if (said != nr)
+		return check_wrong(c, "the system counts %lu free frames and has %lu", said, nr);
+	return 0;
+}
+
+static const char *const lru_names[LRU_LISTS] = { "inactive anonymous", "active anonymous", "inactive file",
+						  "active file", "unevictable" };
+
+/* The list that a page's flags say. */
+static enum lru_list list_by_flags(const struct page *page)
+{
+	if (page_test(page, PG_UNEVICTABLE))
+		return LRU_UNEVICTABLE;
+	if (page_test(page, PG_SWAPBACKED))
+		return page_test(page, PG_ACTIVE) ? LRU_ACTIVE_ANON : LRU_INACTIVE_ANON;
+	return page_test(page, PG_ACTIVE) ? LRU_ACTIVE_FILE : LRU_INACTIVE_FILE;
+}
+
+static int check_lru_page(struct check *c, const struct page *page, enum lru_list list)
+{
+	uint64_t pfn = page_to_pfn(c->sys, page);
+
+	if (pfn >= c->nr_pages)
+		return check_wrong(c, "the list of %s pages has what is no page", lru_names[list]);
+	if (page_refs(page) == 0 || page_test(page, PG_TABLE | PG_RESERVED) || !page_test(page, PG_LRU))
+		return check_wrong(c, "page %lu is on the list of %s pages, but %s", pfn, lru_names[list],
+				   page_refs(page) == 0		     ? "free" :
+				   !page_test(page, PG_LRU) ? "does not say so" :
+							       "no data page");
+	if (list_by_flags(page) != list)
+		return check_wrong(c, "page %lu is on the list of %s pages, by its flags it belongs on that of %s pages",
+				   pfn, lru_names[list], lru_names[list_by_flags(page)]);
+	c->pages[pfn].facts |= FACT_LRU;
+	return 0;
+}
+
+static int check_lru(struct check *c)
+{
+	struct mm_system *sys = c->sys;
+
+	for (unsigned int list = 0; list < LRU_LISTS; list++) {
+		uint64_t nr, said = atomic_load_explicit(&sys->nr_lru[list], memory_order_relaxed);
+		struct list_head *pos;
+		int error = check_list(c, &sys->lru[list], lru_names[list], &nr);
+
+		if (error)
+			return error;
+		list_for_each(pos, &sys->lru[list]) {
+			error = check_lru_page(c, list_entry(pos, struct page, lru), list);
+			if (error)
+				return error;
+		}
+		if (said != nr)
+			return check_wrong(c, "the system counts %lu %s pages, the list has %lu", said,
+					   lru_names[list], nr);
+	}
+	return 0;
+}
+
+/* ---------------------------------------------------------------- one page */
+
+static int check_free_page(struct check *c, uint64_t pfn, const struct page *page)
+{
+	if (page_refs(page) != 0)
+		return check_wrong(c, "page %lu is on the list of free frames with %u references", pfn,
+				   page_refs(page));
+	if (atomic_load_explicit(&page->rmap.mapping, memory_order_relaxed) ||
+	    rmap_page_mapcount(&page->rmap) || rmap_page_is_exclusive(&page->rmap))
+		return check_wrong(c, "page %lu is free, but still has an owner, a map count or an exclusive mark",
+				   pfn);
+	if (page_test(page, PG_POISON))
+		return check_wrong(c, "page %lu has gone bad, but may be handed out again", pfn);
+	return 0;
+}
+
+/* The marks of a page against where it was found. */
+static int check_marks(struct check *c, uint64_t pfn, const struct page *page, uint32_t facts)
+{
+	const struct {
+		const char *mark;
+		bool said, found;
+	} marks[] = {
+		{ "in the swap cache", page_test(page, PG_SWAPCACHE), facts & FACT_CACHE },
+		{ "a page of a file", rmap_page_file(&page->rmap), facts & FACT_TREE },
+		{ "on an LRU list", page_test(page, PG_LRU), facts & FACT_LRU },
+		{ "a page table", page_test(page, PG_TABLE), facts & FACT_TABLE },
+	};
+
+	for (unsigned int i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (marks[i].said != marks[i].found)
+			return check_wrong(c, "page %lu %s %s, but is %s there", pfn,
+					   marks[i].said ? "says it is" : "does not say it is", marks[i].mark,
+					   marks[i].said ? "not found" : "found");
+	if (page_test(page, PG_LOCKED | PG_WRITEBACK))
+		return check_wrong(c, "page %lu is %s, though nothing is under way", pfn,
+				   page_test(page, PG_LOCKED) ? "locked" : "under write-back");
+	return 0;
+}
+
+static int check_exclusive(struct check *c, uint64_t pfn, const struct page *page)
+{
+	const struct check_page *p = &c->pages[pfn];
+
+	if (!rmap_page_is_exclusive(&page->rmap))
+		return 0;
+	if (!rmap_page_is_anon(&page->rmap))
+		return check_wrong(c, "page %lu is exclusive, but not anonymous", pfn);
+	if (p->sites > 1)
+		return check_wrong(c, "page %lu is exclusive, but mapped at %u places: mm %lu, 0x%lx and mm %lu, 0x%lx",
+				   pfn, p->sites, check_mm_id(c, c->sites[p->first]),
+				   site_addr(c->sites[p->first]), check_mm_id(c, c->sites[p->first + 1]),
+				   site_addr(c->sites[p->first + 1]));
+	if (p->facts & FACT_CACHE && c->slot_entries[page->private])
+		return check_wrong(c, "page %lu is exclusive, but %u swap entries lead to it by slot %lu", pfn,
+				   c->slot_entries[page->private], page->private);
+	return 0;
+}
+
+static int check_counts(struct check *c, uint64_t pfn, const struct page *page)
+{
+	const struct check_page *p = &c->pages[pfn];
+	uint32_t ptes = 0, expected;
+
+	for (uint32_t i = 0; i < p->sites; i++)
+		ptes += !(c->sites[p->first + i] & SITE_ENTRY);
+	if (rmap_page_mapcount(&page->rmap) != ptes)
+		return check_wrong(c, "page %lu has map count %u, %u PTEs map it", pfn,
+				   rmap_page_mapcount(&page->rmap), ptes);
+	expected = (ptes ? 1u : 0u) + (p->facts & FACT_CACHE ? 1u : 0u) + (p->facts & FACT_TREE ? 1u : 0u);
+	if (page_refs(page) < expected)
+		return check_wrong(c, "page %lu has %u references; its mappings, swap cache and file hold %u", pfn,
+				   page_refs(page), expected);
+	if (ptes && page_refs(page) == expected && !(p->facts & FACT_LRU))
+		return check_wrong(c, "page %lu is mapped and nobody else has it, but it is on no LRU list", pfn);
+	return 0;
+}
+
+static int check_data_page(struct check *c, uint64_t pfn, const struct page *page)
+{
+	int error = check_marks(c, pfn, page, c->pages[pfn].facts);
+
+	if (!error)
+		error = check_counts(c, pfn, page);
+	if (!error)
+		error = check_exclusive(c, pfn, page);
+	return error;
+}
+
+static int check_page(struct check *c, uint64_t pfn)
+{
+	const struct page *page = pfn_to_page(c->sys, pfn);
+	uint32_t facts = c->pages[pfn].facts;
+
+	if (facts & FACT_FREE)
+		return check_free_page(c, pfn, page);
+	if (facts & FACT_TABLE)
+		return 0;
+	if (page_test(page, PG_RESERVED)) {
+		if (page != c->sys->zero_page || rmap_page_mapcount(&page->rmap) || !page_refs(page))
+			return check_wrong(c, "page %lu is no proper zero page", pfn);
+		return 0;
+	}
+	if (page_refs(page) == 0) {
+		if (!page_test(page, PG_POISON))
+			return check_wrong(c, "page %lu is lost: nobody has it, and it is not free", pfn);
+		return 0;
+	}
+	c->out->pages++;
+	return check_data_page(c, pfn, page);
+}
+
+/* ---------------------------------------------------------------- sums */
+
+int check_pages(struct check *c)
+{
+	int error = check_free_list(c);
+
+	if (!error)
+		error = check_lru(c);
+	for (uint64_t pfn = 0; pfn < c->nr_pages && !error; pfn++)
+		error = check_page(c, pfn);
+	return error;
+}
