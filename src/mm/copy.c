@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * fork's copy of the page tables: both sides end up with the same entries, none of them writable where the VMA is private.
+ *
+ * Only VMAs that have, or may have, anonymous pages are copied; a child faults pages of files in again by itself. Per page the
+ * cost is one atomic (the map count) and, at the first fork, one entry written back read-only. What a table page may need from
+ * the reverse map is set aside before its locks are taken; a page that cannot be shared (pinned) is copied into a page allocated
+ * outside the locks, then the table is gone on with.
+ */
+#include "mm_types.h"
+
+#include "swap.h"
+#include "table.h"
+#include "vma.h"
+
+struct copy {
+	struct mm_system *sys;
+	struct vma *dst, *src;
+	struct mm *dst_mm, *src_mm;
+	struct rmap_reserve reserve;
+	struct page *spare; /* for a pinned page; NULL: none at hand */
+	int64_t rss[RSS_KINDS];
+	uint64_t copied;
+	/* pages that wait for one rmap_page_map(), at consecutive entries */
+	struct rmap_page *run[RMAP_RUN_MAX];
+	unsigned int nr;
+	uint64_t run_addr;
+	pte_t *run_pte;
+};
+
+static void run_flush(struct copy *c)
+{
+	if (!c->nr)
+		return;
+	/* The parent's mapping holds the mappings' common reference: none of these counts can rise from zero. */
+	rmap_page_map(&c->sys->rmap, c->run, c->nr, &c->dst->rmap, c->run_addr, c->run_pte, 0,
+		      &c->reserve);
+	c->nr = 0;
+}
+
+static void run_add(struct copy *c, struct page *page, uint64_t addr, pte_t *pte)
+{
+	if (c->nr == RMAP_RUN_MAX ||
+	    (c->nr && addr != c->run_addr + ((uint64_t)c->nr << RMAP_PAGE_SHIFT)))
+		run_flush(c);
+	if (!c->nr) {
+		c->run_addr = addr;
+		c->run_pte = pte;
+	}
+	c->run[c->nr++] = &page->rmap;
+}
+
+/* A pinned page stays the parent's alone: the child gets a copy at once. */
+static void copy_pinned(struct copy *c, struct page *page, pte_t v, uint64_t addr, pte_t *dst_pte)
+{
+	struct page *copy = c->spare;
+	struct rmap_page *rpage = &copy->rmap;
+
+	c->spare = NULL;
+	page_copy(c->sys, copy, page);
+	page_set(copy, PG_UPTODATE | PG_SWAPBACKED);
+	rmap_page_map(&c->sys->rmap, &rpage, 1, &c->dst->rmap, addr, dst_pte,
+		      RMAP_MAP_NEW | RMAP_MAP_EXCLUSIVE, &c->reserve);
+	atomic_fetch_add_explicit(&c->sys->nr_anon, 1, memory_order_relaxed);
+	c->rss[RSS_ANON]++;
+	pte_write(dst_pte, pte_make(page_to_pfn(c->sys, copy), 0) |
+				   vma_pte_bits(c->dst, true) | (v & PTE_ACCESSED) | PTE_DIRTY);
+	lru_add(c->sys, copy);
+	COUNT(c->sys, fork_pages_copied, 1);
+}
+
+/* False: a spare page is needed first. */
+static bool copy_present(struct copy *c, pte_t *dst_pte, pte_t *src_pte, pte_t v, uint64_t addr)
+{
+	struct page *page = pfn_to_page(c->sys, pte_pfn(v));
+
+	if (!(v & PTE_SPECIAL)) {
+		bool anon = rmap_page_is_anon(&page->rmap);
+
+		if (anon && rmap_page_is_exclusive(&page->rmap)) {
+			if (atomic_load_explicit(&c->src_mm->has_pinned, memory_order_relaxed) &&
+			    page_maybe_pinned(page)) {
+				if (!c->spare)
+					return false;
+				run_flush(c);
+				copy_pinned(c, page, v, addr, dst_pte);
+				return true;
+			}
+			rmap_page_share(&page->rmap);
+		}
+		run_add(c, page, addr, dst_pte);
+		c->rss[anon ? RSS_ANON : page_rss_kind(page)]++;
+	}
+	if (v & PTE_WRITE) {
+		pte_clear_bits(src_pte, PTE_WRITE);
+		v &= ~PTE_WRITE;
+	}
+	pte_write(dst_pte, v & ~PTE_ACCESSED);
+	return true;
+}
+
+static void copy_entry(struct copy *c, pte_t *dst_pte, pte_t *src_pte, pte_t v)
+{
+	if (pte_is_swap(v)) {
+		swap_dup(c->sys, pte_pfn(v));
+		if (v & PTE_SWP_EXCLUSIVE) {
+			v &= ~PTE_SWP_EXCLUSIVE;
+			pte_write(src_pte, v);
+		}
+		c->rss[RSS_SWAP]++;
+	} else if (pte_is_migration(v)) {
+		struct page *page = pfn_to_page(c->sys, pte_pfn(v));
+
+		if (v & (PTE_MIG_EXCLUSIVE | PTE_MIG_WRITE)) {
+			v &= ~(PTE_MIG_EXCLUSIVE | PTE_MIG_WRITE);
+			pte_write(src_pte, v);
+		}
+		c->rss[page_rss_kind(page)]++;
+	}
+	pte_write(dst_pte, v);
+}
+
+/* Copy entries of one table until end or until a spare page is needed; returns where to go on. */
+static uint64_t copy_table(struct copy *c, pte_t *dst_pte, pte_t *src_pte, uint64_t addr,
+			   uint64_t end)
+{
+	struct rmap_spinlock *dst_ptl = table_ptl(c->sys, dst_pte);
+	struct rmap_spinlock *src_ptl = table_ptl(c->sys, src_pte);
+
+	/* Nobody who holds a PTL of the parent waits for one of the child: the nesting is safe in any order of address. */
+	rmap_spin_lock(dst_ptl);
+	rmap_spin_lock_nested(src_ptl);
+	for (; addr < end; addr += RMAP_PAGE_SIZE, dst_pte++, src_pte++) {
+		pte_t v = pte_read(src_pte);
+
+		if (!v)
+			continue;
+		if (!pte_present(v))
+			copy_entry(c, dst_pte, src_pte, v);
+		else if (!copy_present(c, dst_pte, src_pte, v, addr))
+			break;
+		c->copied++;
+	}
+	run_flush(c);
+	rmap_spin_unlock(src_ptl);
+	rmap_spin_unlock(dst_ptl);
+	return addr;
+}
+
+static int copy_step(struct copy *c, uint64_t *addr, uint64_t end)
+{
+	pte_t *src_pte = table_find(c->src_mm, *addr);
+	pte_t *dst_pte = table_make(c->dst_mm, *addr);
+	uint64_t stopped;
+	int error;
+
+	if (!dst_pte)
+		return RMAP_ENOMEM;
+	error = rmap_reserve(&c->sys->rmap, &c->reserve, PTRS_PER_TABLE);
+	if (error)
+		return error;
+	stopped = copy_table(c, dst_pte, src_pte, *addr, end);
+	rmap_unreserve(&c->sys->rmap, &c->reserve);
+	*addr = stopped;
+	if (stopped == end || c->spare)
+		return 0;
+	c->spare = page_alloc(c->sys, 0);
+	return c->spare ? 0 : RMAP_ENOMEM;
+}
+
+int copy_range(struct vma *dst, struct vma *src)
+{
+	struct copy c = {
+		.sys = vma_mm(src)->sys,
+		.dst = dst,
+		.src = src,
+		.dst_mm = vma_mm(dst),
+		.src_mm = vma_mm(src),
+	};
+	uint64_t addr = src->rmap.start;
+	int error = 0;
+
+	if (!vma_faulted(src))
+		return 0;
+	/* Before the first swap entry is there: swapoff must find it. */
+	if (atomic_load_explicit(&c.src_mm->rss[RSS_SWAP], memory_order_relaxed))
+		swap_note_mm(c.sys, c.dst_mm);
+	while (!error && (addr = table_next(c.src_mm, addr, src->rmap.end)) < src->rmap.end) {
+		uint64_t end = table_end(addr, src->rmap.end);
+
+		while (!error && addr < end)
+			error = copy_step(&c, &addr, end);
+	}
+	if (c.spare)
+		page_put(c.sys, c.spare);
+	for (int i = 0; i < RSS_KINDS; i++)
+		if (c.rss[i])
+			mm_rss_add(c.dst_mm, i, c.rss[i]);
+	COUNT(c.sys, fork_ptes, c.copied);
+	return error;
+}

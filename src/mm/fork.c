@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * fork: a child address space with the parent's VMAs and, copy-on-write, its pages.
+ *
+ * The child stands in the reverse map before the first entry is copied (rmap_mm_fork_begin, and per VMA rmap_vma_fork before
+ * copy_range): a walker that looks for a page while it is being copied meets the child's entry or will do so later, since the
+ * child comes after the parent in every order of walking.
+ *
+ * A fork that fails half way leaves an ordinary address space, only incomplete; it is torn down by an ordinary exit.
+ */
+#include "mm.h"
+
+#include "file.h"
+#include "table.h"
+#include "vma.h"
+
+static uint64_t new_group(struct mm_system *sys)
+{
+	return atomic_fetch_add_explicit(&sys->next_group, 1, memory_order_relaxed);
+}
+
+/* Tier 1's part of one VMA: nothing inherited where the child is to start from zeros. */
+static int fork_links(struct vma *dst, struct vma *src)
+{
+	struct rmap *rmap = &vma_mm(src)->sys->rmap;
+	int error;
+
+	if (src->flags & VM_WIPEONFORK) {
+		rmap_vma_link(rmap, &dst->rmap);
+		return 0;
+	}
+	error = rmap_vma_fork(rmap, &dst->rmap, &src->rmap);
+	if (error)
+		return error;
+	if (vma_faulted(src)) {
+		dst->forked = true;
+		atomic_store_explicit(&dst->group, new_group(vma_mm(src)->sys), memory_order_relaxed);
+	}
+	return 0;
+}
+
+static int fork_vma(struct mm *child, struct vma *src)
+{
+	struct vma *dst;
+	int error;
+
+	if (src->flags & VM_ACCOUNT) {
+		error = mm_charge(child, vma_pages(src));
+		if (error)
+			return error;
+	}
+	dst = vma_dup(child, src);
+	if (!dst) {
+		error = RMAP_ENOMEM;
+		goto uncharge;
+	}
+	dst->flags &= ~VM_LOCKED_MASK;
+	error = fork_links(dst, src);
+	if (error)
+		goto free_vma;
+	vma_tree_insert(child, dst);
+	mm_account(child, dst->flags, (int64_t)vma_pages(dst));
+	COUNT(child->sys, fork_vmas, 1);
+	if (src->flags & VM_WIPEONFORK)
+		return 0;
+	return copy_range(dst, src);
+
+free_vma:
+	vma_free(dst);
+uncharge:
+	if (src->flags & VM_ACCOUNT)
+		mm_uncharge(child->sys, vma_pages(src));
+	return error;
+}
+
+static int fork_vmas(struct mm *child, struct mm *parent)
+{
+	struct vma *vma;
+
+	vma_for_each(vma, parent) {
+		int error;
+
+		if (vma->flags & VM_DONTCOPY)
+			continue;
+		error = fork_vma(child, vma);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static void inherit(struct mm *child, const struct mm *parent)
+{
+	child->start_brk = parent->start_brk;
+	child->brk = parent->brk;
+	child->start_stack = parent->start_stack;
+	child->mmap_base = parent->mmap_base;
+	for (int i = 0; i < MM_LIMITS; i++)
+		atomic_store(&child->limit[i], atomic_load(&parent->limit[i]));
+	atomic_store(&child->capabilities, atomic_load(&parent->capabilities));
+}
+
+int mm_fork(struct mm *parent, struct mm **out)
+{
+	struct mm_system *sys = parent->sys;
+	struct mm *child = mm_new(sys);
+	int error;
+
+	if (!child)
+		return RMAP_ENOMEM;
+	mm_write_lock(parent);
+	error = rmap_mm_fork_begin(&sys->rmap, &child->rmap, &parent->rmap);
+	if (error) {
+		mm_write_unlock(parent);
+		mm_discard(child);
+		return error;
+	}
+	rmap_write_lock_nested(&child->mmap_lock, mm_os(child));
+	inherit(child, parent);
+	mm_publish(child);
+	error = fork_vmas(child, parent);
+	/* The parent's entries lost their right to write: no processor may keep it. */
+	COUNT(sys, tlb_flushes, 1);
+	sys->port->tlb_flush(sys->port->ctx, parent, 0, UINT64_MAX);
+	rmap_mm_fork_end(&sys->rmap, &child->rmap, &parent->rmap, !error);
+	mm_write_unlock(child);
+	mm_write_unlock(parent);
+	if (error) {
+		mm_put(child);
+		return error;
+	}
+	COUNT(sys, forks, 1);
+	*out = child;
+	return 0;
+}

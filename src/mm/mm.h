@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Making and dropping struct mm, for fork and exec, and holding one that was found on a list. */
+#ifndef MM_MM_INTERNAL_H
+#define MM_MM_INTERNAL_H
+
+#include "mm_types.h"
+
+/* A struct mm with an empty top table, one user, on no list, unknown to tier 1. NULL: no memory. */
+struct mm *mm_new(struct mm_system *sys);
+/* It is complete as far as tier 1 is concerned: on the system's list. */
+void mm_publish(struct mm *mm);
+/* Undo mm_new(): it was never published nor known to tier 1. */
+void mm_discard(struct mm *mm);
+/* Return a reference of mm->refs; the last one frees the struct after a grace period. */
+void mm_drop(struct mm *mm);
+
+/*
+ * Become a user of an mm met on a list, unless its last user has gone. With the list's lock held; mm_put() returns it, without
+ * that lock.
+ */
+static inline bool mm_try_get(struct mm *mm)
+{
+	uint32_t users = atomic_load_explicit(&mm->users, memory_order_relaxed);
+
+	while (users != 0)
+		if (atomic_compare_exchange_weak_explicit(&mm->users, &users, users + 1,
+							  memory_order_acq_rel, memory_order_relaxed))
+			return true;
+	return false;
+}
+
+#endif

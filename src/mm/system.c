@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * One machine, made and ended; its objects counted; its figures copied out.
+ *
+ * Tier 2's objects go through mm_alloc(), which counts bytes by kind as tier 1 does for its own, so that "what does the
+ * management of this memory cost?" is a sum of figures and not an estimate.
+ */
+#include "system.h"
+
+#include "mm_types.h"
+#include "table.h"
+
+static void count_alloc(struct rmap_object_counters *c, size_t size)
+{
+	uint64_t bytes = atomic_fetch_add_explicit(&c->bytes, size, memory_order_relaxed) + size;
+	uint64_t peak = atomic_load_explicit(&c->peak_bytes, memory_order_relaxed);
+
+	atomic_fetch_add_explicit(&c->objects, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->allocated, 1, memory_order_relaxed);
+	while (bytes > peak &&
+	       !atomic_compare_exchange_weak_explicit(&c->peak_bytes, &peak, bytes,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+static void count_free(struct rmap_object_counters *c, size_t size)
+{
+	atomic_fetch_sub_explicit(&c->bytes, size, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&c->objects, 1, memory_order_relaxed);
+}
+
+void *mm_alloc(struct mm_system *sys, enum rmap_kind kind, size_t size)
+{
+	void *object = sys->port->os.alloc(sys->port->os.ctx, kind, size);
+
+	if (!object)
+		return NULL;
+	count_alloc(&sys->object[kind], size);
+	count_alloc(&sys->object_total, size);
+	return object;
+}
+
+void mm_free(struct mm_system *sys, enum rmap_kind kind, void *object, size_t size)
+{
+	count_free(&sys->object[kind], size);
+	count_free(&sys->object_total, size);
+	sys->port->os.free(sys->port->os.ctx, kind, object, size);
+}
+
+/* A callback that is missing is found at the start, not at the first use of it. */
+static bool port_complete(const struct mm_config *config, const struct mm_port *port)
+{
+	const struct rmap_port *os = &port->os;
+
+	if (!os->alloc || !os->free || !os->rcu_read_lock || !os->rcu_read_unlock || !os->call_rcu ||
+	    !os->rcu_barrier || !os->panic || !os->wait != !os->wake)
+		return false;
+	if (!port->frames || !port->descriptors || !port->tlb_flush || !port->now)
+		return false;
+	if (config->phantom)
+		return true;
+	if (port->nr_swap_slots && (!port->swap_read || !port->swap_write))
+		return false;
+	return port->file_read && port->file_write;
+}
+
+static bool config_valid(const struct mm_config *config)
+{
+	return config->overcommit <= MM_OVERCOMMIT_NEVER &&
+	       (config->fault_around & (config->fault_around - 1)) == 0 &&
+	       (config->stack_guard_gap & ~RMAP_PAGE_MASK) == 0 &&
+	       (config->mmap_min_addr & ~RMAP_PAGE_MASK) == 0;
+}
+
+static void config_defaults(struct mm_system *sys)
+{
+	struct mm_config *c = &sys->config;
+	uint64_t min = sys->nr_frames / 128;
+
+	if (!c->design)
+		c->design = rmap_designs[0];
+	if (!c->overcommit_ratio)
+		c->overcommit_ratio = 50;
+	if (!c->max_map_count)
+		c->max_map_count = 65530;
+	if (!c->stack_guard_gap)
+		c->stack_guard_gap = 256 << RMAP_PAGE_SHIFT;
+	if (!c->mmap_min_addr)
+		c->mmap_min_addr = 65536;
+	if (!c->fault_around)
+		c->fault_around = 65536;
+	if (min < 4)
+		min = 4;
+	if (min > 4096)
+		min = 4096;
+	if (c->watermark_min)
+		min = c->watermark_min;
+	sys->watermark[WATERMARK_MIN] = min;
+	sys->watermark[WATERMARK_LOW] = min + (min + 3) / 4;
+	sys->watermark[WATERMARK_HIGH] = min + (min + 1) / 2;
+}
+
+int mm_system_create(const struct mm_config *config, const struct mm_port *port,
+		     struct mm_system **out)
+{
+	struct mm_system *sys;
+	int error;
+
+	if (port->nr_frames < 64 || !config_valid(config) || !port_complete(config, port))
+		return RMAP_EINVAL;
+	sys = port->os.alloc(port->os.ctx, RMAP_KIND_SYSTEM, sizeof(*sys));
+	if (!sys)
+		return RMAP_ENOMEM;
+	memset(sys, 0, sizeof(*sys));
+	sys->port = port;
+	sys->config = *config;
+	sys->frames = port->frames;
+	sys->pages = port->descriptors;
+	sys->nr_frames = port->nr_frames;
+	config_defaults(sys);
+	sys->rmap_port = port->os;
+	table_fill_port(sys, &sys->rmap_port);
+	rmap_spin_init(&sys->list_lock, RMAP_LOCK_SYSTEM);
+	list_init(&sys->mms);
+	list_init(&sys->files);
+	atomic_store(&sys->next_id, 1);
+	atomic_store(&sys->next_group, 1);
+	lru_init(sys);
+	error = frames_init(sys);
+	if (error)
+		goto free_system;
+	error = swap_init(sys);
+	if (error)
+		goto free_frames;
+	error = rmap_init(&sys->rmap, sys->config.design, &sys->rmap_port);
+	if (error)
+		goto free_swap;
+	*out = sys;
+	return 0;
+
+free_swap:
+	swap_destroy(sys);
+free_frames:
+	frames_destroy(sys);
+free_system:
+	port->os.free(port->os.ctx, RMAP_KIND_SYSTEM, sys, sizeof(*sys));
+	return error;
+}
+
+void mm_system_destroy(struct mm_system *sys)
+{
+	const struct mm_port *port = sys->port;
+
+	MM_ASSERT(sys, list_empty(&sys->mms));
+	MM_ASSERT(sys, list_empty(&sys->files));
+	port->os.rcu_barrier(port->os.ctx);
+	rmap_destroy(&sys->rmap);
+	swap_destroy(sys);
+	frames_destroy(sys);
+	MM_ASSERT(sys, atomic_load(&sys->object_total.objects) == 0);
+	port->os.free(port->os.ctx, RMAP_KIND_SYSTEM, sys, sizeof(*sys));
+}
+
+struct rmap *mm_system_rmap(struct mm_system *sys)
+{
+	return &sys->rmap;
+}
+
+const struct mm_port *mm_system_port(const struct mm_system *sys)
+{
+	return sys->port;
+}
+
+bool mm_system_phantom(const struct mm_system *sys)
+{
+	return sys->config.phantom;
+}
+
+void mm_get_counters(const struct mm_system *sys, struct mm_counters *out)
+{
+	uint64_t v[sizeof(*out) / sizeof(uint64_t)];
+
+	for (size_t i = 0; i < sizeof(*out) / sizeof(uint64_t); i++)
+		v[i] = atomic_load_explicit(&sys->count.v[i], memory_order_relaxed);
+	memcpy(out, v, sizeof(*out));
+}
+
+void mm_get_memory(struct mm_system *sys, struct mm_memory *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->frames = sys->nr_frames;
+	out->free = atomic_load(&sys->nr_free);
+	out->tables = atomic_load(&sys->nr_tables);
+	out->anon = atomic_load(&sys->nr_anon);
+	out->file = atomic_load(&sys->nr_file);
+	out->shmem = atomic_load(&sys->nr_shmem);
+	out->dirty = atomic_load(&sys->nr_dirty);
+	out->unevictable = atomic_load(&sys->nr_lru[LRU_UNEVICTABLE]);
+	out->committed = atomic_load(&sys->committed);
+	rmap_spin_lock(&sys->swap.lock);
+	out->swap_slots = sys->swap.nr_slots;
+	out->swap_used = sys->swap.used;
+	out->swap_cache = sys->swap.cached;
+	rmap_spin_unlock(&sys->swap.lock);
+	out->descriptor_bytes = sys->nr_frames * sizeof(struct page);
+	out->object_bytes = atomic_load(&sys->object_total.bytes) + atomic_load(&sys->rmap.total.bytes);
+	out->peak_object_bytes =
+		atomic_load(&sys->object_total.peak_bytes) + atomic_load(&sys->rmap.total.peak_bytes);
+}
+
+void mm_get_objects(const struct mm_system *sys, enum rmap_kind kind, uint64_t *objects,
+		    uint64_t *bytes)
+{
+	const struct rmap_object_counters *c;
+
+	if (kind < RMAP_KIND_TIER1_END)
+		c = &sys->rmap.count.object[kind];
+	else
+		c = &sys->object[kind];
+	*objects = atomic_load_explicit(&c->objects, memory_order_relaxed);
+	*bytes = atomic_load_explicit(&c->bytes, memory_order_relaxed);
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Zapping: emptying the entries of a range.
+ *
+ * An entry is cleared by an exchange, so that a dirty bit which the MMU sets at the last moment is not lost; what it says moves
+ * to the page: dirty for file pages, accessed for their ageing. Private copies that go keep nothing.
+ */
+#include "file.h"
+#include "swap.h"
+#include "table.h"
+#include "vma.h"
+
+/* A present entry is gone: settle accounts with its page. */
+static void zap_page(struct gather *g, struct vma *vma, pte_t *pte, pte_t old, uint64_t addr)
+{
+	struct mm_system *sys = g->mm->sys;
+	struct page *page = pfn_to_page(sys, pte_pfn(old));
+	struct rmap_page *rpage = &page->rmap;
+
+	if (!rmap_page_is_anon(rpage)) {
+		if (old & PTE_DIRTY)
+			file_set_dirty(page, sys);
+		if ((old & PTE_ACCESSED) && !(vma->flags & VM_SEQ_READ))
+			lru_mark_accessed(sys, page);
+	}
+	mm_rss_add(g->mm, page_rss_kind(page), -1);
+	if (vma->flags & VM_LOCKED)
+		lru_munlock(sys, page);
+	gather_address(g, addr);
+	if (rmap_page_unmap(&sys->rmap, &rpage, 1, &vma->rmap, addr, pte) && gather_page(g, page))
+		gather_flush(g);
+}
+
+/* An entry that is neither empty nor present. */
+static void zap_entry(struct gather *g, pte_t *pte, pte_t old, enum zap_what what)
+{
+	struct mm_system *sys = g->mm->sys;
+
+	if (pte_is_migration(old)) {
+		struct page *page = pfn_to_page(sys, pte_pfn(old));
+
+		if (what == ZAP_KEEP_PRIVATE && rmap_page_is_anon(&page->rmap))
+			return;
+		mm_rss_add(g->mm, page_rss_kind(page), -1);
+		pte_write(pte, 0);
+		return;
+	}
+	if (what == ZAP_KEEP_PRIVATE)
+		return;
+	pte_write(pte, 0);
+	if (pte_is_swap(old)) {
+		mm_rss_add(g->mm, RSS_SWAP, -1);
+		swap_free(sys, pte_pfn(old));
+	}
+}
+
+static void zap_table(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr, uint64_t end,
+		      enum zap_what what)
+{
+	struct mm_system *sys = g->mm->sys;
+	struct rmap_spinlock *ptl = table_ptl(sys, pte);
+
+	rmap_spin_lock(ptl);
+	for (; addr < end; addr += RMAP_PAGE_SIZE, pte++) {
+		pte_t old = pte_read(pte);
+
+		if (!old)
+			continue;
+		if (!pte_present(old)) {
+			zap_entry(g, pte, old, what);
+			continue;
+		}
+		if (what == ZAP_KEEP_PRIVATE &&
+		    ((old & PTE_SPECIAL) ||
+		     rmap_page_is_anon(&pfn_to_page(sys, pte_pfn(old))->rmap)))
+			continue;
+		old = pte_exchange(pte, 0);
+		if (old & PTE_SPECIAL)
+			gather_address(g, addr);
+		else
+			zap_page(g, vma, pte, old, addr);
+	}
+	rmap_spin_unlock(ptl);
+}
+
+void zap_range(struct gather *g, struct vma *vma, uint64_t start, uint64_t end, enum zap_what what)
+{
+	while ((start = table_next(g->mm, start, end)) < end) {
+		uint64_t stop = table_end(start, end);
+
+		zap_table(g, vma, table_find(g->mm, start), start, stop, what);
+		start = stop;
+	}
+}
