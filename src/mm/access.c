@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Memory of an address space reached without a processor's MMU: reads and writes for its owner, and pins.
+ *
+ * Bytes are moved under the PTL, so that the page cannot be unmapped and written out between the look at its entry and the copy.
+ */
+#include "file.h"
+#include "table.h"
+#include "vma.h"
+
+enum transfer {
+	TRANSFER_READ,
+	TRANSFER_WRITE,
+};
+
+/* Move bytes of one page if its entry allows it. mmap read held. */
+static bool transfer_page(struct mm *mm, uint64_t addr, void *data, uint64_t len,
+			  enum transfer direction)
+{
+	struct mm_system *sys = mm->sys;
+	pte_t need = PTE_PRESENT | PTE_USER | (direction == TRANSFER_WRITE ? PTE_WRITE : 0);
+	pte_t set = PTE_ACCESSED | (direction == TRANSFER_WRITE ? PTE_DIRTY : 0);
+	pte_t *pte = table_find(mm, addr);
+	struct rmap_spinlock *ptl;
+	bool ok;
+
+	if (!pte)
+		return false;
+	ptl = table_ptl(sys, pte);
+	rmap_spin_lock(ptl);
+	ok = (pte_read(pte) & need) == need;
+	if (ok) {
+		pte_t v = atomic_fetch_or_explicit((_Atomic pte_t *)pte, set, memory_order_acq_rel);
+		unsigned char *page = page_data(sys, pfn_to_page(sys, pte_pfn(v)));
+
+		if (page && direction == TRANSFER_WRITE)
+			memcpy(page + (addr & ~RMAP_PAGE_MASK), data, len);
+		else if (page)
+			memcpy(data, page + (addr & ~RMAP_PAGE_MASK), len);
+	}
+	rmap_spin_unlock(ptl);
+	return ok;
+}
+
+static int transfer(struct mm *mm, uint64_t addr, unsigned char *data, uint64_t len,
+		    enum transfer direction, uint64_t *done_out)
+{
+	uint64_t done = 0;
+	int error = 0;
+
+	while (done < len && !error) {
+		uint64_t at = addr + done;
+		uint64_t n = RMAP_PAGE_SIZE - (at & ~RMAP_PAGE_MASK);
+		bool ok;
+
+		if (n > len - done)
+			n = len - done;
+		if (at >= MM_TASK_SIZE || at < addr) {
+			error = RMAP_EFAULT;
+			break;
+		}
+		mm_read_lock(mm);
+		ok = transfer_page(mm, at, data + done, n, direction);
+		mm_read_unlock(mm);
+		if (ok)
+			done += n;
+		else
+			error = mm_fault(mm, at,
+					 direction == TRANSFER_WRITE ? MM_ACCESS_WRITE : MM_ACCESS_READ);
+	}
+	if (done_out)
+		*done_out = done;
+	return error;
+}
+
+int mm_read(struct mm *mm, uint64_t addr, void *data, uint64_t len, uint64_t *done)
+{
+	if (mm->sys->config.phantom)
+		memset(data, 0, len);
+	return transfer(mm, addr, data, len, TRANSFER_READ, done);
+}
+
+int mm_write(struct mm *mm, uint64_t addr, const void *data, uint64_t len, uint64_t *done)
+{
+	/* transfer() does not write to data in this direction. */
+	return transfer(mm, addr, (unsigned char *)(uintptr_t)data, len, TRANSFER_WRITE, done);
+}
+
+/* ---------------------------------------------------------------- pins */
+
+/* May a holder with these flags use the page as it is mapped now? */
+static bool pin_allowed(const struct mm_system *sys, const struct vma *vma, pte_t v, uint32_t flags)
+{
+	const struct page *page = pfn_to_page(sys, pte_pfn(v));
+	bool anon = !(v & PTE_SPECIAL) && rmap_page_is_anon(&page->rmap);
+
+	if (!(v & PTE_USER) && !(flags & MM_PIN_FORCE))
+		return false;
+	if (flags & MM_PIN_WRITE) {
+		if (v & PTE_WRITE)
+			return true;
+		/* A forced write has made a private copy that stays read-only for its owner: only such a page will do. */
+		return (flags & MM_PIN_FORCE) && anon && rmap_page_is_exclusive(&page->rmap) &&
+		       (v & PTE_DIRTY);
+	}
+	/* A long-term reader must go on seeing what the owner writes: no COW may come between. */
+	return !(flags & MM_PIN_LONGTERM) || !vma_is_cow(vma) ||
+	       (anon && rmap_page_is_exclusive(&page->rmap));
+}
+
+static bool pin_page(struct mm *mm, const struct vma *vma, uint64_t addr, uint32_t flags,
+		     struct page **out)
+{
+	struct mm_system *sys = mm->sys;
+	pte_t *pte = table_find(mm, addr);
+	struct rmap_spinlock *ptl;
+	bool ok = false;
+	pte_t v;
+
+	if (!pte)
+		return false;
+	ptl = table_ptl(sys, pte);
+	rmap_spin_lock(ptl);
+	v = pte_read(pte);
+	if (pte_present(v) && pin_allowed(sys, vma, v, flags)) {
+		struct page *page = pfn_to_page(sys, pte_pfn(v));
+
+		if (!page_test(page, PG_RESERVED))
+			atomic_fetch_add_explicit(&page->refs,
+						  flags & MM_PIN_LONGTERM ? PAGE_PIN_BIAS : 1,
+						  memory_order_acq_rel);
+		atomic_fetch_or_explicit((_Atomic pte_t *)pte,
+					 PTE_ACCESSED | (flags & MM_PIN_WRITE ? PTE_DIRTY : 0),
+					 memory_order_acq_rel);
+		*out = page;
+		ok = true;
+	}
+	rmap_spin_unlock(ptl);
+	return ok;
+}
+
+int mm_pin(struct mm *mm, uint64_t addr, uint32_t flags, struct page **page)
+{
+	uint64_t at = addr & RMAP_PAGE_MASK;
+	bool write = flags & MM_PIN_WRITE;
+
+	if (flags & ~(uint32_t)(MM_PIN_WRITE | MM_PIN_LONGTERM | MM_PIN_FORCE))
+		return RMAP_EINVAL;
+	if (addr >= MM_TASK_SIZE)
+		return RMAP_EFAULT;
+	/* fork looks for pins only where this is set, so it comes before the first one. */
+	if (flags & MM_PIN_LONGTERM)
+		atomic_store(&mm->has_pinned, 1);
+	for (;;) {
+		struct vma *vma;
+		bool ok = false;
+		int error;
+
+		mm_read_lock(mm);
+		vma = vma_at(mm, at);
+		/* Rights are the VMA's: an entry that a forced write left dirty is no right to write without force. */
+		if (vma && (!write || (vma->flags & VM_WRITE) ||
+			    ((flags & MM_PIN_FORCE) && vma_is_cow(vma))))
+			ok = pin_page(mm, vma, at, flags, page);
+		mm_read_unlock(mm);
+		if (ok)
+			return 0;
+		error = fault_on_behalf(mm, at, write, !write && (flags & MM_PIN_LONGTERM),
+					flags & MM_PIN_FORCE);
+		if (error)
+			return error;
+	}
+}
+
+void mm_unpin(struct mm_system *sys, struct page *page, uint32_t flags)
+{
+	if (page_test(page, PG_RESERVED))
+		return;
+	/* The holder wrote without the MMU's knowledge. */
+	if (flags & MM_PIN_WRITE) {
+		if (rmap_page_file(&page->rmap) && !rmap_page_is_anon(&page->rmap))
+			file_set_dirty(page, sys);
+		else
+			page_set(page, PG_DIRTY);
+	}
+	page_put_n(sys, page, flags & MM_PIN_LONGTERM ? PAGE_PIN_BIAS : 1);
+}
+
+void *mm_page_data(struct mm_system *sys, struct page *page)
+{
+	return page_data(sys, page);
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Page faults: which case is it?
+ *
+ *   entry          read                                   write
+ *   -------------  -------------------------------------  ------------------------------------------------
+ *   empty, anon    the zero page, no page of our own      a zeroed page of our own
+ *   empty, file    the file's page, mapped                shared: the file's page, dirty; private: a copy
+ *   swap           the page comes back                    the page comes back, then as "read-only"
+ *   migration      wait until it is a page again          the same
+ *   poisoned       RMAP_EHWPOISON                         RMAP_EHWPOISON
+ *   read-only      (somebody else was first)              shared: dirty tracking; private: ours already, or a copy
+ *
+ * A fault decides by the entry it has seen, prepares without locks whatever it needs, then takes the PTL and looks again: if the
+ * entry is another one now, somebody else was first and the processor simply tries again. mmap_lock is held for reading, no
+ * wider lock is taken.
+ */
+#include "file.h"
+#include "reclaim.h"
+#include "table.h"
+#include "vma.h"
+
+int fault_install_anon(struct fault *f, struct page *page, bool *lost)
+{
+	struct mm_system *sys = f->mm->sys;
+	struct rmap_page *rpage = &page->rmap;
+	struct rmap_page *old_rpage = NULL;
+	struct rmap_reserve reserve = { 0 };
+	pte_t bits;
+	int error = rmap_reserve(&sys->rmap, &reserve, 1);
+
+	if (error) {
+		page_put(sys, page);
+		return error;
+	}
+	page_set(page, PG_UPTODATE | PG_SWAPBACKED);
+	bits = vma_pte_bits(f->vma, !f->force && !f->unshare) | PTE_ACCESSED;
+	if (f->write)
+		bits |= PTE_DIRTY;
+	rmap_spin_lock(f->ptl);
+	*lost = pte_read(f->pte) != f->old;
+	if (*lost) {
+		rmap_spin_unlock(f->ptl);
+		rmap_unreserve(&sys->rmap, &reserve);
+		page_put(sys, page);
+		return 0;
+	}
+	if (pte_present(f->old)) {
+		/* No processor may write to, or read from, the old page once the new one can be seen. */
+		pte_exchange(f->pte, 0);
+		COUNT(sys, tlb_flushes, 1);
+		sys->port->tlb_flush(sys->port->ctx, f->mm, f->addr, f->addr + RMAP_PAGE_SIZE);
+		if (!(f->old & PTE_SPECIAL))
+			old_rpage = &pfn_to_page(sys, pte_pfn(f->old))->rmap;
+	}
+	rmap_page_map(&sys->rmap, &rpage, 1, &f->vma->rmap, f->addr, f->pte,
+		      RMAP_MAP_NEW | RMAP_MAP_EXCLUSIVE, &reserve);
+	atomic_fetch_add_explicit(&sys->nr_anon, 1, memory_order_relaxed);
+	pte_write(f->pte, pte_make(page_to_pfn(sys, page), bits));
+	mm_rss_add(f->mm, RSS_ANON, 1);
+	if (old_rpage) {
+		struct page *old = page_of_rmap(old_rpage);
+
+		/* After the new page is in, so that at no moment both sharers of old seem to be one. */
+		mm_rss_add(f->mm, page_rss_kind(old), -1);
+		if (f->vma->flags & VM_LOCKED)
+			lru_munlock(sys, old);
+		if (rmap_page_unmap(&sys->rmap, &old_rpage, 1, &f->vma->rmap, f->addr, f->pte))
+			page_put(sys, old);
+	}
+	if (f->vma->flags & VM_LOCKED)
+		page_set(page, PG_MLOCKED);
+	lru_add(sys, page);
+	rmap_spin_unlock(f->ptl);
+	rmap_unreserve(&sys->rmap, &reserve);
+	return 0;
+}
+
+/* First read of anonymous memory: all share the zero page, and nothing of the reverse map is needed. */
+static int fault_zero_page(struct fault *f)
+{
+	struct mm_system *sys = f->mm->sys;
+	bool lost;
+
+	rmap_spin_lock(f->ptl);
+	lost = pte_read(f->pte) != f->old;
+	if (!lost)
+		pte_write(f->pte, pte_make(page_to_pfn(sys, sys->zero_page), 0) |
+					  vma_pte_bits(f->vma, false) | PTE_SPECIAL | PTE_ACCESSED);
+	rmap_spin_unlock(f->ptl);
+	if (lost)
+		COUNT(sys, fault_spurious, 1);
+	else
+		COUNT(sys, fault_zero_page, 1);
+	return 0;
+}
+
+static int fault_anon(struct fault *f)
+{
+	struct mm_system *sys = f->mm->sys;
+	struct page *page;
+	bool lost;
+	int error;
+
+	if (!f->write && !f->unshare)
+		return fault_zero_page(f);
+	error = vma_prepare_anon(f->vma);
+	if (error)
+		return error;
+	page = page_alloc(sys, PAGE_ALLOC_ZERO);
+	if (!page)
+		return RMAP_ENOMEM;
+	error = fault_install_anon(f, page, &lost);
+	if (error)
+		return error;
+	if (lost)
+		COUNT(sys, fault_spurious, 1);
+	else
+		COUNT(sys, fault_zero_fill, 1);
+	return 0;
+}
+
+/* An entry is there and allows reading. */
+static int fault_present(struct fault *f)
+{
+	rmap_spin_lock(f->ptl);
+	if (pte_read(f->pte) != f->old) {
+		/* The MMU may have set a bit meanwhile: not worth telling apart, the processor tries again. */
+		rmap_spin_unlock(f->ptl);
+		COUNT(f->mm->sys, fault_spurious, 1);
+		return 0;
+	}
+	if ((f->write && !(f->old & PTE_WRITE)) || f->unshare) {
+		if (f->vma->flags & VM_SHARED)
+			return fault_file_mkwrite(f, pfn_to_page(f->mm->sys, pte_pfn(f->old)));
+		return fault_cow(f);
+	}
+	rmap_spin_unlock(f->ptl);
+	COUNT(f->mm->sys, fault_spurious, 1);
+	return 0;
+}
+
+int fault_handle(struct fault *f)
+{
+	f->pte = table_make(f->mm, f->addr);
+	if (!f->pte)
+		return RMAP_ENOMEM;
+	f->ptl = table_ptl(f->mm->sys, f->pte);
+	f->old = pte_read(f->pte);
+	if (!f->old)
+		return vma_is_anonymous(f->vma) ? fault_anon(f) : fault_file(f);
+	if (pte_present(f->old))
+		return fault_present(f);
+	if (pte_is_swap(f->old))
+		return fault_swap(f);
+	if (pte_is_migration(f->old)) {
+		migration_wait(f->mm->sys, f->old);
+		return 0;
+	}
+	return RMAP_EHWPOISON;
+}
+
+/* Does the VMA allow this access? Any right lets a page be read, as on x86. */
+static bool access_allowed(const struct vma *vma, enum mm_access access)
+{
+	switch (access) {
+	case MM_ACCESS_WRITE:
+		return vma->flags & VM_WRITE;
+	case MM_ACCESS_EXEC:
+		return vma->flags & VM_EXEC;
+	case MM_ACCESS_READ:
+		break;
+	}
+	return vma->flags & VM_ACCESS;
+}
+
+/*
+ * addr is below a VMA that grows down: grow it. That changes bounds, so mmap_lock is needed for writing; in the time without
+ * any lock all may have changed, and the fault starts anew.
+ */
+static int grow_for(struct mm *mm, uint64_t addr)
+{
+	struct vma *vma;
+	int error = 0;
+
+	mm_write_lock(mm);
+	vma = vma_find(mm, addr);
+	if (!vma)
+		error = RMAP_EFAULT;
+	else if (addr < vma->rmap.start)
+		error = vma->flags & VM_GROWSDOWN ? stack_grow(vma, addr) : RMAP_EFAULT;
+	mm_write_unlock(mm);
+	return error;
+}
+
+/*
+ * Find the VMA for addr with mmap_lock held for reading on return, growing a stack if that is what it takes. On an error no lock
+ * is held.
+ */
+static int lock_vma(struct mm *mm, uint64_t addr, struct vma **out)
+{
+	for (;;) {
+		struct vma *vma;
+		int error;
+
+		mm_read_lock(mm);
+		vma = vma_find(mm, addr);
+		if (vma && addr >= vma->rmap.start) {
+			*out = vma;
+			return 0;
+		}
+		mm_read_unlock(mm);
+		if (!vma || !(vma->flags & VM_GROWSDOWN))
+			return RMAP_EFAULT;
+		error = grow_for(mm, addr);
+		if (error)
+			return error;
+	}
+}
+
+int mm_fault(struct mm *mm, uint64_t addr, enum mm_access access)
+{
+	struct fault f = {
+		.mm = mm,
+		.addr = addr & RMAP_PAGE_MASK,
+		.write = access == MM_ACCESS_WRITE,
+	};
+	int error;
+
+	COUNT(mm->sys, faults, 1);
+	if (addr >= MM_TASK_SIZE)
+		error = RMAP_EFAULT;
+	else
+		error = lock_vma(mm, f.addr, &f.vma);
+	if (!error) {
+		error = access_allowed(f.vma, access) ? fault_handle(&f) : RMAP_EACCES;
+		mm_read_unlock(mm);
+	}
+	if (error)
+		COUNT(mm->sys, fault_errors, 1);
+	return error;
+}
+
+int fault_on_behalf(struct mm *mm, uint64_t addr, bool write, bool unshare, bool force)
+{
+	struct fault f = { .mm = mm, .addr = addr, .write = write };
+	int error;
+
+	COUNT(mm->sys, faults, 1);
+	error = addr >= MM_TASK_SIZE ? RMAP_EFAULT : lock_vma(mm, addr, &f.vma);
+	if (error)
+		return error;
+	f.unshare = unshare && vma_is_cow(f.vma);
+	if (!access_allowed(f.vma, write ? MM_ACCESS_WRITE : MM_ACCESS_READ)) {
+		/* A debugger may write to, or read from, private memory that its owner may only ever have been allowed to. */
+		if (force && write)
+			f.force = vma_is_cow(f.vma);
+		error = force && (write ? f.force : (f.vma->flags & VM_MAYREAD) != 0) ? 0 : RMAP_EACCES;
+	}
+	if (!error)
+		error = fault_handle(&f);
+	mm_read_unlock(mm);
+	return error;
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A page comes back from swap.
+ *
+ * All who share a slot meet in the swap cache and map one page again. The entry itself says whether the page was exclusive when
+ * it went out; besides, whoever finds that nobody else is left (no entry, no mapping, no reference) has it exclusively. A page
+ * that is not exclusive is owned by the family's root, since the first to map it again need not live as long as the others
+ * (2.6.34 gave it to the first, and paid for it).
+ */
+#include "swap.h"
+#include "table.h"
+#include "vma.h"
+
+/* Is it worth keeping the slot, so that a page that stays clean need not be written again? */
+static bool give_up_slot(struct fault *f)
+{
+	struct mm_system *sys = f->mm->sys;
+
+	return f->write || (f->vma->flags & VM_LOCKED) || sys->swap.used * 2 > sys->swap.nr_slots;
+}
+
+/*
+ * Page and PTL locked, the entry still stands: map the page there. Returns the new entry.
+ */
+static pte_t map(struct fault *f, struct page *page, uint64_t slot, struct rmap_reserve *reserve)
+{
+	struct mm_system *sys = f->mm->sys;
+	struct rmap_page *rpage = &page->rmap;
+	bool exclusive = f->old & PTE_SWP_EXCLUSIVE;
+	unsigned int flags = 0;
+	pte_t pte;
+
+	if (!rmap_page_is_anon(rpage)) {
+		flags |= RMAP_MAP_NEW;
+		rmap_slot_restore(&sys->rmap, &sys->swap.slots[slot].rmap, rpage, &f->vma->rmap,
+				  f->addr);
+		atomic_fetch_add_explicit(&sys->nr_anon, 1, memory_order_relaxed);
+	}
+	swap_free(sys, slot);
+	if (give_up_slot(f))
+		swap_try_free(sys, page);
+	/* The only reference is the caller's, and nothing but this entry led to it. */
+	if (!page_test(page, PG_SWAPCACHE) && page_refs(page) == 1)
+		exclusive = true;
+	if (exclusive)
+		flags |= RMAP_MAP_EXCLUSIVE;
+	pte = pte_make(page_to_pfn(sys, page), 0) |
+	      vma_pte_bits(f->vma, exclusive && !f->force && !f->unshare) | PTE_ACCESSED;
+	if (f->write && exclusive)
+		pte |= PTE_DIRTY;
+	if (rmap_page_map(&sys->rmap, &rpage, 1, &f->vma->rmap, f->addr, f->pte, flags, reserve))
+		page_get(page);
+	pte_write(f->pte, pte);
+	mm_rss_add(f->mm, RSS_ANON, 1);
+	mm_rss_add(f->mm, RSS_SWAP, -1);
+	return pte;
+}
+
+int fault_swap(struct fault *f)
+{
+	struct mm_system *sys = f->mm->sys;
+	uint64_t slot = pte_pfn(f->old);
+	struct rmap_reserve reserve = { 0 };
+	struct page *page;
+	bool was_cached;
+	pte_t pte;
+	int error = vma_prepare_anon(f->vma);
+
+	if (!error)
+		error = rmap_reserve(&sys->rmap, &reserve, 1);
+	if (error)
+		return error;
+	error = swap_read_page(sys, slot, &page, &was_cached);
+	if (error || !page)
+		goto unreserve;
+	if (page_test(page, PG_POISON)) {
+		error = RMAP_EHWPOISON;
+		goto unlock;
+	}
+	rmap_spin_lock(f->ptl);
+	if (pte_read(f->pte) != f->old) {
+		rmap_spin_unlock(f->ptl);
+		COUNT(sys, fault_spurious, 1);
+		goto unlock;
+	}
+	pte = map(f, page, slot, &reserve);
+	if (f->vma->flags & VM_LOCKED)
+		lru_mlock(sys, page);
+	rmap_spin_unlock(f->ptl);
+	page_unlock(sys, page);
+	page_put(sys, page);
+	rmap_unreserve(&sys->rmap, &reserve);
+	COUNT(sys, fault_swap_in, 1);
+	if ((!f->write || (pte & PTE_WRITE)) && !f->unshare)
+		return 0;
+	/* A write (or a pin) wants more: go on as if the processor had met the read-only entry. */
+	rmap_spin_lock(f->ptl);
+	f->old = pte_read(f->pte);
+	if (f->old != pte) {
+		rmap_spin_unlock(f->ptl);
+		return 0;
+	}
+	return fault_cow(f);
+
+unlock:
+	page_unlock(sys, page);
+	page_put(sys, page);
+unreserve:
+	rmap_unreserve(&sys->rmap, &reserve);
+	return error;
+}

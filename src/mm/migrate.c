@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Moving a page to another frame.
+ *
+ *   1. every PTE of the page becomes a migration entry, which keeps its rights; a fault on one waits for the page lock
+ *   2. if nobody else has a reference, contents, owner, swap slot or place in its file go to the new frame
+ *   3. every entry becomes a PTE again, of the new frame (of the old one where step 2 could not be)
+ *
+ * The second walk may not stop early: no map count says how many entries there are. It looks along the old page's owner, which
+ * the old page keeps until it is freed.
+ */
+#include "file.h"
+#include "reclaim.h"
+#include "swap.h"
+#include "table.h"
+#include "vma.h"
+
+struct migration {
+	struct mm_system *sys;
+	struct page *old;
+	struct page *to; /* the frame that the entries will name */
+	struct rmap_walk walk;
+	struct rmap_reserve reserve;
+};
+
+/* exec moves its stack without holding walkers off; an entry put there now might be moved behind the second walk's back. */
+static bool migrate_skip(const struct rmap_vma *vma, void *arg)
+{
+	const struct vma *v = rmap_container_of(vma, const struct vma, rmap);
+
+	(void)arg;
+	return (v->flags & VM_STACK_INCOMPLETE) == VM_STACK_INCOMPLETE;
+}
+
+static enum rmap_visit migrate_one(struct rmap_hit *hit, void *arg)
+{
+	struct migration *m = arg;
+	struct mm_system *sys = m->sys;
+	struct page *page = m->old;
+	struct rmap_page *rpage = &page->rmap;
+	struct rmap_vma *vma = rmap_hit_vma(&sys->rmap, &m->walk, hit);
+	pte_t old = pte_exchange(hit->pte, 0);
+	pte_t entry = pte_make(pte_pfn(old), PTE_KIND_MIGRATION);
+
+	COUNT(sys, tlb_flushes, 1);
+	sys->port->tlb_flush(sys->port->ctx, mm_of_rmap(hit->mm), hit->addr,
+			     hit->addr + RMAP_PAGE_SIZE);
+	if (rmap_page_is_anon(rpage) && rmap_page_is_exclusive(rpage)) {
+		if (page_maybe_pinned(page)) {
+			pte_write(hit->pte, old);
+			return RMAP_VISIT_STOP;
+		}
+		rmap_page_share(rpage);
+		entry |= PTE_MIG_EXCLUSIVE;
+	}
+	if (old & PTE_WRITE)
+		entry |= PTE_MIG_WRITE;
+	if (old & PTE_ACCESSED)
+		entry |= PTE_MIG_ACCESSED;
+	if (old & PTE_DIRTY) {
+		entry |= PTE_MIG_DIRTY;
+		if (!rmap_page_is_anon(rpage))
+			file_set_dirty(page, sys);
+	}
+	pte_write(hit->pte, entry);
+	if (rmap_page_unmap(&sys->rmap, &rpage, 1, vma, hit->addr, hit->pte))
+		page_put(sys, page);
+	return RMAP_VISIT_NEXT;
+}
+
+static enum rmap_visit restore_one(struct rmap_hit *hit, void *arg)
+{
+	struct migration *m = arg;
+	struct mm_system *sys = m->sys;
+	struct rmap_page *rpage = &m->to->rmap;
+	struct vma *vma = vma_of_rmap(rmap_hit_vma(&sys->rmap, &m->walk, hit));
+	pte_t entry = pte_read(hit->pte);
+	pte_t pte = pte_make(page_to_pfn(sys, m->to), 0);
+
+	pte |= vma_pte_bits(vma, entry & PTE_MIG_WRITE);
+	if (entry & PTE_MIG_ACCESSED)
+		pte |= PTE_ACCESSED;
+	if (entry & PTE_MIG_DIRTY)
+		pte |= PTE_DIRTY;
+	if (rmap_page_map(&sys->rmap, &rpage, 1, &vma->rmap, hit->addr, hit->pte,
+			  entry & PTE_MIG_EXCLUSIVE ? RMAP_MAP_EXCLUSIVE : 0, &m->reserve))
+		page_get(m->to);
+	pte_write(hit->pte, pte);
+	if (vma->flags & VM_LOCKED)
+		lru_mlock(sys, m->to);
+	return RMAP_VISIT_NEXT;
+}
+
+static void walk_entries(struct migration *m)
+{
+	m->walk = (struct rmap_walk){
+		.visit = migrate_one,
+		.skip = migrate_skip,
+		.arg = m,
+		.flags = RMAP_WALK_STOP_AT_MAPCOUNT,
+		.purpose = RMAP_WALK_MIGRATE,
+	};
+	rmap_walk(&m->sys->rmap, &m->old->rmap, &m->walk);
+}
+
+static void walk_restore(struct migration *m, struct page *to)
+{
+	m->to = to;
+	m->walk = (struct rmap_walk){
+		.visit = restore_one,
+		.arg = m,
+		.flags = RMAP_WALK_ENTRIES,
+		.purpose = RMAP_WALK_RESTORE,
+	};
+	rmap_walk(&m->sys->rmap, &m->old->rmap, &m->walk);
+}
+
+/* Both page locks held, old unmapped and known to nobody but the caller and its store. */
+static void move_identity(struct mm_system *sys, struct page *old, struct page *to)
+{
+	uint32_t kept = PG_UPTODATE | PG_SWAPBACKED | PG_REFERENCED | PG_ACTIVE;
+
+	page_copy(sys, to, old);
+	page_set(to, atomic_load(&old->flags) & kept);
+	if (rmap_page_is_anon(&old->rmap) || page_test(old, PG_SWAPCACHE)) {
+		if (page_test(old, PG_DIRTY))
+			page_set(to, PG_DIRTY);
+		rmap_page_replace(&sys->rmap, &to->rmap, &old->rmap);
+		if (rmap_page_is_anon(&to->rmap))
+			atomic_fetch_add_explicit(&sys->nr_anon, 1, memory_order_relaxed);
+	}
+	if (page_test(old, PG_SWAPCACHE))
+		swap_cache_replace(sys, old, to);
+	if (rmap_page_file(&old->rmap))
+		file_replace_page(sys, old, to);
+}
+
+static bool movable(const struct page *page)
+{
+	return !page_test(page, PG_WRITEBACK | PG_RESERVED | PG_TABLE | PG_POISON);
+}
+
+/* Both page locks held. */
+static int migrate_locked(struct migration *m, struct page *to)
+{
+	struct mm_system *sys = m->sys;
+	struct page *old = m->old;
+	uint32_t stores;
+
+	if (!movable(old))
+		return RMAP_EAGAIN;
+	if (!rmap_page_is_anon(&old->rmap) && !rmap_page_file(&old->rmap))
+		return RMAP_EAGAIN; /* it left its file, or was never mapped */
+	if (rmap_page_mapcount(&old->rmap)) {
+		walk_entries(m);
+		if (rmap_page_mapcount(&old->rmap)) {
+			walk_restore(m, old);
+			return RMAP_EAGAIN;
+		}
+	}
+	stores = (page_test(old, PG_SWAPCACHE) ? 1 : 0) + (rmap_page_file(&old->rmap) ? 1 : 0);
+	if (page_refs(old) != 1 + stores) {
+		walk_restore(m, old);
+		return RMAP_EAGAIN;
+	}
+	move_identity(sys, old, to);
+	walk_restore(m, to);
+	return 0;
+}
+
+int migrate_page(struct mm_system *sys, struct page *page)
+{
+	struct migration m = { .sys = sys, .old = page };
+	struct page *to = page_alloc(sys, 0);
+	bool listed;
+	int error;
+
+	if (!to)
+		return RMAP_ENOMEM;
+	page_lock(sys, page);
+	page_lock(sys, to);
+	error = rmap_reserve(&sys->rmap, &m.reserve, rmap_page_mapcount(&page->rmap) + 1);
+	if (!error) {
+		listed = lru_del(sys, page);
+		error = migrate_locked(&m, to);
+		rmap_unreserve(&sys->rmap, &m.reserve);
+		if (listed)
+			lru_add(sys, error ? page : to);
+	}
+	page_unlock(sys, to);
+	page_unlock(sys, page);
+	page_put(sys, to);
+	if (!error)
+		COUNT(sys, migrated, 1);
+	return error;
+}
+
+void migration_wait(struct mm_system *sys, pte_t entry)
+{
+	struct page *page = pfn_to_page(sys, pte_pfn(entry));
+
+	/* The migrator holds the page lock as long as its entries stand. A page that is being freed has none left. */
+	if (!page_try_get(page))
+		return;
+	page_lock(sys, page);
+	page_unlock(sys, page);
+	page_put(sys, page);
+}
+
+/* The page at addr with a reference, or an error. */
+static int page_at(struct mm *mm, uint64_t addr, struct page **out)
+{
+	struct mm_system *sys = mm->sys;
+	int error = RMAP_ENOENT;
+	pte_t *pte;
+
+	if (addr >= MM_TASK_SIZE)
+		return RMAP_ENOENT;
+	mm_read_lock(mm);
+	pte = table_find(mm, addr);
+	if (pte) {
+		struct rmap_spinlock *ptl = table_ptl(sys, pte);
+		pte_t v;
+
+		rmap_spin_lock(ptl);
+		v = pte_read(pte);
+		if (pte_present(v) && !(v & PTE_SPECIAL)) {
+			*out = pfn_to_page(sys, pte_pfn(v));
+			page_get(*out);
+			error = 0;
+		}
+		rmap_spin_unlock(ptl);
+	}
+	mm_read_unlock(mm);
+	return error;
+}
+
+int mm_migrate(struct mm *mm, uint64_t addr)
+{
+	struct page *page;
+	int error = page_at(mm, addr, &page);
+
+	if (error)
+		return error;
+	error = migrate_page(mm->sys, page);
+	page_put(mm->sys, page);
+	return error;
+}
+
+/*
+ * A frame has gone bad. Where the same contents stand in a file, the page is only dropped and read again at the next touch; else
+ * its mappers get poison entries. The frame is never handed out again.
+ */
+static int poison_locked(struct mm_system *sys, struct page *page)
+{
+	struct mm_file *file;
+	bool lost;
+
+	if (!movable(page))
+		return RMAP_EBUSY;
+	if (page_maybe_pinned(page))
+		return RMAP_EBUSY;
+	if (page_test(page, PG_SWAPCACHE) && rmap_page_is_anon(&page->rmap))
+		swap_try_free(sys, page);
+	file = rmap_page_is_anon(&page->rmap) || !rmap_page_file(&page->rmap) ?
+		       NULL :
+		       file_of_rmap(rmap_page_file(&page->rmap));
+	/* Clean as far as processors know, too: asks them by write-protecting. */
+	if (file && page_mkclean(sys, page))
+		file_set_dirty(page, sys);
+	lost = !file || page_test(page, PG_DIRTY) || page_test(page, PG_SWAPBACKED);
+	if (!page_unmap_all(sys, page, UNMAP_IGNORE_MLOCK | (lost ? UNMAP_POISON : 0)))
+		return RMAP_EBUSY;
+	page_set(page, PG_POISON);
+	COUNT(sys, poisoned, 1);
+	/* A page that is lost stays in its file's tree (and in the swap cache) for those who come later: they get the error too. */
+	if (file && !lost)
+		file_remove_page(sys, page);
+	return 0;
+}
+
+int mm_poison(struct mm *mm, uint64_t addr)
+{
+	struct mm_system *sys = mm->sys;
+	struct page *page;
+	int error = page_at(mm, addr, &page);
+
+	if (error)
+		return error;
+	page_lock(sys, page);
+	error = poison_locked(sys, page);
+	page_unlock(sys, page);
+	page_put(sys, page);
+	return error;
+}
