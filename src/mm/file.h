@@ -33,11 +33,51 @@ struct mm_file {
 #define file_of_rmap(f) rmap_container_of(f, struct mm_file, rmap)
 
 /* ---- file_tree.c ---- */
+
+#define FILE_TREE_SHIFT 6
+#define FILE_TREE_WAYS	(1u << FILE_TREE_SHIFT)
+
+struct file_tree_node {
+	void *slot[FILE_TREE_WAYS]; /* nodes one level down, or entries; file's lock */
+	uint32_t count;		    /* of them that are not NULL; file's lock */
+};
+
+/* Nodes set aside before the lock is taken; linked by their first slot. On the caller's stack, empty: all zero bytes. */
+struct file_tree_spare {
+	struct file_tree_node *nodes;
+	unsigned int nr;
+};
+
 /* The entry at index, NULL: none. */
 void *file_tree_get(const struct file_tree *tree, uint64_t index);
-/* Where the entry for index is kept, making nodes: allocates, so before the lock. See file_tree.c for the two steps. */
 /* The first entry at or above *index, or NULL; *index is set to its place. */
 void *file_tree_next(const struct file_tree *tree, uint64_t *index);
+/* How many nodes file_tree_set() would make for index. */
+unsigned int file_tree_missing(const struct file_tree *tree, uint64_t index);
+/* Set aside nodes until there are nr. 0 or RMAP_ENOMEM (what there is stays). No spin lock held. */
+int file_tree_reserve(struct mm_system *sys, struct file_tree_spare *spare, unsigned int nr);
+void file_tree_unreserve(struct mm_system *sys, struct file_tree_spare *spare);
+/*
+ * Enter at index, where nothing is; or put another entry in place of the one that is there. Never fails: spare has what
+ * file_tree_missing() says.
+ */
+void file_tree_set(struct mm_system *sys, struct file_tree *tree, uint64_t index, void *entry,
+		   struct file_tree_spare *spare);
+/* Take the entry at index out; NULL: there was none. Empty nodes are freed. */
+void *file_tree_remove(struct mm_system *sys, struct file_tree *tree, uint64_t index);
+/* Is it a page that stands there, or the slot that it went to? */
+static inline bool file_entry_is_slot(const void *entry)
+{
+	return (uintptr_t)entry & 1;
+}
+static inline void *file_entry_of_slot(uint64_t slot)
+{
+	return (void *)(uintptr_t)(slot << 1 | 1);
+}
+static inline uint64_t file_entry_slot(const void *entry)
+{
+	return (uintptr_t)entry >> 1;
+}
 
 /* ---- file.c ---- */
 

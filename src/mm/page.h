@@ -32,7 +32,10 @@ enum page_flags {
 	PG_POISON = 1 << 13,	 /* the frame has gone bad: never handed out again */
 	PG_RESERVED = 1 << 14,	 /* the zero page: not counted, not freed */
 	PG_RECLAIM = 1 << 15,	 /* being reclaimed: found dirty, written, to be freed next */
+	PG_LRU_LIST = 7 << 16,	 /* with LRU: which list it is on (enum lru_list); LRU lock */
 };
+
+#define PG_LRU_LIST_SHIFT 16
 
 #define PAGE_PIN_BIAS 1024u
 
@@ -166,6 +169,14 @@ void page_copy(struct mm_system *sys, struct page *dst, struct page *src);
 /* ---- lru.c ---- */
 
 void lru_init(struct mm_system *sys);
+/* The list that a page's flags ask for. Lazily freed pages (anonymous, not SWAPBACKED) age with the files', as on Linux. */
+enum lru_list lru_list_of(const struct page *page);
+/* The list that a page is on; LRU lock held, PG_LRU set. */
+static inline enum lru_list lru_list_on(const struct page *page)
+{
+	return (enum lru_list)((atomic_load_explicit(&page->flags, memory_order_relaxed) & PG_LRU_LIST) >>
+			       PG_LRU_LIST_SHIFT);
+}
 /*
  * Put a page that is on no list on the one that its flags say (SWAPBACKED or anonymous-and-lazyfree, ACTIVE, MLOCKED). It
  * stays there until lru_del() or page_free(); no reference is held by a list.

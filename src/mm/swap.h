@@ -14,7 +14,10 @@
 struct page;
 
 struct swap_slot {
-	struct rmap_slot rmap; /* tier 1's; swap.lock */
+	union {
+		struct rmap_slot rmap; /* ANON: tier 1's; swap.lock */
+		uint64_t next_free;    /* not USED: the next free slot, or SWAP_NONE; swap.lock */
+	};
 	struct page *cache;    /* swap.lock */
 	uint32_t count;	       /* entries; swap.lock */
 	uint32_t flags;	       /* enum swap_slot_flags; swap.lock */
@@ -23,6 +26,7 @@ struct swap_slot {
 enum swap_slot_flags {
 	SWAP_SLOT_BAD = 1 << 0, /* I/O failed here: never used again */
 	SWAP_SLOT_USED = 1 << 1, /* count > 0, or cached, or being filled */
+	SWAP_SLOT_ANON = 1 << 2, /* was filled from an anonymous page: tier 1 knows it */
 };
 
 struct swap_map {
@@ -31,7 +35,9 @@ struct swap_map {
 	uint64_t nr_slots;	   /* fixed */
 	uint64_t used;		   /* lock */
 	uint64_t cached;	   /* lock */
-	uint64_t next;		   /* where the search for a free slot goes on; lock */
+	uint64_t bad;		   /* slots that are BAD; lock */
+	uint64_t next;		   /* slots from here on were never used; lock */
+	uint64_t free;		   /* the first freed slot, or SWAP_NONE; lock */
 	bool off;		   /* swapoff: no new slot; lock */
 	struct rmap_spinlock mms_lock; /* RMAP_LOCK_MM_LIST */
 	struct list_head mms;	       /* struct mm.swap_list: address spaces that may have swap entries; mms_lock */
@@ -52,6 +58,18 @@ void swap_cache_del(struct mm_system *sys, struct page *page);
 void swap_cache_replace(struct mm_system *sys, struct page *old, struct page *new_page);
 /* If no entry refers to the page's slot, take it out of the cache (folio_free_swap). Page locked. True: it is out. */
 bool swap_try_free(struct mm_system *sys, struct page *page);
+
+/*
+ * Reclaim: take a locked, clean, unmapped page with no reference but the cache's and the caller's out of the cache. True: only
+ * the caller's is left.
+ */
+bool swap_cache_reclaim(struct mm_system *sys, struct page *page);
+/* Could reclaim find a slot for one more page, or drop a page that has one? */
+bool swap_has_room(struct mm_system *sys);
+/* More than half of it is in use: pages that are used again give their slots back. */
+bool swap_is_tight(struct mm_system *sys);
+/* Has I/O to the slot failed? */
+bool swap_slot_bad(struct mm_system *sys, uint64_t slot);
 
 /* One more entry; one less (the last one frees the slot, unless cached). SWAP slots in use. */
 void swap_dup(struct mm_system *sys, uint64_t slot);
