@@ -92,7 +92,9 @@ struct check {
 	struct check_map file_of; /* by struct rmap_file */
 	struct check_map chain_of; /* by owner: a hash over the chain of the VMAs that put pages there */
 	uint64_t nr_vmas;
-	uint64_t accounted; /* pages that must be committed */
+	uint64_t tables;	/* of all address spaces */
+	uint64_t accounted;	/* pages that must be committed */
+	uint64_t dirty;		/* pages of files */
 	uint32_t *slot_entries; /* entries that name a slot, by slot number */
 	uint64_t swap_entries;	/* of all slots together */
 	struct {

@@ -87,6 +87,11 @@ static int check_lru(struct check *c)
 
 /* ---------------------------------------------------------------- one page */
 
+/* What the pages are, in pages. */
+struct kinds {
+	uint64_t tables, anon, file, shmem;
+};
+
 static int check_free_page(struct check *c, uint64_t pfn, const struct page *page)
 {
 	if (page_refs(page) != 0)
@@ -98,6 +103,9 @@ static int check_free_page(struct check *c, uint64_t pfn, const struct page *pag
 				   pfn);
 	if (page_test(page, PG_POISON))
 		return check_wrong(c, "page %lu has gone bad, but may be handed out again", pfn);
+	if (atomic_load_explicit(&page->flags, memory_order_relaxed))
+		return check_wrong(c, "page %lu is free, but still has flags 0x%lx", pfn,
+				   (uint64_t)atomic_load_explicit(&page->flags, memory_order_relaxed));
 	return 0;
 }
 
@@ -111,7 +119,6 @@ static int check_marks(struct check *c, uint64_t pfn, const struct page *page, u
 		{ "in the swap cache", page_test(page, PG_SWAPCACHE), facts & FACT_CACHE },
 		{ "a page of a file", rmap_page_file(&page->rmap), facts & FACT_TREE },
 		{ "on an LRU list", page_test(page, PG_LRU), facts & FACT_LRU },
-		{ "a page table", page_test(page, PG_TABLE), facts & FACT_TABLE },
 	};
 
 	for (unsigned int i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
@@ -174,15 +181,25 @@ static int check_data_page(struct check *c, uint64_t pfn, const struct page *pag
 	return error;
 }
 
-static int check_page(struct check *c, uint64_t pfn)
+static int check_table_page(struct check *c, struct kinds *kinds, uint64_t pfn, const struct page *page)
+{
+	kinds->tables++;
+	if (c->pages[pfn].facts & FACT_TABLE)
+		return 0;
+	/* On its way out: it waits for a grace period, and has forgotten its mm. */
+	if (atomic_load_explicit(&page->rmap.mapping, memory_order_relaxed) == (uintptr_t)c->sys)
+		return 0;
+	return check_wrong(c, "page %lu is a page table for 0x%lx that no address space reaches", pfn,
+			   page->rmap.index);
+}
+
+static int check_page(struct check *c, struct kinds *kinds, uint64_t pfn)
 {
 	const struct page *page = pfn_to_page(c->sys, pfn);
 	uint32_t facts = c->pages[pfn].facts;
 
 	if (facts & FACT_FREE)
 		return check_free_page(c, pfn, page);
-	if (facts & FACT_TABLE)
-		return 0;
 	if (page_test(page, PG_RESERVED)) {
 		if (page != c->sys->zero_page || rmap_page_mapcount(&page->rmap) || !page_refs(page))
 			return check_wrong(c, "page %lu is no proper zero page", pfn);
@@ -193,19 +210,51 @@ static int check_page(struct check *c, uint64_t pfn)
 			return check_wrong(c, "page %lu is lost: nobody has it, and it is not free", pfn);
 		return 0;
 	}
+	if (page_test(page, PG_TABLE))
+		return check_table_page(c, kinds, pfn, page);
 	c->out->pages++;
+	if (rmap_page_is_anon(&page->rmap))
+		kinds->anon++;
+	else if (rmap_page_file(&page->rmap))
+		*(page_rss_kind(page) == RSS_SHMEM ? &kinds->shmem : &kinds->file) += 1;
 	return check_data_page(c, pfn, page);
 }
 
 /* ---------------------------------------------------------------- sums */
 
+static int check_kinds(struct check *c, const struct kinds *kinds)
+{
+	const struct mm_system *sys = c->sys;
+	const struct {
+		const char *name;
+		uint64_t said, found;
+	} sums[] = {
+		{ "page tables", atomic_load_explicit(&sys->nr_tables, memory_order_relaxed), kinds->tables },
+		{ "anonymous pages", atomic_load_explicit(&sys->nr_anon, memory_order_relaxed), kinds->anon },
+		{ "pages of files", atomic_load_explicit(&sys->nr_file, memory_order_relaxed), kinds->file },
+		{ "pages of shared memory", atomic_load_explicit(&sys->nr_shmem, memory_order_relaxed),
+		  kinds->shmem },
+		{ "dirty pages", atomic_load_explicit(&sys->nr_dirty, memory_order_relaxed), c->dirty },
+	};
+
+	for (unsigned int i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
+		if (sums[i].said != sums[i].found)
+			return check_wrong(c, "the system counts %lu %s and has %lu", sums[i].said, sums[i].name,
+					   sums[i].found);
+	return 0;
+}
+
 int check_pages(struct check *c)
 {
-	int error = check_free_list(c);
+	struct kinds kinds = { 0 };
+	int error;
 
+	rmap_spin_lock(&c->sys->frame_lock);
+	error = check_free_list(c);
+	rmap_spin_unlock(&c->sys->frame_lock);
 	if (!error)
 		error = check_lru(c);
 	for (uint64_t pfn = 0; pfn < c->nr_pages && !error; pfn++)
-		error = check_page(c, pfn);
-	return error;
+		error = check_page(c, &kinds, pfn);
+	return error ? error : check_kinds(c, &kinds);
 }
