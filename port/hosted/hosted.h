@@ -65,7 +65,7 @@ typedef void hosted_leak_fn(void *arg, const char *what, uint64_t count, uint64_
 
 /*
  * Run what was deferred, then end the machine. Returns the number of objects and open files that nobody had given back, after a
- * call of report (may be NULL) for each kind of them; their memory goes all the same. The system must be destroyed before.
+ * call of report (may be NULL) for each kind of them; caches and files go all the same. The system must be destroyed before.
  */
 uint64_t hosted_destroy(struct hosted *h, hosted_leak_fn *report, void *arg);
 
@@ -73,7 +73,7 @@ uint64_t hosted_destroy(struct hosted *h, hosted_leak_fn *report, void *arg);
 const struct mm_port *hosted_port(const struct hosted *h);
 bool hosted_phantom(const struct hosted *h);
 
-/* Live objects of a kind and their bytes, and the most bytes that were live at one moment of asking. */
+/* Live objects of a kind and their bytes. */
 void hosted_objects(const struct hosted *h, enum rmap_kind kind, uint64_t *objects, uint64_t *bytes);
 
 /* Bytes of memory behind object caches, live or not. */
@@ -85,6 +85,9 @@ uint64_t hosted_cache_bytes(const struct hosted *h);
  */
 void hosted_thread_attach(void);
 void hosted_thread_detach(void);
+
+/* Wait until every read-side section of every thread that is open now has ended. Not from inside one. */
+void hosted_synchronize(void);
 
 struct hosted_io {
 	uint64_t swap_writes, swap_reads, file_writes, file_reads; /* pages */

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Deferral: what call_rcu() is given runs after a grace period.
+ *
+ * Readers are liburcu's (the membarrier flavour: entering a section is a store and a compiler barrier). Objects are pushed on
+ * a list without a lock. Each machine has a thread, the reaper, that lets them gather for two milliseconds, waits for one
+ * grace period for all of them, and runs them in the order in which they came. A push wakes the reaper only if it sleeps for
+ * want of work: one system call a burst. rcu_barrier() does the reaper's work itself, after a batch that is under way.
+ *
+ * liburcu's own call_rcu would not do: its functions get no context, and its thread outlives the machine.
+ *
+ * Under ThreadSanitizer, which does not understand liburcu 0.13's barriers, readers publish in an atomic of their own which
+ * period they entered in, and a grace period waits for those of the periods before.
+ */
+#include "machine.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define GATHER_NS 2000000
+
+#ifndef HOSTED_TSAN
+
+#include <urcu/urcu-memb.h>
+
+/* Whether this thread is registered; thread.c's flag costs a call. */
+static __thread bool registered;
+
+void hosted_rcu_register(void)
+{
+	urcu_memb_register_thread();
+	registered = true;
+}
+
+void hosted_rcu_unregister(void)
+{
+	urcu_memb_unregister_thread();
+	registered = false;
+}
+
+void hosted_rcu_read_lock(void *ctx)
+{
+	(void)ctx;
+	if (rmap_unlikely(!registered))
+		hosted_thread_attach();
+	urcu_memb_read_lock();
+}
+
+void hosted_rcu_read_unlock(void *ctx)
+{
+	(void)ctx;
+	urcu_memb_read_unlock();
+}
+
+void hosted_synchronize(void)
+{
+	urcu_memb_synchronize_rcu();
+}
+
+#else
+
+/* One reader thread. Records are never freed: there are as many as threads at one time. */
+struct reader {
+	_Atomic uint64_t period; /* in which its section began, 0: in none */
+	uint64_t nesting;	 /* the thread's own */
+	struct reader *next;	 /* fixed once listed */
+	_Atomic uint32_t used;
+};
+
+static _Atomic uint64_t period = 1;
+static _Atomic(struct reader *) readers;
+static __thread struct reader *reader;
+
+void hosted_rcu_register(void)
+{
+	struct reader *r;
+	uint32_t free_record;
+
+	for (r = atomic_load(&readers); r; r = r->next) {
+		free_record = 0;
+		if (atomic_compare_exchange_strong(&r->used, &free_record, 1))
+			break;
+	}
+	if (!r) {
+		r = calloc(1, sizeof(*r));
+		if (!r)
+			hosted_panic(NULL, __FILE__, __LINE__, "no memory for a thread's record");
+		atomic_store(&r->used, 1);
+		r->next = atomic_load(&readers);
+		while (!atomic_compare_exchange_weak(&readers, &r->next, r))
+			;
+	}
+	reader = r;
+}
+
+void hosted_rcu_unregister(void)
+{
+	atomic_store(&reader->used, 0);
+	reader = NULL;
+}
+
+void hosted_rcu_read_lock(void *ctx)
+{
+	(void)ctx;
+	if (!reader)
+		hosted_thread_attach();
+	if (!reader->nesting++)
+		atomic_store(&reader->period, atomic_load(&period));
+}
+
+void hosted_rcu_read_unlock(void *ctx)
+{
+	(void)ctx;
+	if (!--reader->nesting)
+		atomic_store(&reader->period, 0);
+}
+
+void hosted_synchronize(void)
+{
+	uint64_t now = atomic_fetch_add(&period, 1) + 1;
+	struct reader *r;
+
+	for (r = atomic_load(&readers); r; r = r->next) {
+		uint64_t entered;
+
+		while ((entered = atomic_load(&r->period)) != 0 && entered < now)
+			sched_yield();
+	}
+}
+
+#endif
+
+/* Run all that was pushed before the call. Callbacks may push; they may not ask for a barrier. */
+static void defer_run(struct hosted *h)
+{
+	struct rmap_rcu *rcu, *next, *oldest = NULL;
+
+	pthread_mutex_lock(&h->defer.run);
+	rcu = atomic_exchange(&h->defer.pushed, NULL);
+	if (rcu)
+		hosted_synchronize();
+	for (; rcu; rcu = next) {
+		next = rcu->next;
+		rcu->next = oldest;
+		oldest = rcu;
+	}
+	for (rcu = oldest; rcu; rcu = next) {
+		next = rcu->next;
+		rcu->func(h, rcu);
+	}
+	pthread_mutex_unlock(&h->defer.run);
+}
+
+void hosted_call_rcu(void *ctx, struct rmap_rcu *rcu, void (*func)(void *ctx, struct rmap_rcu *rcu))
+{
+	struct hosted *h = ctx;
+
+	rcu->func = func;
+	rcu->next = atomic_load_explicit(&h->defer.pushed, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak(&h->defer.pushed, &rcu->next, rcu))
+		;
+	atomic_fetch_add_explicit(&h->defer.total, 1, memory_order_relaxed);
+	/* The reaper says that it is idle before it looks for the last time; one of us sees the other. */
+	if (rmap_unlikely(atomic_load(&h->defer.idle))) {
+		pthread_mutex_lock(&h->defer.lock);
+		pthread_cond_signal(&h->defer.signal);
+		pthread_mutex_unlock(&h->defer.lock);
+	}
+}
+
+void hosted_rcu_barrier(void *ctx)
+{
+	defer_run(ctx);
+}
+
+static void gather(struct hosted_defer *d)
+{
+	struct timespec until;
+	int r = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += GATHER_NS;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	while (!d->stop && r != ETIMEDOUT)
+		r = pthread_cond_timedwait(&d->signal, &d->lock, &until);
+}
+
+static void *reaper(void *arg)
+{
+	struct hosted *h = arg;
+	struct hosted_defer *d = &h->defer;
+
+	pthread_mutex_lock(&d->lock);
+	while (!d->stop) {
+		atomic_store(&d->idle, 1);
+		while (!d->stop && !atomic_load(&d->pushed))
+			pthread_cond_wait(&d->signal, &d->lock);
+		atomic_store(&d->idle, 0);
+		gather(d);
+		pthread_mutex_unlock(&d->lock);
+		defer_run(h);
+		pthread_mutex_lock(&d->lock);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return NULL;
+}
+
+int hosted_defer_init(struct hosted *h, char *error)
+{
+	struct hosted_defer *d = &h->defer;
+	pthread_condattr_t attributes;
+	int r;
+
+	pthread_mutex_init(&d->run, NULL);
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&d->signal, &attributes);
+	pthread_condattr_destroy(&attributes);
+	r = pthread_create(&d->reaper, NULL, reaper, h);
+	if (!r)
+		return 0;
+	pthread_cond_destroy(&d->signal);
+	pthread_mutex_destroy(&d->lock);
+	pthread_mutex_destroy(&d->run);
+	hosted_say(error, "Cannot start a thread: %s.", strerror(r));
+	return RMAP_ENOMEM;
+}
+
+void hosted_defer_destroy(struct hosted *h)
+{
+	struct hosted_defer *d = &h->defer;
+
+	pthread_mutex_lock(&d->lock);
+	d->stop = true;
+	pthread_cond_signal(&d->signal);
+	pthread_mutex_unlock(&d->lock);
+	pthread_join(d->reaper, NULL);
+	while (atomic_load(&d->pushed))
+		defer_run(h);
+	pthread_cond_destroy(&d->signal);
+	pthread_mutex_destroy(&d->lock);
+	pthread_mutex_destroy(&d->run);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The inside of a hosted machine, for the files of this room alone. Each part has one file and one structure here.
+ */
+#ifndef HOSTED_MACHINE_H
+#define HOSTED_MACHINE_H
+
+#include "hosted.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#if defined(__SANITIZE_THREAD__)
+#define HOSTED_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HOSTED_TSAN 1
+#endif
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HOSTED_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HOSTED_ASAN 1
+#endif
+#endif
+
+#define HOSTED_CACHE_LINE 64
+
+/* A spin lock that gives the processor away when its holder may have lost it. */
+struct hosted_spin {
+	_Atomic uint32_t word; /* 0 free, 1 held */
+};
+
+void hosted_spin_slow(struct hosted_spin *lock);
+
+static inline void hosted_spin_lock(struct hosted_spin *lock)
+{
+	if (rmap_unlikely(atomic_exchange_explicit(&lock->word, 1, memory_order_acquire)))
+		hosted_spin_slow(lock);
+}
+
+static inline void hosted_spin_unlock(struct hosted_spin *lock)
+{
+	atomic_store_explicit(&lock->word, 0, memory_order_release);
+}
+
+/* ---------------------------------------------------------------- cache.c */
+
+/* Objects that a thread keeps of each kind, and how many of them change hands at once. */
+#define HOSTED_MAGAZINE 64
+#define HOSTED_HALF	(HOSTED_MAGAZINE / 2)
+
+/* One thread's share of a machine's caches. Used by its owner alone, but the counters are read by anybody. */
+struct hosted_local {
+	struct hosted_local *next; /* hosted.local_lock */
+	uint64_t owner;		   /* thread number, 0: nobody's; hosted.local_lock */
+	_Atomic int64_t live[RMAP_KINDS];
+	_Atomic int64_t bytes[RMAP_KINDS];
+	struct {
+		uint32_t nr;
+		void *object[HOSTED_MAGAZINE];
+	} magazine[RMAP_KINDS];
+};
+
+/* A kind's objects that no thread keeps. */
+struct hosted_depot {
+	_Alignas(HOSTED_CACHE_LINE) struct hosted_spin lock;
+	_Atomic uint64_t size; /* bytes of an object, rounded up; set by the first alloc, then fixed */
+	void **free;	       /* lock */
+	uint64_t nr_free;      /* lock */
+	uint64_t room;	       /* of free, never less than all objects ever cut; lock */
+	uint64_t cut;	       /* objects cut from slabs; lock */
+	char *slab, *slab_end; /* the rest of the newest slab; lock */
+};
+
+struct hosted_slab {
+	struct hosted_slab *next;
+	uint64_t bytes;
+};
+
+int hosted_cache_init(struct hosted *h);
+void hosted_cache_destroy(struct hosted *h);
+void *hosted_cache_alloc(void *ctx, enum rmap_kind kind, size_t size);
+void hosted_cache_free(void *ctx, enum rmap_kind kind, void *object, size_t size);
+/* The thread of that number ends: its shares are free for the next one. */
+void hosted_cache_thread_gone(struct hosted *h, uint64_t thread);
+
+/* ---------------------------------------------------------------- thread.c */
+
+/* This thread's number, 1 upwards, never reused. */
+uint64_t hosted_thread_number(void);
+/* All machines, so that a thread that ends can leave each. */
+void hosted_machines_add(struct hosted *h);
+void hosted_machines_remove(struct hosted *h);
+
+/* ---------------------------------------------------------------- defer.c, wait.c */
+
+struct hosted_defer {
+	_Atomic(struct rmap_rcu *) pushed; /* newest first */
+	_Atomic uint64_t total;
+	_Atomic uint32_t idle; /* the reaper sleeps until it is signalled */
+	pthread_mutex_t run;   /* whoever takes what was pushed and runs it */
+	pthread_mutex_t lock;  /* stop, and the reaper's sleep */
+	pthread_cond_t signal;
+	bool stop; /* lock */
+	pthread_t reaper;
+};
+
+int hosted_defer_init(struct hosted *h, char *error);
+void hosted_defer_destroy(struct hosted *h);
+void hosted_rcu_read_lock(void *ctx);
+void hosted_rcu_read_unlock(void *ctx);
+void hosted_call_rcu(void *ctx, struct rmap_rcu *rcu, void (*func)(void *ctx, struct rmap_rcu *rcu));
+void hosted_rcu_barrier(void *ctx);
+/* Enter and leave the grace-period machinery for this thread. */
+void hosted_rcu_register(void);
+void hosted_rcu_unregister(void);
+
+void hosted_wait(void *ctx, const _Atomic uint32_t *word, uint32_t value);
+void hosted_wake(void *ctx, const _Atomic uint32_t *word);
+
+/* ---------------------------------------------------------------- swap.c, file.c */
+
+/* An unlinked file in the machine's directory, or -1 with errno set. */
+int hosted_temporary(const char *directory);
+int hosted_swap_write(void *ctx, uint64_t slot, const void *data);
+int hosted_swap_read(void *ctx, uint64_t slot, void *data);
+
+int hosted_file_read(void *ctx, void *handle, uint64_t index, void *data);
+int hosted_file_write(void *ctx, void *handle, uint64_t index, const void *data);
+void hosted_file_release(void *ctx, void *handle);
+/* Closes all files that are still open. */
+void hosted_files_destroy(struct hosted *h);
+
+/* ---------------------------------------------------------------- mmu.c */
+
+int hosted_mmu_init(struct hosted *h, uint32_t nr_cpus, bool no_tlb);
+void hosted_mmu_destroy(struct hosted *h);
+void hosted_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end);
+/* The memory of an object of RMAP_KIND_MM is about to be reused: nothing may translate through it any more. */
+void hosted_mmu_forget(struct hosted *h, const void *object, size_t size);
+
+/* ---------------------------------------------------------------- the machine */
+
+struct hosted {
+	struct mm_port port;	 /* fixed */
+	uint64_t number;	 /* of this machine, 1 upwards, never reused; fixed */
+	bool phantom;		 /* fixed */
+	char *directory;	 /* fixed */
+	struct hosted *next;	 /* thread.c's lock */
+	void (*panic)(void *arg, const char *file, int line, const char *what); /* fixed */
+	void *panic_arg;							 /* fixed */
+
+	struct hosted_depot depot[RMAP_KINDS];
+	struct hosted_spin local_lock;
+	struct hosted_local *locals; /* local_lock */
+	struct hosted_spin slab_lock;
+	struct hosted_slab *slabs; /* slab_lock */
+	_Atomic uint64_t slab_bytes;
+	/* What threads freed that could not get a share of their own. */
+	_Atomic int64_t stray_live[RMAP_KINDS];
+	_Atomic int64_t stray_bytes[RMAP_KINDS];
+
+	struct hosted_defer defer;
+
+	int swap_fd; /* fixed; -1: none */
+	_Atomic uint64_t swap_writes, swap_reads, file_writes, file_reads;
+
+	pthread_mutex_t files_lock;
+	struct hosted_file *files; /* files_lock */
+	uint64_t nr_files;	   /* files_lock */
+
+	struct hosted_cpu *cpus; /* fixed */
+	uint32_t nr_cpus;	 /* fixed */
+	bool no_tlb;		 /* fixed */
+	_Atomic uint64_t flushes;
+	struct hosted_spin stale_lock;
+	char stale[HOSTED_ERROR]; /* an entry outlived its address space; stale_lock */
+};
+
+/* Writes a sentence to error, if there is one. */
+void hosted_say(char *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Never returns. */
+void hosted_panic(void *ctx, const char *file, int line, const char *what) __attribute__((noreturn));
+
+#define HOSTED_ASSERT(h, cond)                                                                     \
+	do {                                                                                       \
+		if (rmap_unlikely(!(cond)))                                                        \
+			hosted_panic((h), __FILE__, __LINE__, #cond);                              \
+	} while (0)
+
+#endif

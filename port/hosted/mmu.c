@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The software MMU: what x86-64 does between an address and a byte.
+ *
+ * A processor looks in its TLB, walks the four levels on a miss, and remembers what it found. The TLB is what makes a missing
+ * flush visible: an entry goes on translating by what the tables said once. tlb_flush removes entries from all processors.
+ *
+ * One lock a processor is held around look-up, walk, insertion and the access itself, so that a flush, which takes each lock in
+ * turn, returns when no access through an old entry is under way and no walk that saw the old PTE can still insert it. This is
+ * what an interprocessor interrupt does on hardware: it is not answered in the middle of an instruction. The lock is a
+ * processor's own and costs one uncontended exchange an access.
+ *
+ *	   63     48 47     39 38     30 29     21 20     12 11       0
+ *	  | sign    | level 4 | level 3 | level 2 | level 1 | offset   |
+ *
+ * Entries above level 1 have their accessed bits preset, as Linux's have; the walk writes to PTEs only. The lock is dropped
+ * before mm_fault(), which flushes.
+ */
+#include "machine.h"
+
+#include <stdlib.h>
+
+#define TLB_SETS 64
+#define TLB_WAYS 4
+#define TLB_SIZE (TLB_SETS * TLB_WAYS)
+
+/* From here on looking at every entry is cheaper than looking for each page. */
+#define FLUSH_BY_PAGE 48
+
+#define FAULTS_MAX 1000
+
+#define USER_END ((uint64_t)1 << 47)
+
+struct tlb_entry {
+	uint64_t mm_id; /* 0: empty; all fields: the processor's lock */
+	uint64_t vpn;
+	pte_t pte; /* frame, and the rights of all levels together: WRITE, NX; DIRTY if the PTE has it */
+	struct mm *mm;
+};
+
+struct hosted_cpu {
+	_Alignas(HOSTED_CACHE_LINE) struct hosted_spin lock;
+	uint32_t number;   /* fixed */
+	struct hosted *h;  /* fixed */
+	struct mm *mm;	   /* loaded, or NULL; lock */
+	uint64_t mm_id;	   /* lock */
+	const pte_t *root; /* lock */
+	uint32_t victim;   /* the way that goes next; lock */
+	uint32_t valid;	   /* entries in use; lock */
+	uint64_t hits, misses, faults, flushed; /* lock */
+	struct tlb_entry tlb[TLB_SETS][TLB_WAYS];
+};
+
+/* One access within one page. */
+struct access {
+	uint64_t addr;
+	uint64_t len;
+	enum mm_access kind;
+	void *into;	  /* read, exec: where to, or NULL */
+	const void *from; /* write: where from, or NULL */
+};
+
+static const pte_t access_refused[] = {
+	[MM_ACCESS_READ] = 0,
+	[MM_ACCESS_WRITE] = 0,
+	[MM_ACCESS_EXEC] = PTE_NX,
+};
+
+static inline struct tlb_entry *tlb_set(struct hosted_cpu *cpu, uint64_t mm_id, uint64_t vpn)
+{
+	return cpu->tlb[(vpn + mm_id) % TLB_SETS];
+}
+
+static struct tlb_entry *tlb_find(struct hosted_cpu *cpu, uint64_t mm_id, uint64_t vpn)
+{
+	struct tlb_entry *set = tlb_set(cpu, mm_id, vpn);
+	int way;
+
+	for (way = 0; way < TLB_WAYS; way++) {
+		if (set[way].vpn == vpn && set[way].mm_id == mm_id)
+			return &set[way];
+	}
+	return NULL;
+}
+
+static void tlb_drop(struct hosted_cpu *cpu, struct tlb_entry *entry)
+{
+	entry->mm_id = 0;
+	cpu->valid--;
+	cpu->flushed++;
+}
+
+static void tlb_insert(struct hosted_cpu *cpu, uint64_t vpn, pte_t pte)
+{
+	struct tlb_entry *set = tlb_set(cpu, cpu->mm_id, vpn), *entry = NULL;
+	int way;
+
+	for (way = 0; way < TLB_WAYS; way++) {
+		if (set[way].vpn == vpn && set[way].mm_id == cpu->mm_id) {
+			entry = &set[way];
+			break;
+		}
+		if (!set[way].mm_id)
+			entry = &set[way];
+	}
+	if (!entry)
+		entry = &set[cpu->victim++ % TLB_WAYS];
+	else if (!entry->mm_id)
+		cpu->valid++;
+	*entry = (struct tlb_entry){ cpu->mm_id, vpn, pte, cpu->mm };
+}
+
+static inline char *frame_data(const struct hosted *h, uint64_t pfn)
+{
+	return (char *)h->port.frames + (pfn << RMAP_PAGE_SHIFT);
+}
+
+/*
+ * The slot of the PTE for vaddr, or NULL where no table leads there. *rights: WRITE, USER if all levels above have it, NX if one
+ * has it.
+ */
+static pte_t *table_walk(const struct hosted *h, const pte_t *root, uint64_t vaddr, pte_t *rights)
+{
+	const pte_t *table = root;
+	pte_t all = PTE_WRITE | PTE_USER, any = 0;
+	int level;
+
+	for (level = PT_LEVELS; level > 1; level--) {
+		pte_t entry = pte_read_acquire(&table[pt_index(vaddr, level)]);
+
+		if (!pte_present(entry) || pte_pfn(entry) >= h->port.nr_frames)
+			return NULL;
+		all &= entry;
+		any |= entry & PTE_NX;
+		table = (const pte_t *)frame_data(h, pte_pfn(entry));
+	}
+	*rights = all | any;
+	return (pte_t *)&table[pt_index(vaddr, 1)];
+}
+
+static pte_t effective(pte_t pte, pte_t rights)
+{
+	return (pte & ~(PTE_WRITE | PTE_USER)) | (pte & rights & (PTE_WRITE | PTE_USER)) |
+	       (rights & PTE_NX);
+}
+
+static bool allowed(pte_t pte, enum mm_access kind)
+{
+	if (!(pte & PTE_USER) || (pte & access_refused[kind]))
+		return false;
+	return kind != MM_ACCESS_WRITE || (pte & PTE_WRITE);
+}
+
+/* => the effective PTE of the page with accessed (and dirty) set in the table, or 0: a fault; the processor's lock held */
+static pte_t walk_and_mark(struct hosted_cpu *cpu, uint64_t addr, enum mm_access kind)
+{
+	pte_t rights, marks = PTE_ACCESSED | (kind == MM_ACCESS_WRITE ? PTE_DIRTY : 0);
+	pte_t *slot = table_walk(cpu->h, cpu->root, addr, &rights);
+	pte_t pte;
+
+	if (!slot)
+		return 0;
+	pte = pte_read(slot);
+	do {
+		if (!pte_present(pte) || !allowed(effective(pte, rights), kind))
+			return 0;
+	} while ((pte & marks) != marks && !pte_compare_exchange(slot, &pte, pte | marks));
+	HOSTED_ASSERT(cpu->h, pte_pfn(pte) < cpu->h->port.nr_frames && "a PTE names a frame");
+	return effective(pte | marks, rights);
+}
+
+/* => the effective PTE, or 0: a fault; the processor's lock held */
+static pte_t translate(struct hosted_cpu *cpu, uint64_t addr, enum mm_access kind)
+{
+	uint64_t vpn = addr >> RMAP_PAGE_SHIFT;
+	struct tlb_entry *entry;
+	pte_t pte;
+
+	if (!cpu->h->no_tlb) {
+		entry = tlb_find(cpu, cpu->mm_id, vpn);
+		/* The first write through a clean entry goes to the table, to set the dirty bit there. */
+		if (entry && allowed(entry->pte, kind) &&
+		    (kind != MM_ACCESS_WRITE || (entry->pte & PTE_DIRTY))) {
+			cpu->hits++;
+			return entry->pte;
+		}
+		/* x86 walks again before it faults, and forgets what did not allow it. */
+		if (entry)
+			tlb_drop(cpu, entry);
+	}
+	cpu->misses++;
+	pte = walk_and_mark(cpu, addr, kind);
+	if (pte && !cpu->h->no_tlb)
+		tlb_insert(cpu, vpn, pte);
+	return pte;
+}
+
+static void move_bytes(const struct hosted *h, pte_t pte, const struct access *a)
+{
+	char *data = frame_data(h, pte_pfn(pte)) + (a->addr & ~RMAP_PAGE_MASK);
+
+	if (a->into)
+		memcpy(a->into, data, a->len);
+	else if (a->from)
+		memcpy(data, a->from, a->len);
+}
+
+static void cpu_load(struct hosted_cpu *cpu, struct mm *mm)
+{
+	cpu->mm = mm;
+	cpu->mm_id = mm ? mm_id(mm) : 0;
+	cpu->root = mm ? mm_table_root(mm) : NULL;
+}
+
+static int access_page(struct hosted_cpu *cpu, struct mm *mm, const struct access *a)
+{
+	int tries, r;
+
+	for (tries = 0; tries < FAULTS_MAX; tries++) {
+		pte_t pte;
+
+		hosted_spin_lock(&cpu->lock);
+		if (cpu->mm != mm || cpu->mm_id != mm_id(mm))
+			cpu_load(cpu, mm);
+		pte = translate(cpu, a->addr, a->kind);
+		if (pte && !cpu->h->phantom)
+			move_bytes(cpu->h, pte, a);
+		if (!pte)
+			cpu->faults++;
+		hosted_spin_unlock(&cpu->lock);
+		if (pte)
+			return 0;
+		r = mm_fault(mm, a->addr, a->kind);
+		if (r)
+			return r;
+	}
+	return RMAP_EAGAIN;
+}
+
+static int access_range(struct hosted_cpu *cpu, struct mm *mm, struct access a, uint64_t len,
+			uint64_t *done)
+{
+	uint64_t at = 0;
+	int r = 0;
+
+	while (at < len) {
+		uint64_t left = RMAP_PAGE_SIZE - (a.addr & ~RMAP_PAGE_MASK);
+
+		a.len = len - at < left ? len - at : left;
+		r = a.addr < USER_END ? access_page(cpu, mm, &a) : RMAP_EFAULT;
+		if (r)
+			break;
+		at += a.len;
+		a.addr += a.len;
+		if (a.into)
+			a.into = (char *)a.into + a.len;
+		if (a.from)
+			a.from = (const char *)a.from + a.len;
+	}
+	if (done)
+		*done = at;
+	return r;
+}
+
+int hosted_read(struct hosted_cpu *cpu, struct mm *mm, uint64_t addr, void *data, uint64_t len,
+		uint64_t *done)
+{
+	struct access a = { .addr = addr, .kind = MM_ACCESS_READ, .into = data };
+
+	return access_range(cpu, mm, a, len, done);
+}
+
+int hosted_write(struct hosted_cpu *cpu, struct mm *mm, uint64_t addr, const void *data, uint64_t len,
+		 uint64_t *done)
+{
+	struct access a = { .addr = addr, .kind = MM_ACCESS_WRITE, .from = data };
+
+	return access_range(cpu, mm, a, len, done);
+}
+
+int hosted_exec(struct hosted_cpu *cpu, struct mm *mm, uint64_t addr, void *data, uint64_t len,
+		uint64_t *done)
+{
+	struct access a = { .addr = addr, .kind = MM_ACCESS_EXEC, .into = data };
+
+	return access_range(cpu, mm, a, len, done);
+}
+
+/* ---------------------------------------------------------------- flushing */
+
+static void flush_cpu(struct hosted_cpu *cpu, uint64_t mm_id, uint64_t first, uint64_t end)
+{
+	struct tlb_entry *entry;
+	uint64_t vpn;
+
+	if (!cpu->valid)
+		return;
+	if (end - first <= FLUSH_BY_PAGE) {
+		for (vpn = first; vpn < end; vpn++) {
+			entry = tlb_find(cpu, mm_id, vpn);
+			if (entry)
+				tlb_drop(cpu, entry);
+		}
+		return;
+	}
+	for (entry = cpu->tlb[0]; entry < cpu->tlb[0] + TLB_SIZE; entry++) {
+		if (entry->mm_id == mm_id && entry->vpn >= first && entry->vpn < end)
+			tlb_drop(cpu, entry);
+	}
+}
+
+void hosted_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end)
+{
+	struct hosted *h = ctx;
+	uint64_t id = mm_id(mm);
+	uint64_t first = start >> RMAP_PAGE_SHIFT;
+	uint64_t last = end ? (end - 1) >> RMAP_PAGE_SHIFT : 0;
+	uint32_t i;
+
+	atomic_fetch_add_explicit(&h->flushes, 1, memory_order_relaxed);
+	if (end <= start)
+		return;
+	for (i = 0; i < h->nr_cpus; i++) {
+		struct hosted_cpu *cpu = &h->cpus[i];
+
+		/* Also with an empty TLB: a walk that is under way has to end. */
+		hosted_spin_lock(&cpu->lock);
+		flush_cpu(cpu, id, first, last + 1);
+		hosted_spin_unlock(&cpu->lock);
+	}
+}
+
+void hosted_mmu_forget(struct hosted *h, const void *object, size_t size)
+{
+	const char *low = object, *high = low + size;
+	uint32_t i;
+
+	for (i = 0; i < h->nr_cpus; i++) {
+		struct hosted_cpu *cpu = &h->cpus[i];
+		struct tlb_entry *entry;
+
+		hosted_spin_lock(&cpu->lock);
+		if ((const char *)cpu->mm >= low && (const char *)cpu->mm < high)
+			cpu_load(cpu, NULL);
+		for (entry = cpu->tlb[0]; cpu->valid && entry < cpu->tlb[0] + TLB_SIZE; entry++) {
+			if (!entry->mm_id || (const char *)entry->mm < low ||
+			    (const char *)entry->mm >= high)
+				continue;
+			hosted_spin_lock(&h->stale_lock);
+			hosted_say(h->stale,
+				   "Address space %llu went while processor %u still translated its 0x%llx.",
+				   (unsigned long long)entry->mm_id, cpu->number,
+				   (unsigned long long)(entry->vpn << RMAP_PAGE_SHIFT));
+			hosted_spin_unlock(&h->stale_lock);
+			tlb_drop(cpu, entry);
+		}
+		hosted_spin_unlock(&cpu->lock);
+	}
+}
+
+/* ---------------------------------------------------------------- the check */
+
+/* => what is wrong with the entry, or NULL */
+static const char *entry_wrong(const struct hosted *h, const struct tlb_entry *e)
+{
+	pte_t rights, pte;
+	const pte_t *slot = table_walk(h, mm_table_root(e->mm), e->vpn << RMAP_PAGE_SHIFT, &rights);
+
+	if (!slot)
+		return "but there is no page table";
+	pte = pte_read(slot);
+	if (!pte_present(pte))
+		return "but the PTE is not present";
+	pte = effective(pte, rights);
+	if (pte_pfn(pte) != pte_pfn(e->pte))
+		return "but the PTE names another frame";
+	if (!(pte & PTE_USER))
+		return "but the PTE does not let a process in";
+	if ((e->pte & PTE_WRITE) && !(pte & PTE_WRITE))
+		return "for writing, but the PTE does not allow it";
+	if ((e->pte & PTE_DIRTY) && !(pte & PTE_DIRTY))
+		return "without marking writes, but the PTE is clean";
+	if (!(e->pte & PTE_NX) && (pte & PTE_NX))
+		return "for execution, but the PTE does not allow it";
+	return NULL;
+}
+
+static int cpu_check(struct hosted_cpu *cpu, char *error)
+{
+	const struct tlb_entry *entry;
+
+	for (entry = cpu->tlb[0]; entry < cpu->tlb[0] + TLB_SIZE; entry++) {
+		const char *wrong = entry->mm_id ? entry_wrong(cpu->h, entry) : NULL;
+
+		if (!wrong)
+			continue;
+		hosted_say(error, "Processor %u translates 0x%llx of address space %llu to frame %llu, %s.",
+			   cpu->number, (unsigned long long)(entry->vpn << RMAP_PAGE_SHIFT),
+			   (unsigned long long)entry->mm_id, (unsigned long long)pte_pfn(entry->pte),
+			   wrong);
+		return RMAP_EBADMSG;
+	}
+	return 0;
+}
+
+int hosted_tlb_check(struct hosted *h, char *error)
+{
+	int r = 0;
+	uint32_t i;
+
+	hosted_spin_lock(&h->stale_lock);
+	if (h->stale[0]) {
+		hosted_say(error, "%s", h->stale);
+		r = RMAP_EBADMSG;
+	}
+	hosted_spin_unlock(&h->stale_lock);
+	for (i = 0; i < h->nr_cpus && !r; i++) {
+		hosted_spin_lock(&h->cpus[i].lock);
+		r = cpu_check(&h->cpus[i], error);
+		hosted_spin_unlock(&h->cpus[i].lock);
+	}
+	return r;
+}
+
+/* ---------------------------------------------------------------- processors */
+
+struct hosted_cpu *hosted_cpu(struct hosted *h, uint32_t number)
+{
+	return number < h->nr_cpus ? &h->cpus[number] : NULL;
+}
+
+uint32_t hosted_nr_cpus(const struct hosted *h)
+{
+	return h->nr_cpus;
+}
+
+void hosted_cpu_switch(struct hosted_cpu *cpu, struct mm *mm)
+{
+	hosted_spin_lock(&cpu->lock);
+	cpu_load(cpu, mm);
+	hosted_spin_unlock(&cpu->lock);
+}
+
+void hosted_mmu_get_stats(struct hosted *h, struct hosted_mmu_stats *out)
+{
+	uint32_t i;
+
+	*out = (struct hosted_mmu_stats){ .flushes = atomic_load(&h->flushes) };
+	for (i = 0; i < h->nr_cpus; i++) {
+		struct hosted_cpu *cpu = &h->cpus[i];
+
+		hosted_spin_lock(&cpu->lock);
+		out->hits += cpu->hits;
+		out->misses += cpu->misses;
+		out->faults += cpu->faults;
+		out->flushed += cpu->flushed;
+		hosted_spin_unlock(&cpu->lock);
+	}
+}
+
+int hosted_mmu_init(struct hosted *h, uint32_t nr_cpus, bool no_tlb)
+{
+	uint32_t i;
+
+	h->cpus = aligned_alloc(HOSTED_CACHE_LINE, nr_cpus * sizeof(*h->cpus));
+	if (!h->cpus)
+		return RMAP_ENOMEM;
+	memset(h->cpus, 0, nr_cpus * sizeof(*h->cpus));
+	h->nr_cpus = nr_cpus;
+	h->no_tlb = no_tlb;
+	for (i = 0; i < nr_cpus; i++) {
+		h->cpus[i].number = i;
+		h->cpus[i].h = h;
+	}
+	return 0;
+}
+
+void hosted_mmu_destroy(struct hosted *h)
+{
+	free(h->cpus);
+	h->cpus = NULL;
+	h->nr_cpus = 0;
+}
