@@ -23,16 +23,16 @@
 
 enum rmap_lock_class {
 	RMAP_LOCK_SYSTEM,     /* struct mm_system's list of address spaces */
-	RMAP_LOCK_MMAP,       /* struct mm: sleeping */
-	RMAP_LOCK_PAGE,       /* struct page: sleeping, a bit in its flags */
+	RMAP_LOCK_MMAP,	      /* struct mm: sleeping */
+	RMAP_LOCK_PAGE,	      /* struct page: sleeping, a bit in its flags */
 	RMAP_LOCK_FILE_MAP,   /* struct rmap_file's tree of VMAs: sleeping */
 	RMAP_LOCK_ANON_VMA,   /* an anon_vma tree's root: sleeping */
 	RMAP_LOCK_PAGE_TABLE, /* struct mm: upper tables, spin */
-	RMAP_LOCK_PTL,        /* one table page: spin */
-	RMAP_LOCK_SWAP,       /* the swap map: spin */
+	RMAP_LOCK_PTL,	      /* one table page: spin */
+	RMAP_LOCK_SWAP,	      /* the swap map: spin */
 	RMAP_LOCK_MM_LIST,    /* mms with swap entries: spin */
 	RMAP_LOCK_FILE_PAGES, /* a file's page tree: spin */
-	RMAP_LOCK_LRU,        /* spin */
+	RMAP_LOCK_LRU,	      /* spin */
 	RMAP_LOCK_FRAMES,     /* the free frames: spin */
 	RMAP_LOCK_CLASSES,
 };
@@ -49,7 +49,8 @@ struct rmap_spinlock {
 
 /* Many readers or one writer; a holder may sleep. */
 struct rmap_rwsem {
-	_Atomic uint32_t word; /* bit 31: a writer; bit 30: somebody waits; below: readers */
+	/* bit 31: a writer; bit 30: somebody waits; below: readers */
+	_Atomic uint32_t word;
 };
 
 #define RMAP_RWSEM_WRITER  0x80000000u
@@ -160,7 +161,8 @@ static inline void rmap_write_lock_nested(struct rmap_rwsem *l, const struct rma
 
 static inline void rmap_write_unlock(struct rmap_rwsem *l, const struct rmap_port *port)
 {
-	uint32_t old = atomic_fetch_and_explicit(&l->word, ~RMAP_RWSEM_WRITER, memory_order_release);
+	uint32_t old =
+		atomic_fetch_and_explicit(&l->word, ~RMAP_RWSEM_WRITER, memory_order_release);
 
 	if (rmap_unlikely(old & RMAP_RWSEM_WAITERS))
 		rmap_rwsem_wake(l, port);

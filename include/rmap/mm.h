@@ -24,21 +24,24 @@ struct page;
 /* ---------------------------------------------------------------- the system */
 
 enum mm_overcommit {
-	MM_OVERCOMMIT_GUESS = 0,  /* refuse only one request larger than all memory and swap */
+	/* refuse only one request larger than all memory and swap */
+	MM_OVERCOMMIT_GUESS = 0,
 	MM_OVERCOMMIT_ALWAYS = 1,
-	MM_OVERCOMMIT_NEVER = 2,  /* refuse above ratio % of memory plus swap */
+	MM_OVERCOMMIT_NEVER = 2, /* refuse above ratio % of memory plus swap */
 };
 
 struct mm_config {
-	const struct rmap_ops *design;	 /* NULL: anon_vma_chain */
-	bool phantom;			 /* frames without contents, for scale: reads and writes move no bytes */
+	const struct rmap_ops *design; /* NULL: anon_vma_chain */
+	/* frames without contents, for scale: reads and writes move no bytes */
+	bool phantom;
 	enum mm_overcommit overcommit;
-	uint32_t overcommit_ratio;	 /* per cent; 0: 50 */
-	uint32_t max_map_count;		 /* 0: 65530 */
-	uint64_t stack_guard_gap;	 /* bytes; 0: 256 pages */
-	uint64_t mmap_min_addr;		 /* bytes; 0: 65536 */
-	uint64_t watermark_min;		 /* frames; 0: chosen from nr_frames */
-	uint32_t fault_around;		 /* bytes mapped around a file read fault, a power of two; 0: 64 KiB; a page: off */
+	uint32_t overcommit_ratio; /* per cent; 0: 50 */
+	uint32_t max_map_count;	   /* 0: 65530 */
+	uint64_t stack_guard_gap;  /* bytes; 0: 256 pages */
+	uint64_t mmap_min_addr;	   /* bytes; 0: 65536 */
+	uint64_t watermark_min;	   /* frames; 0: chosen from nr_frames */
+	/* bytes mapped around a file read fault, a power of two; 0: 64 KiB; a page: off */
+	uint32_t fault_around;
 };
 
 /*
@@ -88,17 +91,18 @@ int mm_fork(struct mm *parent, struct mm **child);
 
 /* What exec needs to know of a program. All addresses page aligned; size 0: no such part. */
 struct mm_exec_segment {
-	uint64_t addr, len; /* where */
-	uint32_t prot;	    /* MM_PROT_* */
+	uint64_t addr, len;   /* where */
+	uint32_t prot;	      /* MM_PROT_* */
 	struct mm_file *file; /* NULL: anonymous (bss) */
-	uint64_t offset;    /* bytes */
+	uint64_t offset;      /* bytes */
 };
 struct mm_exec {
 	const struct mm_exec_segment *segments;
 	uint32_t nr_segments;
-	uint64_t stack_top;   /* final top of the stack; 0: below MM_TASK_SIZE */
-	uint64_t args_len;    /* bytes of arguments and environment, written to the stack before it is moved into place */
-	uint64_t brk_start;   /* 0: behind the highest segment */
+	uint64_t stack_top; /* final top of the stack; 0: below MM_TASK_SIZE */
+	/* bytes of arguments and environment, written to the stack before it is moved into place */
+	uint64_t args_len;
+	uint64_t brk_start; /* 0: behind the highest segment */
 };
 
 /*
@@ -153,7 +157,7 @@ enum mm_file_mode {
 };
 
 struct mm_mmap {
-	uint64_t addr;	      /* a hint, or the place with FIXED */
+	uint64_t addr; /* a hint, or the place with FIXED */
 	uint64_t len;
 	uint32_t prot;	      /* MM_PROT_* */
 	uint32_t flags;	      /* MM_MAP_* */
@@ -248,9 +252,11 @@ int mm_read(struct mm *mm, uint64_t addr, void *data, uint64_t len, uint64_t *do
 int mm_write(struct mm *mm, uint64_t addr, const void *data, uint64_t len, uint64_t *done);
 
 enum mm_pin_flags {
-	MM_PIN_WRITE = 1,    /* the holder will write; COW is broken first */
-	MM_PIN_LONGTERM = 2, /* a pin: fork copies such a page at once; without it a plain reference (vmsplice) */
-	MM_PIN_FORCE = 4,    /* even where the VMA forbids it, through a private copy (a debugger) */
+	MM_PIN_WRITE = 1, /* the holder will write; COW is broken first */
+	/* a pin: fork copies such a page at once; without it a plain reference (vmsplice) */
+	MM_PIN_LONGTERM = 2,
+	/* even where the VMA forbids it, through a private copy (a debugger) */
+	MM_PIN_FORCE = 4,
 };
 /* The page at addr, kept until mm_unpin() with the same flags. Errors of mm_fault, RMAP_EINVAL. */
 int mm_pin(struct mm *mm, uint64_t addr, uint32_t flags, struct page **page);
@@ -317,7 +323,8 @@ int mm_poison(struct mm *mm, uint64_t addr);
 struct mm_stream {
 	void *ctx;
 	int (*write)(void *ctx, const void *data, uint64_t len);
-	int (*read)(void *ctx, void *data, uint64_t len); /* RMAP_EBADMSG where the image ends early */
+	/* RMAP_EBADMSG where the image ends early */
+	int (*read)(void *ctx, void *data, uint64_t len);
 };
 
 /*
@@ -346,17 +353,19 @@ int mm_resume_image(struct mm_system *sys, const struct mm_stream *stream,
 
 struct mm_vma_info {
 	uint64_t start, end;
-	uint64_t offset; /* bytes, as /proc/PID/maps prints it: 0 for private anonymous memory */
-	uint64_t pgoff;	 /* the linear page number that the reverse map uses */
-	uint32_t prot;	 /* MM_PROT_* */
-	uint64_t flags;	 /* VM_* of src/mm/vma.h, for tools that know them */
+	/* bytes, as /proc/PID/maps prints it: 0 for private anonymous memory */
+	uint64_t offset;
+	uint64_t pgoff; /* the linear page number that the reverse map uses */
+	uint32_t prot;	/* MM_PROT_* */
+	uint64_t flags; /* VM_* of src/mm/vma.h, for tools that know them */
 	bool shared, locked, growsdown, faulted, heap, stack;
-	struct mm_file *file;	/* no reference; NULL for private anonymous memory */
-	struct rmap_vma *rmap;	/* for rmap_vma_links(); valid inside the callback */
+	struct mm_file *file;  /* no reference; NULL for private anonymous memory */
+	struct rmap_vma *rmap; /* for rmap_vma_links(); valid inside the callback */
 };
 
 /* Call visit for each VMA in order of address, mmap read held: visit may call no function that takes it. */
-void mm_for_each_vma(struct mm *mm, void (*visit)(const struct mm_vma_info *vma, void *arg), void *arg);
+void mm_for_each_vma(struct mm *mm, void (*visit)(const struct mm_vma_info *vma, void *arg),
+		     void *arg);
 
 enum mm_page_state {
 	MM_PAGE_NONE,
@@ -369,8 +378,8 @@ enum mm_page_state {
 
 struct mm_page_info {
 	enum mm_page_state state;
-	uint64_t pfn;	    /* PRESENT, ZERO */
-	uint64_t slot;	    /* SWAPPED */
+	uint64_t pfn;  /* PRESENT, ZERO */
+	uint64_t slot; /* SWAPPED */
 	bool anon, file, exclusive, writable, dirty, accessed, swapcache, locked;
 	uint32_t mapcount;
 	uint32_t swap_count;
@@ -401,15 +410,16 @@ void mm_get_stats(struct mm *mm, struct mm_stats *out);
 /* What happened since the system was made. Copied without a lock: each figure is right, their sum is of about one moment. */
 struct mm_counters {
 	uint64_t faults;
-	uint64_t fault_zero_page;    /* read of anonymous memory */
-	uint64_t fault_zero_fill;    /* first write of anonymous memory */
-	uint64_t fault_cow_copy;     /* write to a shared page */
-	uint64_t fault_cow_reuse;    /* write to a page that turned out unshared */
-	uint64_t fault_file_map;     /* read or shared write, page of the file mapped */
-	uint64_t fault_file_cow;     /* private write, page of the file copied */
-	uint64_t fault_mkwrite;	     /* shared file page becomes dirty */
-	uint64_t fault_swap_in;	     /* from a swap entry, read or found in the swap cache */
-	uint64_t fault_spurious;     /* somebody else was first */
+	uint64_t fault_zero_page; /* read of anonymous memory */
+	uint64_t fault_zero_fill; /* first write of anonymous memory */
+	uint64_t fault_cow_copy;  /* write to a shared page */
+	uint64_t fault_cow_reuse; /* write to a page that turned out unshared */
+	uint64_t fault_file_map;  /* read or shared write, page of the file mapped */
+	uint64_t fault_file_cow;  /* private write, page of the file copied */
+	uint64_t fault_mkwrite;	  /* shared file page becomes dirty */
+	/* from a swap entry, read or found in the swap cache */
+	uint64_t fault_swap_in;
+	uint64_t fault_spurious; /* somebody else was first */
 	uint64_t fault_errors;
 	uint64_t stack_growths;
 	uint64_t forks, execs, exits;
@@ -424,14 +434,18 @@ struct mm_counters {
 void mm_get_counters(const struct mm_system *sys, struct mm_counters *out);
 
 struct mm_memory {
-	uint64_t frames, free, tables, anon, file, shmem, dirty, unevictable, swap_slots, swap_used, swap_cache;
-	uint64_t committed; /* pages */
-	uint64_t descriptor_bytes, object_bytes, peak_object_bytes; /* descriptors; tier 1's and 2's objects */
+	uint64_t frames, free, tables, anon, file, shmem, dirty, unevictable;
+	uint64_t swap_slots, swap_used, swap_cache;
+	uint64_t committed;	   /* pages */
+	uint64_t descriptor_bytes; /* one descriptor a frame */
+	uint64_t object_bytes;	   /* tier 1's and 2's objects */
+	uint64_t peak_object_bytes;
 };
 void mm_get_memory(struct mm_system *sys, struct mm_memory *out);
 
 /* Bytes and number of live objects of a kind, tier 1's and tier 2's. */
-void mm_get_objects(const struct mm_system *sys, enum rmap_kind kind, uint64_t *objects, uint64_t *bytes);
+void mm_get_objects(const struct mm_system *sys, enum rmap_kind kind, uint64_t *objects,
+		    uint64_t *bytes);
 
 /* ---------------------------------------------------------------- the checker */
 

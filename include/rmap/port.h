@@ -88,7 +88,8 @@ struct rmap_port {
 	void (*rcu_read_unlock)(void *ctx);
 
 	/* Call rcu->func after a grace period, from any thread, with no lock held. May be called with spin locks held. */
-	void (*call_rcu)(void *ctx, struct rmap_rcu *rcu, void (*func)(void *ctx, struct rmap_rcu *rcu));
+	void (*call_rcu)(void *ctx, struct rmap_rcu *rcu,
+			 void (*func)(void *ctx, struct rmap_rcu *rcu));
 
 	/* Return after every call_rcu() made so far has run. Outside read-side sections, no spin lock held (sleeping locks may be). */
 	void (*rcu_barrier)(void *ctx);
@@ -131,7 +132,8 @@ struct rmap_port {
 	struct rmap_vma *(*vma_find)(void *ctx, struct rmap_mm *mm, uint64_t addr);
 
 	/* A broken invariant: say so and do not return. */
-	void (*panic)(void *ctx, const char *file, int line, const char *what) __attribute__((noreturn));
+	void (*panic)(void *ctx, const char *file, int line, const char *what)
+		__attribute__((noreturn));
 };
 
 /* Assertions stay on in release builds where they are cheap. */

@@ -21,16 +21,16 @@
 
 typedef uint64_t pte_t;
 
-#define PTE_PRESENT  ((pte_t)1 << 0)
-#define PTE_WRITE    ((pte_t)1 << 1)
-#define PTE_USER     ((pte_t)1 << 2)
-#define PTE_ACCESSED ((pte_t)1 << 5)
-#define PTE_DIRTY    ((pte_t)1 << 6)
-#define PTE_SPECIAL  ((pte_t)1 << 9) /* software: no page descriptor counts it (the zero page) */
-#define PTE_NX	     ((pte_t)1 << 63)
+#define PTE_PRESENT	   ((pte_t)1 << 0)
+#define PTE_WRITE	   ((pte_t)1 << 1)
+#define PTE_USER	   ((pte_t)1 << 2)
+#define PTE_ACCESSED	   ((pte_t)1 << 5)
+#define PTE_DIRTY	   ((pte_t)1 << 6)
+#define PTE_SPECIAL	   ((pte_t)1 << 9) /* software: no page descriptor counts it (the zero page) */
+#define PTE_NX		   ((pte_t)1 << 63)
 
-#define PTE_PFN_SHIFT 12
-#define PTE_PFN_MASK  ((((pte_t)1 << 40) - 1) << PTE_PFN_SHIFT)
+#define PTE_PFN_SHIFT	   12
+#define PTE_PFN_MASK	   ((((pte_t)1 << 40) - 1) << PTE_PFN_SHIFT)
 
 #define PTE_KIND_MASK	   ((pte_t)3 << 1)
 #define PTE_KIND_SWAP	   ((pte_t)1 << 1)
@@ -42,9 +42,10 @@ typedef uint64_t pte_t;
 #define PTE_MIG_ACCESSED   ((pte_t)1 << 5)
 #define PTE_MIG_DIRTY	   ((pte_t)1 << 6)
 
-#define PTRS_PER_TABLE	512u
-#define PT_LEVELS	4
-#define PT_LEVEL_SHIFT(level) (RMAP_PAGE_SHIFT + 9 * ((level)-1)) /* bytes one entry of that level spans, as a shift */
+#define PTRS_PER_TABLE	   512u
+#define PT_LEVELS	   4
+#define PT_LEVEL_SHIFT(level)                                                                      \
+	(RMAP_PAGE_SHIFT + 9 * ((level)-1)) /* bytes one entry of that level spans, as a shift */
 
 /* User addresses: below 2^47 less one page, as on Linux. */
 #define MM_TASK_SIZE (((uint64_t)1 << 47) - RMAP_PAGE_SIZE)

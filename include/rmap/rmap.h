@@ -38,11 +38,16 @@ struct rmap_ops;
  * a mixture, and a value whose owner has gone (which is why owners are type-stable).
  */
 struct rmap_page {
-	_Atomic uintptr_t mapping; /* page lock to change; set under the PTL when the page is new */
-	uint64_t index;		   /* page offset in the file, or linear page number; fixed while mapping is set */
-	uint64_t design;	   /* a word of the design's own (a chain, a stamp); the design says what guards it */
-	_Atomic uint32_t mapcount; /* PTEs that map it; changed under the PTL of the PTE that comes or goes */
-	_Atomic uint32_t exclusive; /* anonymous, and only one address space can have it: PTL of its only PTE, or page lock */
+	/* page lock to change; set under the PTL when the page is new */
+	_Atomic uintptr_t mapping;
+	/* page offset in the file, or linear page number; fixed while mapping is set */
+	uint64_t index;
+	/* a word of the design's own (a chain, a stamp); the design says what guards it */
+	uint64_t design;
+	/* PTEs that map it; changed under the PTL of the PTE that comes or goes */
+	_Atomic uint32_t mapcount;
+	/* anonymous, and only one address space can have it: PTL of its only PTE, or page lock */
+	_Atomic uint32_t exclusive;
 };
 
 _Static_assert(sizeof(struct rmap_page) == 32, "the page descriptor is counted in cache lines");
@@ -52,16 +57,17 @@ _Static_assert(sizeof(struct rmap_page) == 32, "the page descriptor is counted i
 
 /* Inside a file (an address_space). rmap_file_init() makes an empty one. */
 struct rmap_file {
-	struct rmap_rwsem lock;	 /* RMAP_LOCK_FILE_MAP (i_mmap_rwsem) */
-	uint32_t writable;	 /* shared VMAs that may write; lock */
-	struct rb_root vmas;	 /* interval tree of VMAs by page offset; lock */
-	uint64_t nr_vmas;	 /* lock */
+	struct rmap_rwsem lock; /* RMAP_LOCK_FILE_MAP (i_mmap_rwsem) */
+	uint32_t writable;	/* shared VMAs that may write; lock */
+	struct rb_root vmas;	/* interval tree of VMAs by page offset; lock */
+	uint64_t nr_vmas;	/* lock */
 };
 
 /* Inside an address space. */
 struct rmap_mm {
 	struct list_head list; /* all address spaces of the instance; struct rmap's lock */
-	void *design;	       /* the design's object for it; set at init or fork, fixed until exit */
+	/* the design's object for it; set at init or fork, fixed until exit */
+	void *design;
 };
 
 enum rmap_vma_flags {
@@ -74,19 +80,22 @@ enum rmap_vma_flags {
  * from the trees (rmap_adjust_begin) or was never in one.
  */
 struct rmap_vma {
-	uint64_t start;		/* first byte; mmap write + hidden */
-	uint64_t end;		/* first byte behind; mmap write + hidden */
-	uint64_t pgoff;		/* page number of start in the file, or linear page number; mmap write + hidden */
+	uint64_t start; /* first byte; mmap write + hidden */
+	uint64_t end;	/* first byte behind; mmap write + hidden */
+	/* page number of start in the file, or linear page number; mmap write + hidden */
+	uint64_t pgoff;
 	struct rmap_mm *mm;	/* fixed */
 	struct rmap_file *file; /* NULL: anonymous; fixed */
 	uint32_t flags;		/* enum rmap_vma_flags; mmap write + hidden */
-	struct rmap_spinlock first; /* RMAP_LOCK_PAGE_TABLE: which of two racing first faults prepares the VMA */
+	/* RMAP_LOCK_PAGE_TABLE: which of two racing first faults prepares the VMA */
+	struct rmap_spinlock first;
 	struct rb_node file_node; /* in file->vmas; file->lock */
 	uint64_t file_last;	  /* largest last offset below file_node; file->lock */
 	/* The design's part. All zero bytes after rmap_vma_init(), so that no design has to be asked there. */
 	union {
 		struct {
-			struct list_head chain; /* AVCs, newest first, the root's last; mmap + root lock to change */
+			/* AVCs, newest first, the root's last; mmap + root lock to change */
+			struct list_head chain;
 			/* Where its new pages go; NULL: unfaulted, and chain is meaningless. first + root lock to set. */
 			_Atomic(struct anon_vma *) anon_vma;
 		} avc;
@@ -125,8 +134,9 @@ const char *rmap_walk_purpose_name(enum rmap_walk_purpose purpose);
 struct rmap_walk_counters {
 	_Atomic uint64_t walks;
 	_Atomic uint64_t looks; /* PTE slots read */
-	_Atomic uint64_t steps; /* nodes, AVCs, VMAs and chain blocks touched, dead ones too */
-	_Atomic uint64_t found; /* PTEs that map the page */
+	/* nodes, AVCs, VMAs and chain blocks touched, dead ones too */
+	_Atomic uint64_t steps;
+	_Atomic uint64_t found;	    /* PTEs that map the page */
 	_Atomic uint64_t max_looks; /* of one walk */
 };
 
@@ -143,9 +153,11 @@ struct rmap_counters {
 	struct rmap_object_counters object[RMAP_KIND_TIER1_END];
 	_Atomic uint64_t anon_vma_reused; /* at fork, by the heuristic */
 	_Atomic uint64_t anon_vma_shared; /* at prepare, with a neighbour */
-	_Atomic uint64_t adopted;	  /* pages re-owned by a COW that found them unshared */
-	_Atomic uint64_t merges_refused;  /* asked by the layout, refused by the design */
-	_Atomic uint64_t locks_family;	  /* acquisitions of a lock wider than one address space */
+	/* pages re-owned by a COW that found them unshared */
+	_Atomic uint64_t adopted;
+	_Atomic uint64_t merges_refused; /* asked by the layout, refused by the design */
+	/* acquisitions of a lock wider than one address space */
+	_Atomic uint64_t locks_family;
 	_Atomic uint64_t locks_file;
 };
 
@@ -198,7 +210,8 @@ int rmap_mm_fork_begin(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm 
  * The last PTE has been copied; or copying failed, and the child is about to be torn down by an ordinary exit. Locks as
  * for begin.
  */
-void rmap_mm_fork_end(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *parent, bool copied);
+void rmap_mm_fork_end(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *parent,
+		      bool copied);
 
 /*
  * All PTEs are gone and all VMAs unlinked. Page tables and mm itself may be freed after a grace period. No locks, or mmap
@@ -270,8 +283,10 @@ void rmap_vma_merge_undo(struct rmap *rmap, struct rmap_vma *dst);
 /* Up to three VMAs of one mm whose bounds change together, and at most one new one. */
 struct rmap_adjust {
 	struct rmap_vma *vma[3]; /* whose bounds change or that go away; unused ones NULL */
-	bool removed[3];	 /* this one goes away: it is left out of the trees and unlinked by end */
-	struct rmap_vma *insert; /* enter this new one in the file's tree at the end; or NULL */
+	/* this one goes away: it is left out of the trees and unlinked by end */
+	bool removed[3];
+	/* enter this new one in the file's tree at the end; or NULL */
+	struct rmap_vma *insert;
 	/* private */
 	struct rmap_file *file;
 	void *design;
@@ -345,13 +360,14 @@ uint64_t rmap_page_unmap(struct rmap *rmap, struct rmap_page *const *pages, unsi
 
 /* mremap moved the PTEs of these pages; both PTLs held, rmap_move_begin() done. */
 void rmap_page_moved(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
-		     struct rmap_vma *dst, uint64_t new_addr, void *new_pte,
-		     struct rmap_vma *src, uint64_t old_addr, void *old_pte);
+		     struct rmap_vma *dst, uint64_t new_addr, void *new_pte, struct rmap_vma *src,
+		     uint64_t old_addr, void *old_pte);
 
 /*
  * A write fault found the page unshared: it is vma's now, exclusively. Page lock and PTL. (Linux: folio_move_anon_rmap)
  */
-void rmap_page_adopt(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma, uint64_t addr);
+void rmap_page_adopt(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
+		     uint64_t addr);
 
 /*
  * Fork: nobody has the page exclusively any more. Under the PTL of its only PTE. Inline, since fork does it per page.
@@ -441,10 +457,13 @@ enum rmap_visit {
 };
 
 enum rmap_walk_flags {
-	RMAP_WALK_STOP_AT_MAPCOUNT = 1 << 0, /* stop when as many PTEs were met as mapped it at the beginning; not with ENTRIES */
-	RMAP_WALK_ENTRIES = 1 << 1,	     /* meet migration entries instead of PTEs; the owner is pinned */
-	RMAP_WALK_TRYLOCK = 1 << 2,	     /* RMAP_EAGAIN rather than wait for a lock */
-	RMAP_WALK_CHECK = 1 << 3,	     /* the checker asks: count nothing, re-own nothing */
+	/* stop when as many PTEs were met as mapped it at the beginning; not with ENTRIES */
+	RMAP_WALK_STOP_AT_MAPCOUNT = 1 << 0,
+	/* meet migration entries instead of PTEs; the owner is pinned */
+	RMAP_WALK_ENTRIES = 1 << 1,
+	RMAP_WALK_TRYLOCK = 1 << 2, /* RMAP_EAGAIN rather than wait for a lock */
+	/* the checker asks: count nothing, re-own nothing */
+	RMAP_WALK_CHECK = 1 << 3,
 };
 
 struct rmap_walk {

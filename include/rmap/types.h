@@ -53,12 +53,13 @@ enum rmap_error {
 /* "ENOMEM" for RMAP_ENOMEM, "0" for success, "E?" for a number that is none of ours. Never NULL. */
 const char *rmap_error_name(int error);
 
-#define rmap_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define rmap_container_of(ptr, type, member)                                                       \
+	((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /*
  * Told to the compiler only where the branch decides the shape of a hot path.
  */
-#define rmap_likely(x)   __builtin_expect(!!(x), 1)
+#define rmap_likely(x)	 __builtin_expect(!!(x), 1)
 #define rmap_unlikely(x) __builtin_expect(!!(x), 0)
 
 #endif

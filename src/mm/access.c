@@ -66,7 +66,8 @@ static int transfer(struct mm *mm, uint64_t addr, unsigned char *data, uint64_t 
 			done += n;
 		else
 			error = mm_fault(mm, at,
-					 direction == TRANSFER_WRITE ? MM_ACCESS_WRITE : MM_ACCESS_READ);
+					 direction == TRANSFER_WRITE ? MM_ACCESS_WRITE
+								     : MM_ACCESS_READ);
 	}
 	if (done_out)
 		*done_out = done;

@@ -63,8 +63,8 @@ static void copy_pinned(struct copy *c, struct page *page, pte_t v, uint64_t add
 		      RMAP_MAP_NEW | RMAP_MAP_EXCLUSIVE, &c->reserve);
 	atomic_fetch_add_explicit(&c->sys->nr_anon, 1, memory_order_relaxed);
 	c->rss[RSS_ANON]++;
-	pte_write(dst_pte, pte_make(page_to_pfn(c->sys, copy), 0) |
-				   vma_pte_bits(c->dst, true) | (v & PTE_ACCESSED) | PTE_DIRTY);
+	pte_write(dst_pte, pte_make(page_to_pfn(c->sys, copy), 0) | vma_pte_bits(c->dst, true) |
+				   (v & PTE_ACCESSED) | PTE_DIRTY);
 	lru_add(c->sys, copy);
 	COUNT(c->sys, fork_pages_copied, 1);
 }

@@ -255,7 +255,8 @@ int fault_on_behalf(struct mm *mm, uint64_t addr, bool write, bool unshare, bool
 		/* A debugger may write to, or read from, private memory that its owner may only ever have been allowed to. */
 		if (force && write)
 			f.force = vma_is_cow(f.vma);
-		error = force && (write ? f.force : (f.vma->flags & VM_MAYREAD) != 0) ? 0 : RMAP_EACCES;
+		error = force && (write ? f.force : (f.vma->flags & VM_MAYREAD) != 0) ? 0
+										      : RMAP_EACCES;
 	}
 	if (!error)
 		error = fault_handle(&f);

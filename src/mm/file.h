@@ -16,18 +16,20 @@ struct file_tree {
 };
 
 struct mm_file {
-	struct rmap_file rmap;	  /* tier 1's: which VMAs map it */
-	struct mm_system *sys;	  /* fixed */
-	void *handle;		  /* the port's; NULL: shared memory; fixed */
-	uint64_t id;		  /* fixed */
+	struct rmap_file rmap; /* tier 1's: which VMAs map it */
+	struct mm_system *sys; /* fixed */
+	void *handle;	       /* the port's; NULL: shared memory; fixed */
+	uint64_t id;	       /* fixed */
 	_Atomic uint32_t refs;
-	_Atomic uint64_t size;	  /* bytes; invalidate_lock to change */
-	struct rmap_rwsem invalidate_lock; /* read: adding pages and faulting; write: truncating. Between mmap_lock and page lock */
+	_Atomic uint64_t size; /* bytes; invalidate_lock to change */
+	/* read: adding pages and faulting; write: truncating. Between mmap_lock and page lock */
+	struct rmap_rwsem invalidate_lock;
 	struct rmap_spinlock lock; /* RMAP_LOCK_FILE_PAGES */
-	struct file_tree pages;	  /* entries: struct page *, or a swap slot (shared memory) tagged by bit 0; lock */
+	/* entries: struct page *, or a swap slot (shared memory) tagged by bit 0; lock */
+	struct file_tree pages;
 	_Atomic uint64_t nr_dirty; /* pages */
-	_Atomic int error;	  /* of write-back, reported once by the next sync */
-	struct list_head list;	  /* sys->files; sys->list_lock */
+	_Atomic int error;	   /* of write-back, reported once by the next sync */
+	struct list_head list;	   /* sys->files; sys->list_lock */
 };
 
 #define file_of_rmap(f) rmap_container_of(f, struct mm_file, rmap)

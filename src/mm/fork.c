@@ -34,7 +34,8 @@ static int fork_links(struct vma *dst, struct vma *src)
 		return error;
 	if (vma_faulted(src)) {
 		dst->forked = true;
-		atomic_store_explicit(&dst->group, new_group(vma_mm(src)->sys), memory_order_relaxed);
+		atomic_store_explicit(&dst->group, new_group(vma_mm(src)->sys),
+				      memory_order_relaxed);
 	}
 	return 0;
 }

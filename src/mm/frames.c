@@ -122,7 +122,8 @@ void page_free(struct mm_system *sys, struct page *page)
 
 bool page_trylock(struct page *page)
 {
-	return !(atomic_fetch_or_explicit(&page->flags, PG_LOCKED, memory_order_acquire) & PG_LOCKED);
+	return !(atomic_fetch_or_explicit(&page->flags, PG_LOCKED, memory_order_acquire) &
+		 PG_LOCKED);
 }
 
 void page_lock(struct mm_system *sys, struct page *page)

@@ -158,7 +158,7 @@ static int migrate_locked(struct migration *m, struct page *to)
 			return RMAP_EAGAIN;
 		}
 	}
-	stores = (page_test(old, PG_SWAPCACHE) ? 1 : 0) + (rmap_page_file(&old->rmap) ? 1 : 0);
+	stores = (page_test(old, PG_SWAPCACHE) ? 1u : 0u) + (rmap_page_file(&old->rmap) ? 1u : 0u);
 	if (page_refs(old) != 1 + stores) {
 		walk_restore(m, old);
 		return RMAP_EAGAIN;
@@ -262,9 +262,9 @@ static int poison_locked(struct mm_system *sys, struct page *page)
 		return RMAP_EBUSY;
 	if (page_test(page, PG_SWAPCACHE) && rmap_page_is_anon(&page->rmap))
 		swap_try_free(sys, page);
-	file = rmap_page_is_anon(&page->rmap) || !rmap_page_file(&page->rmap) ?
-		       NULL :
-		       file_of_rmap(rmap_page_file(&page->rmap));
+	file = rmap_page_is_anon(&page->rmap) || !rmap_page_file(&page->rmap)
+		       ? NULL
+		       : file_of_rmap(rmap_page_file(&page->rmap));
 	/* Clean as far as processors know, too: asks them by write-protecting. */
 	if (file && page_mkclean(sys, page))
 		file_set_dirty(page, sys);

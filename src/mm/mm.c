@@ -38,7 +38,8 @@ struct mm *mm_new(struct mm_system *sys)
 	for (int i = 0; i < MM_LIMITS; i++)
 		atomic_store_explicit(&mm->limit[i], MM_LIMIT_INFINITY, memory_order_relaxed);
 	atomic_store_explicit(&mm->limit[MM_LIMIT_STACK], (uint64_t)8 << 20, memory_order_relaxed);
-	atomic_store_explicit(&mm->limit[MM_LIMIT_MEMLOCK], (uint64_t)8 << 20, memory_order_relaxed);
+	atomic_store_explicit(&mm->limit[MM_LIMIT_MEMLOCK], (uint64_t)8 << 20,
+			      memory_order_relaxed);
 	list_init(&mm->swap_list);
 	list_init(&mm->list);
 	if (table_init(mm)) {

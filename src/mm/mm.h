@@ -24,7 +24,8 @@ static inline bool mm_try_get(struct mm *mm)
 
 	while (users != 0)
 		if (atomic_compare_exchange_weak_explicit(&mm->users, &users, users + 1,
-							  memory_order_acq_rel, memory_order_relaxed))
+							  memory_order_acq_rel,
+							  memory_order_relaxed))
 			return true;
 	return false;
 }

@@ -20,51 +20,57 @@ struct mm {
 	struct mm_system *sys;	/* fixed */
 	uint64_t id;		/* fixed */
 	_Atomic uint32_t users; /* holders; the last one's mm_put empties it */
-	_Atomic uint32_t refs;	/* users together one, walkers of mm lists one each; the last frees the struct (by RCU) */
-	struct rmap_rwsem mmap_lock;	    /* RMAP_LOCK_MMAP */
-	struct rmap_spinlock table_lock;    /* RMAP_LOCK_PAGE_TABLE: entries above level 1; a VMA's group when mmap is only read-locked */
-	pte_t *pgd;			    /* level 4; fixed */
-	struct rb_root vmas;		    /* by address, augmented by gaps; mmap_lock */
-	uint64_t map_count;		    /* mmap_lock */
-	uint64_t total_vm, locked_vm, data_vm, exec_vm, stack_vm; /* pages; mmap_lock (stack growth: + table_lock) */
+	/* users together one, walkers of mm lists one each; the last frees the struct (by RCU) */
+	_Atomic uint32_t refs;
+	struct rmap_rwsem mmap_lock; /* RMAP_LOCK_MMAP */
+	/* RMAP_LOCK_PAGE_TABLE: entries above level 1; a VMA's group when mmap is only read-locked */
+	struct rmap_spinlock table_lock;
+	pte_t *pgd;	     /* level 4; fixed */
+	struct rb_root vmas; /* by address, augmented by gaps; mmap_lock */
+	uint64_t map_count;  /* mmap_lock */
+	/* pages; mmap_lock (stack growth: + table_lock) */
+	uint64_t total_vm, locked_vm, data_vm, exec_vm, stack_vm;
 	uint64_t start_brk, brk, start_stack; /* mmap_lock */
-	uint64_t mmap_base;		    /* top-down searches begin below; fixed */
-	uint64_t def_flags;		    /* VM_LOCKED… for new VMAs (mlockall); mmap_lock */
+	uint64_t mmap_base;		      /* top-down searches begin below; fixed */
+	/* VM_LOCKED… for new VMAs (mlockall); mmap_lock */
+	uint64_t def_flags;
 	_Atomic uint64_t limit[MM_LIMITS];
 	_Atomic uint32_t capabilities;
-	_Atomic uint32_t has_pinned;	    /* ever held a pin: fork must look */
-	_Atomic int64_t rss[RSS_KINDS];	    /* pages; changed under a PTL */
-	_Atomic uint64_t nr_tables;	    /* table frames */
-	struct list_head swap_list;	    /* on swap.mms while it may have swap entries; swap.mms_lock */
-	struct list_head list;		    /* sys->mms; sys->list_lock */
+	_Atomic uint32_t has_pinned;	/* ever held a pin: fork must look */
+	_Atomic int64_t rss[RSS_KINDS]; /* pages; changed under a PTL */
+	_Atomic uint64_t nr_tables;	/* table frames */
+	/* on swap.mms while it may have swap entries; swap.mms_lock */
+	struct list_head swap_list;
+	struct list_head list; /* sys->mms; sys->list_lock */
 	struct rmap_rcu rcu;
 };
 
 /* Linux's numbers where a tool might show them. */
-#define VM_READ	       0x00000001ull
-#define VM_WRITE       0x00000002ull
-#define VM_EXEC	       0x00000004ull
-#define VM_SHARED      0x00000008ull
-#define VM_MAYREAD     0x00000010ull
-#define VM_MAYWRITE    0x00000020ull
-#define VM_MAYEXEC     0x00000040ull
-#define VM_MAYSHARE    0x00000080ull
-#define VM_GROWSDOWN   0x00000100ull
-#define VM_LOCKED      0x00002000ull
-#define VM_SEQ_READ    0x00008000ull
-#define VM_RAND_READ   0x00010000ull
-#define VM_DONTCOPY    0x00020000ull
-#define VM_DONTEXPAND  0x00040000ull
-#define VM_LOCKONFAULT 0x00080000ull
-#define VM_ACCOUNT     0x00100000ull
-#define VM_NORESERVE   0x00200000ull
-#define VM_WIPEONFORK  0x02000000ull
-#define VM_DONTDUMP    0x04000000ull
-#define VM_STACK_EARLY 0x80000000ull /* exec's stack before it is moved into place: migration passes it by */
+#define VM_READ		    0x00000001ull
+#define VM_WRITE	    0x00000002ull
+#define VM_EXEC		    0x00000004ull
+#define VM_SHARED	    0x00000008ull
+#define VM_MAYREAD	    0x00000010ull
+#define VM_MAYWRITE	    0x00000020ull
+#define VM_MAYEXEC	    0x00000040ull
+#define VM_MAYSHARE	    0x00000080ull
+#define VM_GROWSDOWN	    0x00000100ull
+#define VM_LOCKED	    0x00002000ull
+#define VM_SEQ_READ	    0x00008000ull
+#define VM_RAND_READ	    0x00010000ull
+#define VM_DONTCOPY	    0x00020000ull
+#define VM_DONTEXPAND	    0x00040000ull
+#define VM_LOCKONFAULT	    0x00080000ull
+#define VM_ACCOUNT	    0x00100000ull
+#define VM_NORESERVE	    0x00200000ull
+#define VM_WIPEONFORK	    0x02000000ull
+#define VM_DONTDUMP	    0x04000000ull
+/* exec's stack before it is moved into place: migration passes it by. */
+#define VM_STACK_EARLY	    0x80000000ull
 
-#define VM_ACCESS (VM_READ | VM_WRITE | VM_EXEC)
+#define VM_ACCESS	    (VM_READ | VM_WRITE | VM_EXEC)
 #define VM_STACK_INCOMPLETE (VM_STACK_EARLY | VM_RAND_READ | VM_SEQ_READ)
-#define VM_LOCKED_MASK (VM_LOCKED | VM_LOCKONFAULT)
+#define VM_LOCKED_MASK	    (VM_LOCKED | VM_LOCKONFAULT)
 
 /*
  * Layout's own record of where a VMA's anonymous pages come from (group), so that VMAs merge by Linux's rule whatever the
@@ -72,13 +78,15 @@ struct mm {
  * inherited faulted (Linux: its chain is longer than one).
  */
 struct vma {
-	struct rmap_vma rmap;  /* start, end, pgoff, mm, file, tier 1's links */
-	struct rb_node node;   /* mm->vmas; mmap_lock */
-	uint64_t gap;	       /* free bytes between the VMA before and this one; mmap_lock */
-	uint64_t gap_max;      /* largest gap below node; mmap_lock */
-	uint64_t flags;	       /* VM_*; mmap write */
-	_Atomic uint64_t group; /* see above; 0 -> set: mmap read + table_lock; otherwise mmap write */
-	bool forked;	       /* mmap write */
+	struct rmap_vma rmap; /* start, end, pgoff, mm, file, tier 1's links */
+	struct rb_node node;  /* mm->vmas; mmap_lock */
+	/* free bytes between the VMA before and this one; mmap_lock */
+	uint64_t gap;
+	uint64_t gap_max; /* largest gap below node; mmap_lock */
+	uint64_t flags;	  /* VM_*; mmap write */
+	/* see above; 0 -> set: mmap read + table_lock; otherwise mmap write */
+	_Atomic uint64_t group;
+	bool forked; /* mmap write */
 	struct rmap_rcu rcu;
 };
 

@@ -16,42 +16,49 @@
 #include <rmap/mm.h>
 
 enum page_flags {
-	PG_LOCKED = 1 << 0,	 /* the page lock */
-	PG_WAITERS = 1 << 1,	 /* somebody sleeps for it */
-	PG_LRU = 1 << 2,	 /* on an LRU list; LRU lock */
-	PG_ACTIVE = 1 << 3,	 /* on (or bound for) an active list; LRU lock */
-	PG_REFERENCED = 1 << 4,	 /* met once by ageing */
-	PG_DIRTY = 1 << 5,	 /* contents differ from the store; page lock or PTL + reference */
-	PG_UPTODATE = 1 << 6,	 /* contents are valid; page lock to set */
-	PG_WRITEBACK = 1 << 7,	 /* being written */
-	PG_SWAPCACHE = 1 << 8,	 /* private is its swap slot; page lock */
-	PG_SWAPBACKED = 1 << 9,	 /* goes to swap when reclaimed: anonymous (not MADV_FREEd) or shared memory */
-	PG_MLOCKED = 1 << 10,	 /* some VM_LOCKED VMA maps it: unevictable; page lock or PTL */
+	PG_LOCKED = 1 << 0,	/* the page lock */
+	PG_WAITERS = 1 << 1,	/* somebody sleeps for it */
+	PG_LRU = 1 << 2,	/* on an LRU list; LRU lock */
+	PG_ACTIVE = 1 << 3,	/* on (or bound for) an active list; LRU lock */
+	PG_REFERENCED = 1 << 4, /* met once by ageing */
+	/* contents differ from the store; page lock or PTL + reference */
+	PG_DIRTY = 1 << 5,
+	PG_UPTODATE = 1 << 6,  /* contents are valid; page lock to set */
+	PG_WRITEBACK = 1 << 7, /* being written */
+	PG_SWAPCACHE = 1 << 8, /* private is its swap slot; page lock */
+	/* goes to swap when reclaimed: anonymous (not MADV_FREEd) or shared memory */
+	PG_SWAPBACKED = 1 << 9,
+	/* some VM_LOCKED VMA maps it: unevictable; page lock or PTL */
+	PG_MLOCKED = 1 << 10,
 	PG_UNEVICTABLE = 1 << 11, /* on the unevictable list; LRU lock */
-	PG_TABLE = 1 << 12,	 /* holds a page table */
-	PG_POISON = 1 << 13,	 /* the frame has gone bad: never handed out again */
-	PG_RESERVED = 1 << 14,	 /* the zero page: not counted, not freed */
-	PG_RECLAIM = 1 << 15,	 /* being reclaimed: found dirty, written, to be freed next */
-	PG_LRU_LIST = 7 << 16,	 /* with LRU: which list it is on (enum lru_list); LRU lock */
+	PG_TABLE = 1 << 12,	  /* holds a page table */
+	PG_POISON = 1 << 13,	  /* the frame has gone bad: never handed out again */
+	PG_RESERVED = 1 << 14,	  /* the zero page: not counted, not freed */
+	/* being reclaimed: found dirty, written, to be freed next */
+	PG_RECLAIM = 1 << 15,
+	/* with LRU: which list it is on (enum lru_list); LRU lock */
+	PG_LRU_LIST = 7 << 16,
 };
 
 #define PG_LRU_LIST_SHIFT 16
 
-#define PAGE_PIN_BIAS 1024u
+#define PAGE_PIN_BIAS	  1024u
 
 struct page {
 	struct rmap_page rmap;	/* see rmap.h */
 	_Atomic uint32_t flags; /* enum page_flags */
 	_Atomic uint32_t refs;	/* 0: free */
 	union {
-		struct list_head lru; /* an LRU list, LRU lock; or the free list, frame lock; or the isolator's own */
-		struct rmap_rcu rcu;  /* a table page on its way out */
+		/* an LRU list, LRU lock; or the free list, frame lock; or the isolator's own */
+		struct list_head lru;
+		struct rmap_rcu rcu; /* a table page on its way out */
 	};
 	union {
 		uint64_t private; /* SWAPCACHE: the slot; page lock */
 		struct {
 			struct rmap_spinlock ptl; /* TABLE: guards its entries (level 1) */
-			uint32_t entries;	  /* TABLE above level 1: used entries; table_lock. Level 1 is not counted */
+			/* TABLE above level 1: used entries; table_lock. Level 1 is not counted */
+			uint32_t entries;
 		};
 	};
 };
@@ -66,10 +73,12 @@ _Static_assert(sizeof(struct page) == 64, "one cache line a frame");
  */
 
 enum page_alloc_flags {
-	PAGE_ALLOC_ZERO = 1 << 0,      /* contents zeroed */
-	PAGE_ALLOC_TABLE = 1 << 1,     /* for a page table: contents exist even in a phantom system, implies ZERO */
-	PAGE_ALLOC_NO_RECLAIM = 1 << 2, /* fail rather than reclaim (reclaim itself, callers with spin locks) */
-	PAGE_ALLOC_RESERVE = 1 << 3,   /* may use the frames below the min watermark */
+	PAGE_ALLOC_ZERO = 1 << 0, /* contents zeroed */
+	/* for a page table: contents exist even in a phantom system, implies ZERO */
+	PAGE_ALLOC_TABLE = 1 << 1,
+	/* fail rather than reclaim (reclaim itself, callers with spin locks) */
+	PAGE_ALLOC_NO_RECLAIM = 1 << 2,
+	PAGE_ALLOC_RESERVE = 1 << 3, /* may use the frames below the min watermark */
 };
 
 enum lru_list {
@@ -133,8 +142,8 @@ static inline bool page_try_get(struct page *page)
 	uint32_t old = atomic_load_explicit(&page->refs, memory_order_relaxed);
 
 	while (old != 0)
-		if (atomic_compare_exchange_weak_explicit(&page->refs, &old, old + 1,
-							  memory_order_acq_rel, memory_order_relaxed))
+		if (atomic_compare_exchange_weak_explicit(
+			    &page->refs, &old, old + 1, memory_order_acq_rel, memory_order_relaxed))
 			return true;
 	return false;
 }
@@ -174,8 +183,9 @@ enum lru_list lru_list_of(const struct page *page);
 /* The list that a page is on; LRU lock held, PG_LRU set. */
 static inline enum lru_list lru_list_on(const struct page *page)
 {
-	return (enum lru_list)((atomic_load_explicit(&page->flags, memory_order_relaxed) & PG_LRU_LIST) >>
-			       PG_LRU_LIST_SHIFT);
+	return (enum lru_list)(
+		(atomic_load_explicit(&page->flags, memory_order_relaxed) & PG_LRU_LIST) >>
+		PG_LRU_LIST_SHIFT);
 }
 /*
  * Put a page that is on no list on the one that its flags say (SWAPBACKED or anonymous-and-lazyfree, ACTIVE, MLOCKED). It

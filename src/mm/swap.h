@@ -16,31 +16,33 @@ struct page;
 struct swap_slot {
 	union {
 		struct rmap_slot rmap; /* ANON: tier 1's; swap.lock */
-		uint64_t next_free;    /* not USED: the next free slot, or SWAP_NONE; swap.lock */
+		/* not USED: the next free slot, or SWAP_NONE; swap.lock */
+		uint64_t next_free;
 	};
-	struct page *cache;    /* swap.lock */
-	uint32_t count;	       /* entries; swap.lock */
-	uint32_t flags;	       /* enum swap_slot_flags; swap.lock */
+	struct page *cache; /* swap.lock */
+	uint32_t count;	    /* entries; swap.lock */
+	uint32_t flags;	    /* enum swap_slot_flags; swap.lock */
 };
 
 enum swap_slot_flags {
-	SWAP_SLOT_BAD = 1 << 0, /* I/O failed here: never used again */
+	SWAP_SLOT_BAD = 1 << 0,	 /* I/O failed here: never used again */
 	SWAP_SLOT_USED = 1 << 1, /* count > 0, or cached, or being filled */
 	SWAP_SLOT_ANON = 1 << 2, /* was filled from an anonymous page: tier 1 knows it */
 };
 
 struct swap_map {
-	struct rmap_spinlock lock; /* RMAP_LOCK_SWAP */
-	struct swap_slot *slots;   /* nr_slots of them; fixed */
-	uint64_t nr_slots;	   /* fixed */
-	uint64_t used;		   /* lock */
-	uint64_t cached;	   /* lock */
-	uint64_t bad;		   /* slots that are BAD; lock */
-	uint64_t next;		   /* slots from here on were never used; lock */
-	uint64_t free;		   /* the first freed slot, or SWAP_NONE; lock */
-	bool off;		   /* swapoff: no new slot; lock */
+	struct rmap_spinlock lock;     /* RMAP_LOCK_SWAP */
+	struct swap_slot *slots;       /* nr_slots of them; fixed */
+	uint64_t nr_slots;	       /* fixed */
+	uint64_t used;		       /* lock */
+	uint64_t cached;	       /* lock */
+	uint64_t bad;		       /* slots that are BAD; lock */
+	uint64_t next;		       /* slots from here on were never used; lock */
+	uint64_t free;		       /* the first freed slot, or SWAP_NONE; lock */
+	bool off;		       /* swapoff: no new slot; lock */
 	struct rmap_spinlock mms_lock; /* RMAP_LOCK_MM_LIST */
-	struct list_head mms;	       /* struct mm.swap_list: address spaces that may have swap entries; mms_lock */
+	/* struct mm.swap_list: address spaces that may have swap entries; mms_lock */
+	struct list_head mms;
 };
 
 #define SWAP_NONE UINT64_MAX

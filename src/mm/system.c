@@ -52,8 +52,8 @@ static bool port_complete(const struct mm_config *config, const struct mm_port *
 {
 	const struct rmap_port *os = &port->os;
 
-	if (!os->alloc || !os->free || !os->rcu_read_lock || !os->rcu_read_unlock || !os->call_rcu ||
-	    !os->rcu_barrier || !os->panic || !os->wait != !os->wake)
+	if (!os->alloc || !os->free || !os->rcu_read_lock || !os->rcu_read_unlock ||
+	    !os->call_rcu || !os->rcu_barrier || !os->panic || !os->wait != !os->wake)
 		return false;
 	if (!port->frames || !port->descriptors || !port->tlb_flush || !port->now)
 		return false;
@@ -203,9 +203,10 @@ void mm_get_memory(struct mm_system *sys, struct mm_memory *out)
 	out->swap_cache = sys->swap.cached;
 	rmap_spin_unlock(&sys->swap.lock);
 	out->descriptor_bytes = sys->nr_frames * sizeof(struct page);
-	out->object_bytes = atomic_load(&sys->object_total.bytes) + atomic_load(&sys->rmap.total.bytes);
-	out->peak_object_bytes =
-		atomic_load(&sys->object_total.peak_bytes) + atomic_load(&sys->rmap.total.peak_bytes);
+	out->object_bytes =
+		atomic_load(&sys->object_total.bytes) + atomic_load(&sys->rmap.total.bytes);
+	out->peak_object_bytes = atomic_load(&sys->object_total.peak_bytes) +
+				 atomic_load(&sys->rmap.total.peak_bytes);
 }
 
 void mm_get_objects(const struct mm_system *sys, enum rmap_kind kind, uint64_t *objects,

@@ -16,26 +16,28 @@ struct mm_atomic_counters {
 };
 
 struct mm_system {
-	const struct mm_port *port;	/* fixed */
-	struct rmap_port rmap_port;	/* port->os with our page tables; fixed */
-	struct mm_config config;	/* with defaults filled in; fixed */
-	struct rmap rmap;		/* its own locks */
+	const struct mm_port *port; /* fixed */
+	struct rmap_port rmap_port; /* port->os with our page tables; fixed */
+	struct mm_config config;    /* with defaults filled in; fixed */
+	struct rmap rmap;	    /* its own locks */
 
-	unsigned char *frames; /* port->frames; fixed */
-	struct page *pages;    /* port->descriptors; fixed */
-	uint64_t nr_frames;    /* fixed */
+	unsigned char *frames;	/* port->frames; fixed */
+	struct page *pages;	/* port->descriptors; fixed */
+	uint64_t nr_frames;	/* fixed */
 	struct page *zero_page; /* fixed */
 
 	struct rmap_spinlock frame_lock; /* RMAP_LOCK_FRAMES */
 	struct list_head free_frames;	 /* frame_lock; last freed first */
 	_Atomic uint64_t nr_free;	 /* changed under frame_lock */
-	uint64_t untouched;		 /* frames from here on were never used; frame_lock */
-	uint64_t watermark[3];		 /* min, low, high; fixed */
+	/* frames from here on were never used; frame_lock */
+	uint64_t untouched;
+	uint64_t watermark[3]; /* min, low, high; fixed */
 
-	struct rmap_spinlock lru_lock; /* RMAP_LOCK_LRU */
-	struct list_head lru[LRU_LISTS]; /* lru_lock */
+	struct rmap_spinlock lru_lock;	    /* RMAP_LOCK_LRU */
+	struct list_head lru[LRU_LISTS];    /* lru_lock */
 	_Atomic uint64_t nr_lru[LRU_LISTS]; /* changed under lru_lock */
-	_Atomic uint64_t nr_tables, nr_anon, nr_file, nr_shmem, nr_dirty; /* frames; atomics */
+	/* frames; atomics */
+	_Atomic uint64_t nr_tables, nr_anon, nr_file, nr_shmem, nr_dirty;
 
 	struct swap_map swap; /* see swap.h */
 

@@ -57,8 +57,8 @@ int table_init(struct mm *mm)
 static void table_free_late(void *ctx, struct rmap_rcu *rcu)
 {
 	struct page *page = rmap_container_of(rcu, struct page, rcu);
-	struct mm_system *sys = (struct mm_system *)atomic_load_explicit(&page->rmap.mapping,
-									 memory_order_relaxed);
+	struct mm_system *sys =
+		(struct mm_system *)atomic_load_explicit(&page->rmap.mapping, memory_order_relaxed);
 
 	(void)ctx;
 	atomic_store_explicit(&page->rmap.mapping, 0, memory_order_relaxed);
@@ -109,8 +109,8 @@ static int table_fill(struct mm *mm, pte_t *slot, int level, uint64_t addr)
 	rmap_spin_lock(&mm->table_lock);
 	if (!pte_present(pte_read(slot))) {
 		page_of_address(mm->sys, slot)->entries++;
-		pte_write(slot, pte_make(page_to_pfn(mm->sys, page),
-					 PTE_PRESENT | PTE_WRITE | PTE_USER));
+		pte_write(slot,
+			  pte_make(page_to_pfn(mm->sys, page), PTE_PRESENT | PTE_WRITE | PTE_USER));
 		page = NULL;
 	}
 	rmap_spin_unlock(&mm->table_lock);
@@ -177,7 +177,8 @@ static void free_below(struct mm *mm, pte_t *table, int level, uint64_t base, ui
 		if (!pte_present(entry))
 			continue;
 		if (level > 2)
-			free_below(mm, entry_table(mm->sys, entry), level - 1, start, floor, ceiling);
+			free_below(mm, entry_table(mm->sys, entry), level - 1, start, floor,
+				   ceiling);
 		if (start < floor || start + span > ceiling)
 			continue;
 		rmap_spin_lock(&mm->table_lock);
@@ -261,7 +262,8 @@ static enum rmap_find_result port_pte_at(void *ctx, void *pte, struct rmap_page 
 {
 	struct mm_system *sys = ctx;
 	struct page *table = page_of_address(sys, pte);
-	struct mm *mm = (struct mm *)atomic_load_explicit(&table->rmap.mapping, memory_order_relaxed);
+	struct mm *mm =
+		(struct mm *)atomic_load_explicit(&table->rmap.mapping, memory_order_relaxed);
 	uint64_t slot = (uint64_t)((pte_t *)pte - (pte_t *)page_address(sys, table));
 
 	if (!page_test(table, PG_TABLE))

@@ -41,7 +41,8 @@ void table_destroy(struct mm *mm);
  * Free the tables that translate only addresses in [floor, ceiling) and lie in [start, end): their entries are all empty and no
  * VMA reaches them. mmap write.
  */
-void table_free_range(struct mm *mm, uint64_t start, uint64_t end, uint64_t floor, uint64_t ceiling);
+void table_free_range(struct mm *mm, uint64_t start, uint64_t end, uint64_t floor,
+		      uint64_t ceiling);
 
 /* The callbacks by which tier 1 reads our tables. */
 void table_fill_port(struct mm_system *sys, struct rmap_port *port);
@@ -78,8 +79,9 @@ void gather_end(struct gather *g);
 /* ---- zap.c ---- */
 
 enum zap_what {
-	ZAP_ALL,	   /* everything: munmap, exit, DONTNEED */
-	ZAP_KEEP_PRIVATE,  /* only pages of the file, not private copies: hole punching, invalidation */
+	ZAP_ALL, /* everything: munmap, exit, DONTNEED */
+	/* only pages of the file, not private copies: hole punching, invalidation */
+	ZAP_KEEP_PRIVATE,
 };
 
 /*
@@ -118,8 +120,9 @@ struct fault {
 	struct vma *vma;
 	uint64_t addr; /* page aligned */
 	bool write;
-	bool unshare;  /* read, but the page must become exclusive (long-term pin) */
-	bool force;    /* write although the VMA forbids it (debugger): the PTE stays read-only */
+	bool unshare; /* read, but the page must become exclusive (long-term pin) */
+	/* write although the VMA forbids it (debugger): the PTE stays read-only */
+	bool force;
 	pte_t *pte;
 	struct rmap_spinlock *ptl;
 	pte_t old; /* what stood there when the fault began */

@@ -21,7 +21,7 @@ struct vma *vma_next(const struct vma *vma);
 struct vma *vma_prev(const struct vma *vma);
 struct vma *vma_first(const struct mm *mm);
 
-#define vma_for_each(vma, mm)			     for ((vma) = vma_first(mm); (vma); (vma) = vma_next(vma))
+#define vma_for_each(vma, mm) for ((vma) = vma_first(mm); (vma); (vma) = vma_next(vma))
 #define vma_for_each_range(vma, mm, first, last_end)                                               \
 	for ((vma) = vma_first_in(mm, first, last_end); (vma) && (vma)->rmap.start < (last_end);   \
 	     (vma) = vma_next(vma))
@@ -83,8 +83,9 @@ int vma_modify(struct vma *vma, uint64_t start, uint64_t end, uint64_t flags, st
  * A new mapping [start, end) is about to be made where no VMA is: can neighbours take it? The VMA that does, or NULL: none can
  * (or no memory to try). just_expand: only prev may, and only without joining next (brk).
  */
-struct vma *vma_merge_new(struct mm *mm, uint64_t start, uint64_t end, uint64_t pgoff, uint64_t flags,
-			  struct mm_file *file, uint64_t group, bool forked, bool just_expand);
+struct vma *vma_merge_new(struct mm *mm, uint64_t start, uint64_t end, uint64_t pgoff,
+			  uint64_t flags, struct mm_file *file, uint64_t group, bool forked,
+			  bool just_expand);
 
 /* vma grows at its end by delta bytes where nothing is mapped, joining the next one if it can be. NULL: no memory. */
 struct vma *vma_merge_extend(struct vma *vma, uint64_t delta);
