@@ -146,26 +146,25 @@ static int migrate_locked(struct migration *m, struct page *to)
 	struct mm_system *sys = m->sys;
 	struct page *old = m->old;
 	uint32_t stores;
+	void *pin;
+	int error = 0;
 
 	if (!movable(old))
 		return RMAP_EAGAIN;
 	if (!rmap_page_is_anon(&old->rmap) && !rmap_page_file(&old->rmap))
 		return RMAP_EAGAIN; /* it left its file, or was never mapped */
-	if (rmap_page_mapcount(&old->rmap)) {
+	/* While entries stand for it nothing maps the page, and the last VMA that had it may go: its owner must not. */
+	pin = rmap_page_pin(&sys->rmap, &old->rmap);
+	if (rmap_page_mapcount(&old->rmap))
 		walk_entries(m);
-		if (rmap_page_mapcount(&old->rmap)) {
-			walk_restore(m, old);
-			return RMAP_EAGAIN;
-		}
-	}
 	stores = (page_test(old, PG_SWAPCACHE) ? 1u : 0u) + (rmap_page_file(&old->rmap) ? 1u : 0u);
-	if (page_refs(old) != 1 + stores) {
-		walk_restore(m, old);
-		return RMAP_EAGAIN;
-	}
-	move_identity(sys, old, to);
-	walk_restore(m, to);
-	return 0;
+	if (rmap_page_mapcount(&old->rmap) || page_refs(old) != 1 + stores)
+		error = RMAP_EAGAIN;
+	else
+		move_identity(sys, old, to);
+	walk_restore(m, error ? old : to);
+	rmap_page_unpin(&sys->rmap, pin);
+	return error;
 }
 
 int migrate_page(struct mm_system *sys, struct page *page)

@@ -17,7 +17,7 @@ bool walk_candidate(struct rmap_walk_state *state, struct rmap_page *page, struc
 	enum rmap_find_result result;
 	struct rmap_hit hit = { .vma = vma };
 
-	result = port->pte_find(port->ctx, mm, addr, page, state->find_flags, &hit);
+	result = port->pte_find(port->tables_ctx, mm, addr, page, state->find_flags, &hit);
 	if (result == RMAP_FIND_NO_SLOT)
 		return true;
 	walk->looks++;
@@ -27,7 +27,7 @@ bool walk_candidate(struct rmap_walk_state *state, struct rmap_page *page, struc
 	hit.vma = vma;
 	if (walk->visit)
 		next = walk->visit(&hit, walk->arg);
-	port->pte_unlock(port->ctx, &hit);
+	port->pte_unlock(port->tables_ctx, &hit);
 	return next == RMAP_VISIT_NEXT && walk->found < state->limit;
 }
 
@@ -83,7 +83,7 @@ int rmap_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk *walk)
 struct rmap_vma *rmap_hit_vma(struct rmap *rmap, struct rmap_walk *walk, struct rmap_hit *hit)
 {
 	if (!hit->vma) {
-		hit->vma = rmap->port->vma_find(rmap->port->ctx, hit->mm, hit->addr);
+		hit->vma = rmap->port->vma_find(rmap->port->tables_ctx, hit->mm, hit->addr);
 		walk->steps++;
 	}
 	return hit->vma;
