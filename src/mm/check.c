@@ -86,7 +86,8 @@ int check_list(struct check *c, const struct list_head *head, const char *what, 
 	*nr = 0;
 	do {
 		if (!pos->next || pos->next->prev != pos)
-			return check_wrong(c, "the list of %s is broken behind member %lu", what, *nr);
+			return check_wrong(c, "the list of %s is broken behind member %lu", what,
+					   *nr);
 		pos = pos->next;
 		++*nr;
 	} while (pos != head);
@@ -118,7 +119,9 @@ static int find_mms(struct check *c)
 	}
 	list_for_each(pos, &sys->rmap.mms)
 		if (!check_map_find(&c->mm_of, list_entry(pos, struct rmap_mm, list), false))
-			return check_wrong(c, "the reverse map knows an address space that the system does not");
+			return check_wrong(
+				c,
+				"the reverse map knows an address space that the system does not");
 	if (in_rmap != c->nr_mms)
 		return check_wrong(c, "there are %lu address spaces, the reverse map knows %lu",
 				   c->nr_mms, in_rmap);
@@ -151,10 +154,14 @@ static int find_frames(struct check *c)
 	struct mm_system *sys = c->sys;
 
 	if (sys->untouched > sys->nr_frames)
-		return check_wrong(c, "frames are in use up to %lu of %lu", sys->untouched, sys->nr_frames);
+		return check_wrong(c, "frames are in use up to %lu of %lu", sys->untouched,
+				   sys->nr_frames);
+	if (sys->swap.next > sys->swap.nr_slots)
+		return check_wrong(c, "swap slots are in use up to %lu of %lu", sys->swap.next,
+				   sys->swap.nr_slots);
 	c->nr_pages = sys->untouched;
 	c->pages = check_alloc(c, c->nr_pages, sizeof(c->pages[0]));
-	c->slot_entries = check_alloc(c, sys->swap.nr_slots, sizeof(c->slot_entries[0]));
+	c->slot_entries = check_alloc(c, sys->swap.next, sizeof(c->slot_entries[0]));
 	return c->pages && c->slot_entries ? 0 : RMAP_ENOMEM;
 }
 

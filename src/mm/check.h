@@ -38,7 +38,8 @@ static inline uint64_t site_mm(check_site site)
 
 static inline uint64_t site_addr(check_site site)
 {
-	return (site & (((check_site)1 << SITE_MM_SHIFT) - 1)) >> SITE_ADDR_SHIFT << RMAP_PAGE_SHIFT;
+	return (site & (((check_site)1 << SITE_MM_SHIFT) - 1)) >> SITE_ADDR_SHIFT
+									  << RMAP_PAGE_SHIFT;
 }
 
 enum check_facts {
@@ -65,7 +66,7 @@ struct check_mm {
 struct check_file {
 	struct mm_file *file;
 	uint64_t vmas, writable; /* VMAs that map it; those that count as writable */
-	uint64_t sum;		 /* over the mixed addresses of those VMAs: the same set has the same sum */
+	uint64_t sum; /* over the mixed addresses of those VMAs: the same set has the same sum */
 };
 
 /* From a pointer to a number: open addressing, at most half full. */
@@ -90,13 +91,13 @@ struct check {
 	struct check_file *files;
 	uint64_t nr_files;
 	struct check_map file_of; /* by struct rmap_file */
-	struct check_map chain_of; /* by owner: a hash over the chain of the VMAs that put pages there */
+	struct check_map
+		chain_of; /* by owner: a hash over the chain of the VMAs that put pages there */
 	uint64_t nr_vmas;
 	uint64_t tables;	/* of all address spaces */
 	uint64_t accounted;	/* pages that must be committed */
 	uint64_t dirty;		/* pages of files */
-	uint32_t *slot_entries; /* entries that name a slot, by slot number */
-	uint64_t swap_entries;	/* of all slots together */
+	uint32_t *slot_entries; /* entries that name a slot, by slot number below sys->swap.next */
 	struct {
 		void *start;
 		size_t size;
@@ -125,7 +126,6 @@ uint64_t check_mix(uint64_t x);
 static inline void check_name_slot(struct check *c, uint64_t slot)
 {
 	c->slot_entries[slot]++;
-	c->swap_entries++;
 }
 
 static inline uint64_t check_mm_id(const struct check *c, check_site site)

@@ -11,7 +11,8 @@
 
 /* rmap_walk_file() knows no walks that are not to be counted: the three figures that it moves are put back. */
 static int walk_uncounted(struct rmap *rmap, struct rmap_file *file,
-			  void (*visit)(struct rmap_vma *vma, uint64_t first, uint64_t last, void *arg),
+			  void (*visit)(struct rmap_vma *vma, uint64_t first, uint64_t last,
+					void *arg),
 			  void *arg)
 {
 	struct rmap_walk_counters *count = &rmap->count.walk[RMAP_WALK_TRUNCATE];
@@ -39,7 +40,8 @@ static void meet_vma(struct rmap_vma *vma, uint64_t first, uint64_t last, void *
 
 	m->vmas++;
 	m->sum += check_mix((uintptr_t)vma);
-	if (!m->wrong && (first != vma->pgoff || last != vma->pgoff + pages - 1 || first < m->last_first))
+	if (!m->wrong &&
+	    (first != vma->pgoff || last != vma->pgoff + pages - 1 || first < m->last_first))
 		m->wrong = vma;
 	m->last_first = first;
 }
@@ -55,24 +57,30 @@ static int check_mappings(struct check *c, const struct check_file *f)
 		return check_wrong(c, "file %lu: its tree of VMAs is no red-black tree", file->id);
 	for (node = rb_first(&file->rmap.vmas); node; node = rb_next(node)) {
 		tree.vmas++;
-		tree.sum += check_mix((uintptr_t)rmap_container_of(node, struct rmap_vma, file_node));
+		tree.sum +=
+			check_mix((uintptr_t)rmap_container_of(node, struct rmap_vma, file_node));
 	}
 	if (tree.vmas != f->vmas || tree.sum != f->sum)
-		return check_wrong(c, "file %lu: %lu VMAs map it, its tree has %lu%s", file->id, f->vmas, tree.vmas,
-				   tree.vmas == f->vmas ? ", but others" : "");
+		return check_wrong(c, "file %lu: %lu VMAs map it, its tree has %lu%s", file->id,
+				   f->vmas, tree.vmas, tree.vmas == f->vmas ? ", but others" : "");
 	if (file->rmap.nr_vmas != f->vmas || file->rmap.writable != f->writable)
-		return check_wrong(c, "file %lu: it counts %lu VMAs, %lu of them writable, and has %lu, %lu of them writable",
-				   file->id, file->rmap.nr_vmas, (uint64_t)file->rmap.writable, f->vmas,
-				   f->writable);
+		return check_wrong(c,
+				   "file %lu: it counts %lu VMAs, %lu of them writable, and has "
+				   "%lu, %lu of them writable",
+				   file->id, file->rmap.nr_vmas, (uint64_t)file->rmap.writable,
+				   f->vmas, f->writable);
 	error = walk_uncounted(&c->sys->rmap, &file->rmap, meet_vma, &walk);
 	if (error)
-		return check_wrong(c, "file %lu: the walk over it fails (%s)", file->id, rmap_error_name(error));
+		return check_wrong(c, "file %lu: the walk over it fails (%s)", file->id,
+				   rmap_error_name(error));
 	if (walk.vmas != f->vmas || walk.sum != f->sum)
-		return check_wrong(c, "file %lu: %lu VMAs map it, the walk over it meets %lu%s", file->id, f->vmas,
-				   walk.vmas, walk.vmas == f->vmas ? ", but others" : "");
+		return check_wrong(c, "file %lu: %lu VMAs map it, the walk over it meets %lu%s",
+				   file->id, f->vmas, walk.vmas,
+				   walk.vmas == f->vmas ? ", but others" : "");
 	if (walk.wrong)
-		return check_wrong(c, "file %lu: the walk over it meets VMA 0x%lx-0x%lx out of order or cut", file->id,
-				   walk.wrong->start, walk.wrong->end);
+		return check_wrong(
+			c, "file %lu: the walk over it meets VMA 0x%lx-0x%lx out of order or cut",
+			file->id, walk.wrong->start, walk.wrong->end);
 	return 0;
 }
 
@@ -84,34 +92,41 @@ static int check_cached_page(struct check *c, const struct mm_file *file, uint64
 	uint64_t pfn = page_to_pfn(c->sys, page);
 
 	if (pfn >= c->nr_pages)
-		return check_wrong(c, "file %lu: its tree has at 0x%lx what is no page", file->id, index);
+		return check_wrong(c, "file %lu: its tree has at 0x%lx what is no page", file->id,
+				   index);
 	if (rmap_page_file(&page->rmap) != &file->rmap || page->rmap.index != index)
-		return check_wrong(c, "file %lu: page %lu at 0x%lx of its tree says it belongs elsewhere, to 0x%lx",
+		return check_wrong(c,
+				   "file %lu: page %lu at 0x%lx of its tree says it belongs "
+				   "elsewhere, to 0x%lx",
 				   file->id, pfn, index, page->rmap.index);
 	if (page_refs(page) == 0)
-		return check_wrong(c, "file %lu: page %lu at 0x%lx of its tree is free", file->id, pfn, index);
+		return check_wrong(c, "file %lu: page %lu at 0x%lx of its tree is free", file->id,
+				   pfn, index);
 	if (!page_test(page, PG_UPTODATE))
-		return check_wrong(c, "file %lu: page %lu at 0x%lx was never filled", file->id, pfn, index);
+		return check_wrong(c, "file %lu: page %lu at 0x%lx was never filled", file->id, pfn,
+				   index);
 	c->pages[pfn].facts |= FACT_TREE;
 	if (page_test(page, PG_DIRTY))
 		++*dirty;
 	return 0;
 }
 
-static int check_entry(struct check *c, const struct mm_file *file, uint64_t index, const void *entry,
-		       uint64_t *dirty)
+static int check_entry(struct check *c, const struct mm_file *file, uint64_t index,
+		       const void *entry, uint64_t *dirty)
 {
-	uint64_t slot = (uintptr_t)entry >> 1;
+	uint64_t slot = file_entry_slot(entry);
 
 	if (index >= (mm_file_size(file) + RMAP_PAGE_SIZE - 1) >> RMAP_PAGE_SHIFT)
-		return check_wrong(c, "file %lu: something is cached at 0x%lx, behind its end", file->id, index);
-	if (!((uintptr_t)entry & 1))
+		return check_wrong(c, "file %lu: something is cached at 0x%lx, behind its end",
+				   file->id, index);
+	if (!file_entry_is_slot(entry))
 		return check_cached_page(c, file, index, entry, dirty);
 	if (!mm_file_is_shmem(file))
-		return check_wrong(c, "file %lu: a swap slot at 0x%lx, though it has a store", file->id, index);
-	if (slot >= c->sys->swap.nr_slots)
-		return check_wrong(c, "file %lu: slot %lu of %lu at 0x%lx", file->id, slot,
-				   c->sys->swap.nr_slots, index);
+		return check_wrong(c, "file %lu: a swap slot at 0x%lx, though it has a store",
+				   file->id, index);
+	if (slot >= c->sys->swap.next)
+		return check_wrong(c, "file %lu: at 0x%lx stands slot %lu, which was never used",
+				   file->id, index, slot);
 	check_name_slot(c, slot);
 	return 0;
 }
@@ -131,11 +146,13 @@ static int check_cache(struct check *c, const struct mm_file *file)
 			break;
 	}
 	if (entries != file->pages.count)
-		return check_wrong(c, "file %lu: it counts %lu entries of its tree and has %lu", file->id,
-				   file->pages.count, entries);
+		return check_wrong(c, "file %lu: it counts %lu entries of its tree and has %lu",
+				   file->id, file->pages.count, entries);
 	if (atomic_load_explicit(&file->nr_dirty, memory_order_relaxed) != dirty)
-		return check_wrong(c, "file %lu: it counts %lu dirty pages and has %lu", file->id,
-				   (uint64_t)atomic_load_explicit(&file->nr_dirty, memory_order_relaxed), dirty);
+		return check_wrong(
+			c, "file %lu: it counts %lu dirty pages and has %lu", file->id,
+			(uint64_t)atomic_load_explicit(&file->nr_dirty, memory_order_relaxed),
+			dirty);
 	c->dirty += dirty;
 	return 0;
 }

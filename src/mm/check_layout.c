@@ -42,8 +42,10 @@ static int check_chain(struct check *c, const struct mm *mm, const struct vma *v
 	chain.hash |= 1; /* 0: not seen before */
 	known = check_map_find(&c->chain_of, chain.own, true);
 	if (*known && *known != chain.hash)
-		return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: another VMA has the same owner for new pages, but "
-				      "not the same %lu links",
+		return check_wrong(c,
+				   "mm %lu, VMA 0x%lx-0x%lx: another VMA has the same owner for "
+				   "new pages, but "
+				   "not the same %lu links",
 				   mm->id, vma->rmap.start, vma->rmap.end, chain.links);
 	*known = chain.hash;
 	return 0;
@@ -55,18 +57,21 @@ static int check_vma_file(struct check *c, const struct mm *mm, const struct vma
 	struct check_file *f;
 
 	if (vma->rmap.flags != vma_rmap_flags(vma->flags))
-		return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: its flags 0x%lx are not what the reverse map was told",
+		return check_wrong(c,
+				   "mm %lu, VMA 0x%lx-0x%lx: its flags 0x%lx are not what the "
+				   "reverse map was told",
 				   mm->id, vma->rmap.start, vma->rmap.end, vma->flags);
 	if (!vma->rmap.file) {
 		if (vma->flags & VM_SHARED)
-			return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: it is shared, but of no file", mm->id,
-					   vma->rmap.start, vma->rmap.end);
+			return check_wrong(c,
+					   "mm %lu, VMA 0x%lx-0x%lx: it is shared, but of no file",
+					   mm->id, vma->rmap.start, vma->rmap.end);
 		return 0;
 	}
 	number = check_map_find(&c->file_of, vma->rmap.file, false);
 	if (!number)
-		return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: the system does not know its file", mm->id,
-				   vma->rmap.start, vma->rmap.end);
+		return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: the system does not know its file",
+				   mm->id, vma->rmap.start, vma->rmap.end);
 	f = &c->files[*number];
 	f->vmas++;
 	f->sum += check_mix((uintptr_t)&vma->rmap);
@@ -81,19 +86,24 @@ static int check_vma_origin(struct check *c, const struct mm *mm, const struct v
 	bool faulted = rmap_vma_faulted(&c->sys->rmap, &vma->rmap);
 
 	if (wrong)
-		return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: %s", mm->id, vma->rmap.start, vma->rmap.end,
-				   wrong);
+		return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: %s", mm->id, vma->rmap.start,
+				   vma->rmap.end, wrong);
 	if (vma_faulted(vma) != faulted)
-		return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: the reverse map says %s, the layout has group %lu",
-				   mm->id, vma->rmap.start, vma->rmap.end, faulted ? "faulted" : "unfaulted",
-				   (uint64_t)atomic_load_explicit(&vma->group, memory_order_relaxed));
+		return check_wrong(
+			c,
+			"mm %lu, VMA 0x%lx-0x%lx: the reverse map says %s, the layout has group "
+			"%lu",
+			mm->id, vma->rmap.start, vma->rmap.end, faulted ? "faulted" : "unfaulted",
+			(uint64_t)atomic_load_explicit(&vma->group, memory_order_relaxed));
 	if (vma->forked && !vma_faulted(vma))
-		return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: inherited faulted, but has no group", mm->id,
-				   vma->rmap.start, vma->rmap.end);
+		return check_wrong(c,
+				   "mm %lu, VMA 0x%lx-0x%lx: inherited faulted, but has no group",
+				   mm->id, vma->rmap.start, vma->rmap.end);
 	if (vma_is_anonymous(vma) && !vma_faulted(vma) &&
 	    vma->rmap.pgoff != vma->rmap.start >> RMAP_PAGE_SHIFT)
-		return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: unfaulted anonymous memory has offset 0x%lx", mm->id,
-				   vma->rmap.start, vma->rmap.end, vma->rmap.pgoff);
+		return check_wrong(
+			c, "mm %lu, VMA 0x%lx-0x%lx: unfaulted anonymous memory has offset 0x%lx",
+			mm->id, vma->rmap.start, vma->rmap.end, vma->rmap.pgoff);
 	return check_chain(c, mm, vma);
 }
 
@@ -124,13 +134,16 @@ static int check_vmas(struct check *c, const struct mm *mm, struct sums *s)
 		int error;
 
 		if (v->mm != &mm->rmap)
-			return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: it says it is another mm's", mm->id, v->start,
-					   v->end);
-		if (v->start >= v->end || (v->start | v->end) & ~RMAP_PAGE_MASK || v->end > MM_TASK_SIZE)
-			return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: no such range can be", mm->id, v->start,
-					   v->end);
+			return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: it says it is another mm's",
+					   mm->id, v->start, v->end);
+		if (v->start >= v->end || (v->start | v->end) & ~RMAP_PAGE_MASK ||
+		    v->end > MM_TASK_SIZE)
+			return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: no such range can be",
+					   mm->id, v->start, v->end);
 		if (v->start < end)
-			return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: it begins below 0x%lx, where another ends",
+			return check_wrong(c,
+					   "mm %lu, VMA 0x%lx-0x%lx: it begins below 0x%lx, where "
+					   "another ends",
 					   mm->id, v->start, v->end, end);
 		end = v->end;
 		add_vma(s, vma);
@@ -161,11 +174,11 @@ static int check_stats(struct check *c, const struct mm *mm, const struct sums *
 
 	for (unsigned int i = 0; i < sizeof(stats) / sizeof(stats[0]); i++)
 		if (stats[i].said != stats[i].found)
-			return check_wrong(c, "mm %lu: it counts %lu %s and has %lu", mm->id, stats[i].said,
-					   stats[i].name, stats[i].found);
+			return check_wrong(c, "mm %lu: it counts %lu %s and has %lu", mm->id,
+					   stats[i].said, stats[i].name, stats[i].found);
 	if (mm->brk < mm->start_brk)
-		return check_wrong(c, "mm %lu: the heap ends at 0x%lx, before its beginning 0x%lx", mm->id, mm->brk,
-				   mm->start_brk);
+		return check_wrong(c, "mm %lu: the heap ends at 0x%lx, before its beginning 0x%lx",
+				   mm->id, mm->brk, mm->start_brk);
 	return 0;
 }
 
@@ -189,7 +202,8 @@ static int prepare_chains(struct check *c)
 		const struct rb_node *node;
 
 		if (!rb_valid(&mm->vmas))
-			return check_wrong(c, "mm %lu: its tree of VMAs is no red-black tree", mm->id);
+			return check_wrong(c, "mm %lu: its tree of VMAs is no red-black tree",
+					   mm->id);
 		for (node = rb_first(&mm->vmas); node; node = rb_next(node))
 			c->nr_vmas++;
 	}
@@ -204,7 +218,8 @@ int check_layout(struct check *c)
 		struct mm *mm = c->mms[i].mm;
 
 		if (atomic_load_explicit(&mm->users, memory_order_relaxed) == 0)
-			return check_wrong(c, "mm %lu: nobody uses it any more, but it is there", mm->id);
+			return check_wrong(c, "mm %lu: nobody uses it any more, but it is there",
+					   mm->id);
 		mm_read_lock(mm);
 		error = check_mm(c, mm);
 		mm_read_unlock(mm);

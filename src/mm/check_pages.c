@@ -22,7 +22,9 @@ static int check_free_list(struct check *c)
 		uint64_t pfn = page_to_pfn(sys, list_entry(pos, struct page, lru));
 
 		if (pfn >= c->nr_pages)
-			return check_wrong(c, "page %lu is on the list of free frames, but was never used", pfn);
+			return check_wrong(
+				c, "page %lu is on the list of free frames, but was never used",
+				pfn);
 		c->pages[pfn].facts |= FACT_FREE;
 	}
 	nr += sys->nr_frames - c->nr_pages;
@@ -31,18 +33,8 @@ static int check_free_list(struct check *c)
 	return 0;
 }
 
-static const char *const lru_names[LRU_LISTS] = { "inactive anonymous", "active anonymous", "inactive file",
-						  "active file", "unevictable" };
-
-/* The list that a page's flags say. */
-static enum lru_list list_by_flags(const struct page *page)
-{
-	if (page_test(page, PG_UNEVICTABLE))
-		return LRU_UNEVICTABLE;
-	if (page_test(page, PG_SWAPBACKED))
-		return page_test(page, PG_ACTIVE) ? LRU_ACTIVE_ANON : LRU_INACTIVE_ANON;
-	return page_test(page, PG_ACTIVE) ? LRU_ACTIVE_FILE : LRU_INACTIVE_FILE;
-}
+static const char *const lru_names[LRU_LISTS] = { "inactive anonymous", "active anonymous",
+						  "inactive file", "active file", "unevictable" };
 
 static int check_lru_page(struct check *c, const struct page *page, enum lru_list list)
 {
@@ -50,14 +42,23 @@ static int check_lru_page(struct check *c, const struct page *page, enum lru_lis
 
 	if (pfn >= c->nr_pages)
 		return check_wrong(c, "the list of %s pages has what is no page", lru_names[list]);
-	if (page_refs(page) == 0 || page_test(page, PG_TABLE | PG_RESERVED) || !page_test(page, PG_LRU))
-		return check_wrong(c, "page %lu is on the list of %s pages, but %s", pfn, lru_names[list],
-				   page_refs(page) == 0		     ? "free" :
-				   !page_test(page, PG_LRU) ? "does not say so" :
-							       "no data page");
-	if (list_by_flags(page) != list)
-		return check_wrong(c, "page %lu is on the list of %s pages, by its flags it belongs on that of %s pages",
-				   pfn, lru_names[list], lru_names[list_by_flags(page)]);
+	if (page_refs(page) == 0 || page_test(page, PG_TABLE | PG_RESERVED) ||
+	    !page_test(page, PG_LRU))
+		return check_wrong(c, "page %lu is on the list of %s pages, but %s", pfn,
+				   lru_names[list],
+				   page_refs(page) == 0	      ? "free"
+				   : !page_test(page, PG_LRU) ? "does not say so"
+							      : "no data page");
+	if (lru_list_on(page) != list ||
+	    page_test(page, PG_UNEVICTABLE) != (list == LRU_UNEVICTABLE))
+		return check_wrong(c,
+				   "page %lu is on the list of %s pages, but says it is on another",
+				   pfn, lru_names[list]);
+	if (lru_list_of(page) != list)
+		return check_wrong(c,
+				   "page %lu is on the list of %s pages, by its flags it belongs "
+				   "on that of %s pages",
+				   pfn, lru_names[list], lru_names[lru_list_of(page)]);
 	c->pages[pfn].facts |= FACT_LRU;
 	return 0;
 }
@@ -79,8 +80,8 @@ static int check_lru(struct check *c)
 				return error;
 		}
 		if (said != nr)
-			return check_wrong(c, "the system counts %lu %s pages, the list has %lu", said,
-					   lru_names[list], nr);
+			return check_wrong(c, "the system counts %lu %s pages, the list has %lu",
+					   said, lru_names[list], nr);
 	}
 	return 0;
 }
@@ -95,17 +96,20 @@ struct kinds {
 static int check_free_page(struct check *c, uint64_t pfn, const struct page *page)
 {
 	if (page_refs(page) != 0)
-		return check_wrong(c, "page %lu is on the list of free frames with %u references", pfn,
-				   page_refs(page));
+		return check_wrong(c, "page %lu is on the list of free frames with %u references",
+				   pfn, page_refs(page));
 	if (atomic_load_explicit(&page->rmap.mapping, memory_order_relaxed) ||
 	    rmap_page_mapcount(&page->rmap) || rmap_page_is_exclusive(&page->rmap))
-		return check_wrong(c, "page %lu is free, but still has an owner, a map count or an exclusive mark",
+		return check_wrong(c,
+				   "page %lu is free, but still has an owner, a map count or an "
+				   "exclusive mark",
 				   pfn);
 	if (page_test(page, PG_POISON))
 		return check_wrong(c, "page %lu has gone bad, but may be handed out again", pfn);
 	if (atomic_load_explicit(&page->flags, memory_order_relaxed))
-		return check_wrong(c, "page %lu is free, but still has flags 0x%lx", pfn,
-				   (uint64_t)atomic_load_explicit(&page->flags, memory_order_relaxed));
+		return check_wrong(
+			c, "page %lu is free, but still has flags 0x%lx", pfn,
+			(uint64_t)atomic_load_explicit(&page->flags, memory_order_relaxed));
 	return 0;
 }
 
@@ -124,8 +128,8 @@ static int check_marks(struct check *c, uint64_t pfn, const struct page *page, u
 	for (unsigned int i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
 		if (marks[i].said != marks[i].found)
 			return check_wrong(c, "page %lu %s %s, but is %s there", pfn,
-					   marks[i].said ? "says it is" : "does not say it is", marks[i].mark,
-					   marks[i].said ? "not found" : "found");
+					   marks[i].said ? "says it is" : "does not say it is",
+					   marks[i].mark, marks[i].said ? "not found" : "found");
 	if (page_test(page, PG_LOCKED | PG_WRITEBACK))
 		return check_wrong(c, "page %lu is %s, though nothing is under way", pfn,
 				   page_test(page, PG_LOCKED) ? "locked" : "under write-back");
@@ -141,13 +145,17 @@ static int check_exclusive(struct check *c, uint64_t pfn, const struct page *pag
 	if (!rmap_page_is_anon(&page->rmap))
 		return check_wrong(c, "page %lu is exclusive, but not anonymous", pfn);
 	if (p->sites > 1)
-		return check_wrong(c, "page %lu is exclusive, but mapped at %u places: mm %lu, 0x%lx and mm %lu, 0x%lx",
+		return check_wrong(c,
+				   "page %lu is exclusive, but mapped at %u places: mm %lu, 0x%lx "
+				   "and mm %lu, 0x%lx",
 				   pfn, p->sites, check_mm_id(c, c->sites[p->first]),
-				   site_addr(c->sites[p->first]), check_mm_id(c, c->sites[p->first + 1]),
+				   site_addr(c->sites[p->first]),
+				   check_mm_id(c, c->sites[p->first + 1]),
 				   site_addr(c->sites[p->first + 1]));
 	if (p->facts & FACT_CACHE && c->slot_entries[page->private])
-		return check_wrong(c, "page %lu is exclusive, but %u swap entries lead to it by slot %lu", pfn,
-				   c->slot_entries[page->private], page->private);
+		return check_wrong(
+			c, "page %lu is exclusive, but %u swap entries lead to it by slot %lu", pfn,
+			c->slot_entries[page->private], page->private);
 	return 0;
 }
 
@@ -161,12 +169,16 @@ static int check_counts(struct check *c, uint64_t pfn, const struct page *page)
 	if (rmap_page_mapcount(&page->rmap) != ptes)
 		return check_wrong(c, "page %lu has map count %u, %u PTEs map it", pfn,
 				   rmap_page_mapcount(&page->rmap), ptes);
-	expected = (ptes ? 1u : 0u) + (p->facts & FACT_CACHE ? 1u : 0u) + (p->facts & FACT_TREE ? 1u : 0u);
+	expected = (ptes ? 1u : 0u) + (p->facts & FACT_CACHE ? 1u : 0u) +
+		   (p->facts & FACT_TREE ? 1u : 0u);
 	if (page_refs(page) < expected)
-		return check_wrong(c, "page %lu has %u references; its mappings, swap cache and file hold %u", pfn,
-				   page_refs(page), expected);
+		return check_wrong(
+			c, "page %lu has %u references; its mappings, swap cache and file hold %u",
+			pfn, page_refs(page), expected);
 	if (ptes && page_refs(page) == expected && !(p->facts & FACT_LRU))
-		return check_wrong(c, "page %lu is mapped and nobody else has it, but it is on no LRU list", pfn);
+		return check_wrong(
+			c, "page %lu is mapped and nobody else has it, but it is on no LRU list",
+			pfn);
 	return 0;
 }
 
@@ -181,7 +193,8 @@ static int check_data_page(struct check *c, uint64_t pfn, const struct page *pag
 	return error;
 }
 
-static int check_table_page(struct check *c, struct kinds *kinds, uint64_t pfn, const struct page *page)
+static int check_table_page(struct check *c, struct kinds *kinds, uint64_t pfn,
+			    const struct page *page)
 {
 	kinds->tables++;
 	if (c->pages[pfn].facts & FACT_TABLE)
@@ -189,8 +202,8 @@ static int check_table_page(struct check *c, struct kinds *kinds, uint64_t pfn, 
 	/* On its way out: it waits for a grace period, and has forgotten its mm. */
 	if (atomic_load_explicit(&page->rmap.mapping, memory_order_relaxed) == (uintptr_t)c->sys)
 		return 0;
-	return check_wrong(c, "page %lu is a page table for 0x%lx that no address space reaches", pfn,
-			   page->rmap.index);
+	return check_wrong(c, "page %lu is a page table for 0x%lx that no address space reaches",
+			   pfn, page->rmap.index);
 }
 
 static int check_page(struct check *c, struct kinds *kinds, uint64_t pfn)
@@ -201,13 +214,15 @@ static int check_page(struct check *c, struct kinds *kinds, uint64_t pfn)
 	if (facts & FACT_FREE)
 		return check_free_page(c, pfn, page);
 	if (page_test(page, PG_RESERVED)) {
-		if (page != c->sys->zero_page || rmap_page_mapcount(&page->rmap) || !page_refs(page))
+		if (page != c->sys->zero_page || rmap_page_mapcount(&page->rmap) ||
+		    !page_refs(page))
 			return check_wrong(c, "page %lu is no proper zero page", pfn);
 		return 0;
 	}
 	if (page_refs(page) == 0) {
 		if (!page_test(page, PG_POISON))
-			return check_wrong(c, "page %lu is lost: nobody has it, and it is not free", pfn);
+			return check_wrong(c, "page %lu is lost: nobody has it, and it is not free",
+					   pfn);
 		return 0;
 	}
 	if (page_test(page, PG_TABLE))
@@ -229,18 +244,22 @@ static int check_kinds(struct check *c, const struct kinds *kinds)
 		const char *name;
 		uint64_t said, found;
 	} sums[] = {
-		{ "page tables", atomic_load_explicit(&sys->nr_tables, memory_order_relaxed), kinds->tables },
-		{ "anonymous pages", atomic_load_explicit(&sys->nr_anon, memory_order_relaxed), kinds->anon },
-		{ "pages of files", atomic_load_explicit(&sys->nr_file, memory_order_relaxed), kinds->file },
-		{ "pages of shared memory", atomic_load_explicit(&sys->nr_shmem, memory_order_relaxed),
-		  kinds->shmem },
-		{ "dirty pages", atomic_load_explicit(&sys->nr_dirty, memory_order_relaxed), c->dirty },
+		{ "page tables", atomic_load_explicit(&sys->nr_tables, memory_order_relaxed),
+		  kinds->tables },
+		{ "anonymous pages", atomic_load_explicit(&sys->nr_anon, memory_order_relaxed),
+		  kinds->anon },
+		{ "pages of files", atomic_load_explicit(&sys->nr_file, memory_order_relaxed),
+		  kinds->file },
+		{ "pages of shared memory",
+		  atomic_load_explicit(&sys->nr_shmem, memory_order_relaxed), kinds->shmem },
+		{ "dirty pages", atomic_load_explicit(&sys->nr_dirty, memory_order_relaxed),
+		  c->dirty },
 	};
 
 	for (unsigned int i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
 		if (sums[i].said != sums[i].found)
-			return check_wrong(c, "the system counts %lu %s and has %lu", sums[i].said, sums[i].name,
-					   sums[i].found);
+			return check_wrong(c, "the system counts %lu %s and has %lu", sums[i].said,
+					   sums[i].name, sums[i].found);
 	return 0;
 }
 

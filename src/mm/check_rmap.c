@@ -44,23 +44,32 @@ static int meet(struct tour *t, const struct rmap_hit *hit)
 	check_site *site;
 
 	if (!mm)
-		return check_wrong(c, "the walk of page %lu meets an address space that is not there, at 0x%lx", t->pfn,
-				   hit->addr);
+		return check_wrong(
+			c,
+			"the walk of page %lu meets an address space that is not there, at 0x%lx",
+			t->pfn, hit->addr);
 	id = c->mms[*mm].mm->id;
 	site = find_site(t, *mm, hit->addr);
 	if (!site)
-		return check_wrong(c, "the walk of page %lu meets mm %lu at 0x%lx, where the page is not", t->pfn, id,
-				   hit->addr);
+		return check_wrong(
+			c, "the walk of page %lu meets mm %lu at 0x%lx, where the page is not",
+			t->pfn, id, hit->addr);
 	if (*site & SITE_MET)
-		return check_wrong(c, "the walk of page %lu meets mm %lu at 0x%lx twice", t->pfn, id, hit->addr);
+		return check_wrong(c, "the walk of page %lu meets mm %lu at 0x%lx twice", t->pfn,
+				   id, hit->addr);
 	*site |= SITE_MET;
 	t->met++;
 	if (!hit->pte || pte_pfn(pte_read(hit->pte)) != t->pfn)
-		return check_wrong(c, "the walk of page %lu meets mm %lu at 0x%lx by a slot that does not name it",
+		return check_wrong(c,
+				   "the walk of page %lu meets mm %lu at 0x%lx by a slot that does "
+				   "not name it",
 				   t->pfn, id, hit->addr);
-	if (hit->vma && (hit->vma->mm != hit->mm || hit->addr < hit->vma->start || hit->addr >= hit->vma->end))
-		return check_wrong(c, "the walk of page %lu meets mm %lu at 0x%lx with a VMA that is elsewhere", t->pfn,
-				   id, hit->addr);
+	if (hit->vma &&
+	    (hit->vma->mm != hit->mm || hit->addr < hit->vma->start || hit->addr >= hit->vma->end))
+		return check_wrong(
+			c,
+			"the walk of page %lu meets mm %lu at 0x%lx with a VMA that is elsewhere",
+			t->pfn, id, hit->addr);
 	return 0;
 }
 
@@ -92,18 +101,21 @@ static int walk_page(struct check *c, uint64_t pfn, check_site kind, uint64_t wa
 	if (t.error)
 		return t.error;
 	if (error)
-		return check_wrong(c, "the walk of page %lu fails (%s)", pfn, rmap_error_name(error));
+		return check_wrong(c, "the walk of page %lu fails (%s)", pfn,
+				   rmap_error_name(error));
 	if (walk.found != t.met)
-		return check_wrong(c, "the walk of page %lu says it found %lu PTEs and shows %lu", pfn, walk.found,
-				   t.met);
+		return check_wrong(c, "the walk of page %lu says it found %lu PTEs and shows %lu",
+				   pfn, walk.found, t.met);
 	if (t.met == wanted)
 		return 0;
 	for (uint32_t i = 0; i < p->sites; i++) {
 		check_site site = c->sites[p->first + i];
 
 		if ((site & (SITE_ENTRY | SITE_MET)) == kind)
-			return check_wrong(c, "the walk of page %lu misses mm %lu at 0x%lx; it finds %lu of %lu", pfn,
-					   check_mm_id(c, site), site_addr(site), t.met, wanted);
+			return check_wrong(
+				c,
+				"the walk of page %lu misses mm %lu at 0x%lx; it finds %lu of %lu",
+				pfn, check_mm_id(c, site), site_addr(site), t.met, wanted);
 	}
 	return check_wrong(c, "the walk of page %lu meets %lu places of %lu", pfn, t.met, wanted);
 }

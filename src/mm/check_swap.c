@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Swap slots: how many entries name each, and who caches it.
+ * Swap slots: how many entries name each, who caches it, and which are free.
  *
- * The entries were counted from the page tables and from the trees of shared memory files. The search for slots in use ends
- * where as many were found as the map says; if entries name others, the map is wrong about how many there are.
+ * The entries were counted from the page tables and from the trees of shared memory files. Slots from map->next on were never
+ * used and are not looked at.
  */
 #include "check.h"
 
@@ -16,7 +16,8 @@ static int check_cache(struct check *c, uint64_t number, const struct swap_slot 
 		return check_wrong(c, "slot %lu: it is cached in what is no page", number);
 	pfn = page_to_pfn(c->sys, page);
 	if (page_refs(page) == 0 || !page_test(page, PG_SWAPCACHE) || page->private != number)
-		return check_wrong(c, "slot %lu: it is cached in page %lu, which does not say so", number, pfn);
+		return check_wrong(c, "slot %lu: it is cached in page %lu, which does not say so",
+				   number, pfn);
 	c->pages[pfn].facts |= FACT_CACHE;
 	return 0;
 }
@@ -24,8 +25,8 @@ static int check_cache(struct check *c, uint64_t number, const struct swap_slot 
 static int check_slot(struct check *c, uint64_t number, const struct swap_slot *slot)
 {
 	if (slot->count != c->slot_entries[number])
-		return check_wrong(c, "slot %lu: it counts %u entries, %u name it", number, slot->count,
-				   c->slot_entries[number]);
+		return check_wrong(c, "slot %lu: it counts %u entries, %u name it", number,
+				   slot->count, c->slot_entries[number]);
 	if (!(slot->flags & SWAP_SLOT_USED)) {
 		if (slot->count || slot->cache)
 			return check_wrong(c, "slot %lu: it is free, but %s", number,
@@ -33,37 +34,51 @@ static int check_slot(struct check *c, uint64_t number, const struct swap_slot *
 		return 0;
 	}
 	if (!slot->count && !slot->cache)
-		return check_wrong(c, "slot %lu: it is in use, but nothing names or caches it", number);
+		return check_wrong(c, "slot %lu: it is in use, but nothing names or caches it",
+				   number);
 	return slot->cache ? check_cache(c, number, slot) : 0;
+}
+
+/* Those that may be handed out again are on the list, each once, and no others. */
+static int check_free_slots(struct check *c, uint64_t free)
+{
+	const struct swap_map *swap = &c->sys->swap;
+	uint64_t number = swap->free, listed = 0;
+
+	for (; number != SWAP_NONE && listed <= free; number = swap->slots[number].next_free) {
+		if (number >= swap->next ||
+		    swap->slots[number].flags & (SWAP_SLOT_USED | SWAP_SLOT_BAD))
+			return check_wrong(c,
+					   "slot %lu is on the list of free slots, but is not free",
+					   number);
+		listed++;
+	}
+	if (listed != free)
+		return check_wrong(c, "%lu swap slots are free, on the list are %s", free,
+				   listed < free ? "less" : "more");
+	return 0;
 }
 
 int check_swap(struct check *c)
 {
 	const struct swap_map *swap = &c->sys->swap;
-	uint64_t used = 0, cached = 0, number = 0, entries = 0;
-	int error = 0;
+	uint64_t used = 0, cached = 0, bad = 0, free = 0;
 
-	while (number < swap->nr_slots && used < swap->used && !error) {
+	for (uint64_t number = 0; number < swap->next; number++) {
 		const struct swap_slot *slot = &swap->slots[number];
+		int error = check_slot(c, number, slot);
 
-		if (slot->flags & SWAP_SLOT_USED)
-			used++;
-		if (slot->cache)
-			cached++;
-		entries += c->slot_entries[number];
-		error = check_slot(c, number++, slot);
+		if (error)
+			return error;
+		used += slot->flags & SWAP_SLOT_USED ? 1 : 0;
+		cached += slot->cache ? 1 : 0;
+		bad += slot->flags & SWAP_SLOT_BAD ? 1 : 0;
+		free += slot->flags & (SWAP_SLOT_USED | SWAP_SLOT_BAD) ? 0 : 1;
 	}
-	for (; entries < c->swap_entries && !error; number++) {
-		entries += c->slot_entries[number];
-		if (swap->slots[number].flags & SWAP_SLOT_USED)
-			used++;
-		if (c->slot_entries[number])
-			error = check_slot(c, number, &swap->slots[number]);
-	}
-	if (error)
-		return error;
-	if (used != swap->used || cached != swap->cached)
-		return check_wrong(c, "swap counts %lu slots in use, %lu cached, and has %lu, %lu cached", swap->used,
-				   swap->cached, used, cached);
-	return 0;
+	if (used != swap->used || cached != swap->cached || bad != swap->bad)
+		return check_wrong(
+			c,
+			"swap counts %lu slots in use, %lu cached, %lu bad, and has %lu, %lu, %lu",
+			swap->used, swap->cached, swap->bad, used, cached, bad);
+	return check_free_slots(c, free);
 }

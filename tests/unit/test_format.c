@@ -54,8 +54,10 @@ static void test_what_does_not_fit_is_cut(void **state)
 
 		memset(buf, 'x', sizeof(buf));
 		format_sentence(buf, size, "page %lu of %s is lost", (uint64_t)1234567, "somebody");
-		snprintf(whole, sizeof(whole), "page %lu of %s is lost", (uint64_t)1234567, "somebody");
-		assert_memory_equal(buf, whole, size - 1 < strlen(whole) ? size - 1 : strlen(whole));
+		snprintf(whole, sizeof(whole), "page %lu of %s is lost", (uint64_t)1234567,
+			 "somebody");
+		assert_memory_equal(buf, whole,
+				    size - 1 < strlen(whole) ? size - 1 : strlen(whole));
 		assert_int_equal(buf[size - 1 < strlen(whole) ? size - 1 : strlen(whole)], '\0');
 		for (size_t i = size; i < sizeof(buf); i++)
 			assert_int_equal(buf[i], 'x');
