@@ -120,6 +120,8 @@ void mm_set_capabilities(struct mm *mm, uint32_t capabilities);
 const pte_t *mm_table_root(const struct mm *mm);
 struct mm_system *mm_of_system(const struct mm *mm);
 struct rmap_mm *mm_rmap(struct mm *mm);
+/* And back: the address space of a hit. */
+struct mm *mm_from_rmap(struct rmap_mm *mm);
 /* A number for people, 1 upwards, never reused. */
 uint64_t mm_id(const struct mm *mm);
 
@@ -261,6 +263,8 @@ enum mm_pin_flags {
 /* The page at addr, kept until mm_unpin() with the same flags. Errors of mm_fault, RMAP_EINVAL. */
 int mm_pin(struct mm *mm, uint64_t addr, uint32_t flags, struct page **page);
 void mm_unpin(struct mm_system *sys, struct page *page, uint32_t flags);
+/* Tier 1's part of a page, for rmap_walk(). */
+struct rmap_page *mm_page_rmap(struct page *page);
 /* Contents of a pinned page; NULL in a phantom system. */
 void *mm_page_data(struct mm_system *sys, struct page *page);
 

@@ -187,6 +187,11 @@ void mm_unpin(struct mm_system *sys, struct page *page, uint32_t flags)
 	page_put_n(sys, page, flags & MM_PIN_LONGTERM ? PAGE_PIN_BIAS : 1);
 }
 
+struct rmap_page *mm_page_rmap(struct page *page)
+{
+	return &page->rmap;
+}
+
 void *mm_page_data(struct mm_system *sys, struct page *page)
 {
 	return page_data(sys, page);

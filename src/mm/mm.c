@@ -125,6 +125,11 @@ struct rmap_mm *mm_rmap(struct mm *mm)
 	return &mm->rmap;
 }
 
+struct mm *mm_from_rmap(struct rmap_mm *mm)
+{
+	return mm_of_rmap(mm);
+}
+
 uint64_t mm_id(const struct mm *mm)
 {
 	return mm->id;
