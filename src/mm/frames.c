@@ -34,21 +34,29 @@ void frames_destroy(struct mm_system *sys)
 	MM_ASSERT(sys, atomic_load(&sys->nr_free) + poisoned + 1 == sys->nr_frames);
 }
 
+/* The frame lock is held: no interlocked operation is needed, only that readers without it see whole values. */
+static void set_free(struct mm_system *sys, uint64_t nr)
+{
+	atomic_store_explicit(&sys->nr_free, nr, memory_order_relaxed);
+}
+
 /* A frame off the free list, or NULL where only the reserve is left. */
 static struct page *frame_take(struct mm_system *sys, unsigned int flags)
 {
 	uint64_t floor = flags & PAGE_ALLOC_RESERVE ? 0 : sys->watermark[WATERMARK_MIN];
 	struct page *page = NULL;
+	uint64_t free;
 
 	rmap_spin_lock(&sys->frame_lock);
-	if (atomic_load_explicit(&sys->nr_free, memory_order_relaxed) > floor) {
+	free = atomic_load_explicit(&sys->nr_free, memory_order_relaxed);
+	if (free > floor) {
 		if (!list_empty(&sys->free_frames)) {
 			page = list_entry(sys->free_frames.next, struct page, lru);
 			list_del(&page->lru);
 		} else {
 			page = pfn_to_page(sys, sys->untouched++);
 		}
-		atomic_fetch_sub_explicit(&sys->nr_free, 1, memory_order_relaxed);
+		set_free(sys, free - 1);
 	}
 	rmap_spin_unlock(&sys->frame_lock);
 	return page;
@@ -116,7 +124,7 @@ void page_free(struct mm_system *sys, struct page *page)
 		return;
 	rmap_spin_lock(&sys->frame_lock);
 	list_add(&page->lru, &sys->free_frames);
-	atomic_fetch_add_explicit(&sys->nr_free, 1, memory_order_relaxed);
+	set_free(sys, atomic_load_explicit(&sys->nr_free, memory_order_relaxed) + 1);
 	rmap_spin_unlock(&sys->frame_lock);
 }
 
