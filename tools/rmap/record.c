@@ -29,11 +29,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EXIT_BAD	 2
-#define DEFAULT_BUFFER	 16384u /* KiB a CPU: 50 ms of the fastest faults, eight times over */
-#define GRACE_NS	 10000000000ull
-#define MIN_MEMORY	 (1ull << 20)
-#define MAX_MEMORY	 (1ull << 46)
+#define EXIT_BAD       2
+#define DEFAULT_BUFFER 16384u /* KiB a CPU: 50 ms of the fastest faults, eight times over */
+#define GRACE_NS       10000000000ull
+#define MIN_MEMORY     (1ull << 20)
+#define MAX_MEMORY     (1ull << 46)
 
 struct arguments {
 	const char *output;
@@ -64,8 +64,10 @@ static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0, "Write the record to FILE", 0 },
 	{ "memory", KEY_MEMORY, "SIZE", 0,
 	  "Let the tree have SIZE bytes of memory (K, M, G) and a swap file for the rest", 0 },
-	{ "swap", KEY_SWAP, "SIZE", 0, "Size of that swap file (default: eight times the memory)", 0 },
-	{ "buffer", KEY_BUFFER, "SIZE", 0, "The kernel's trace buffer for each CPU (default: 16M)", 0 },
+	{ "swap", KEY_SWAP, "SIZE", 0, "Size of that swap file (default: eight times the memory)",
+	  0 },
+	{ "buffer", KEY_BUFFER, "SIZE", 0, "The kernel's trace buffer for each CPU (default: 16M)",
+	  0 },
 	{ "verify", KEY_VERIFY, NULL, 0,
 	  "Hold the re-enacted layout of each process against the kernel's when it ends", 0 },
 	{ "list", KEY_LIST, "FILE", 0, "Print the record FILE as text instead", 0 },
@@ -100,7 +102,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->swap = parse_memory(arg, state, "--swap");
 		break;
 	case KEY_BUFFER:
-		a->buffer_kb = (unsigned int)(parse_memory(arg, state, "--buffer") >> 10 & 0x3fffffff);
+		a->buffer_kb =
+			(unsigned int)(parse_memory(arg, state, "--buffer") >> 10 & 0x3fffffff);
 		break;
 	case KEY_VERIFY:
 		a->verify = true;
@@ -131,7 +134,8 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "-o FILE [--] COMMAND [ARGUMENT...]\n--list FILE",
-	.doc = "Run COMMAND and record what its process tree does with its memory: the layouts that "
+	.doc = "Run COMMAND and record what its process tree does with its memory: the layouts "
+	       "that "
 	       "exec makes, memory calls, page faults, fork and exit. `rmap run FILE` replays it."
 	       "\vNeeds root and a kernel with trace events. Exit code: 0, or 2 when the recording "
 	       "failed; how COMMAND ended is printed.",
@@ -153,8 +157,9 @@ static void show_progress(const struct recording *r)
 	double seconds = (double)(rec_now() - r->started) / 1e9;
 
 	if (r->progress)
-		fprintf(stderr, "\rrecording: %.1f s, %zu tasks, %.1f MiB of events \033[K", seconds,
-			rec_tree_alive(r->tree), (double)rec_trace_bytes(r->trace) / (1 << 20));
+		fprintf(stderr, "\rrecording: %.1f s, %zu tasks, %.1f MiB of events \033[K",
+			seconds, rec_tree_alive(r->tree),
+			(double)rec_trace_bytes(r->trace) / (1 << 20));
 }
 
 /* It is better to hear before the command has run that its record cannot be written. */
@@ -302,7 +307,8 @@ static void print_summary(const struct recording *r, const struct rec_build_stat
 	       r->args->output, s->events, rmrec_writer_procs(r->w), s->faults, s->execs);
 	printf("the kernel dropped %" PRIu64 " events\n", r->dropped);
 	if (r->limit)
-		printf("from swap: %" PRIu64 " pages read, %" PRIu64 " faults on pages that had gone\n",
+		printf("from swap: %" PRIu64 " pages read, %" PRIu64
+		       " faults on pages that had gone\n",
 		       r->swap_ins, s->returned);
 	printf("%" PRIu64 " events do not fit when re-enacted (%.3f %%)\n", s->misfits,
 	       s->events ? 100.0 * (double)s->misfits / (double)s->events : 0.0);
@@ -311,7 +317,8 @@ static void print_summary(const struct recording *r, const struct rec_build_stat
 	if (s->nameless)
 		printf("%" PRIu64 " mappings are of a file that is not known\n", s->nameless);
 	if (r->args->verify)
-		printf("%" PRIu64 " layouts compared with the kernel's at exit, %" PRIu64 " differ\n",
+		printf("%" PRIu64 " layouts compared with the kernel's at exit, %" PRIu64
+		       " differ\n",
 		       s->compared, s->differing);
 	for (unsigned int i = 0; i < s->nr_whys; i++)
 		printf("  %s\n", s->whys[i]);
@@ -377,7 +384,8 @@ static void list_event(const struct rmrec_event *ev)
 {
 	printf("%" PRIu32 " %s", ev->proc, rmrec_kind_name(ev->kind));
 	if (ev->kind == RMREC_FAULT) {
-		printf(" %" PRIx64 "%s%s%s%s%s\n", ev->addr, ev->fault & RMREC_F_WRITE ? " write" : "",
+		printf(" %" PRIx64 "%s%s%s%s%s\n", ev->addr,
+		       ev->fault & RMREC_F_WRITE ? " write" : "",
 		       ev->fault & RMREC_F_EXEC ? " exec" : "",
 		       ev->fault & RMREC_F_PRESENT ? " present" : "",
 		       ev->fault & RMREC_F_KERNEL ? " kernel" : "",
@@ -426,7 +434,8 @@ static int list(const char *path)
 	if (ret < 0)
 		ret = complain(path, rmrec_error(r));
 	else
-		printf("end: %" PRIu64 " events do not fit, %" PRIu64 " faults on pages that had gone\n",
+		printf("end: %" PRIu64 " events do not fit, %" PRIu64
+		       " faults on pages that had gone\n",
 		       misfits, sim ? rec_sim_returned(sim) : 0);
 	rec_sim_free(sim);
 	rmrec_close(r);

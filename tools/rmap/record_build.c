@@ -26,8 +26,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define NOBODY	 UINT32_MAX
-#define NO_INDEX UINT64_MAX
+#define NOBODY	   UINT32_MAX
+#define NO_INDEX   UINT64_MAX
 
 /* error code of a page fault, x86 */
 #define PF_PRESENT 1u
@@ -156,8 +156,8 @@ static struct known_file *file_slot(struct known_file *files, size_t cap, uint64
 {
 	size_t i = (size_t)((dev * 31 + ino) * 0x9e3779b97f4a7c15ull >> 24) & (cap - 1);
 
-	while (files[i].path && (files[i].dev != dev || files[i].ino != ino ||
-				 strcmp(files[i].path, path)))
+	while (files[i].path &&
+	       (files[i].dev != dev || files[i].ino != ino || strcmp(files[i].path, path)))
 		i = (i + 1) & (cap - 1);
 	return &files[i];
 }
@@ -366,10 +366,9 @@ static int take_fault(struct build *b, struct task *t, const struct rec_raw *raw
 	if (!item)
 		return -ENOMEM;
 	item->ev.addr = raw->a[0] & ~(b->page_size - 1);
-	item->ev.fault = (code & PF_WRITE ? RMREC_F_WRITE : 0) |
-			 (code & PF_EXEC ? RMREC_F_EXEC : 0) |
-			 (code & PF_PRESENT ? RMREC_F_PRESENT : 0) |
-			 (raw->a[2] ? RMREC_F_KERNEL : 0);
+	item->ev.fault =
+		(code & PF_WRITE ? RMREC_F_WRITE : 0) | (code & PF_EXEC ? RMREC_F_EXEC : 0) |
+		(code & PF_PRESENT ? RMREC_F_PRESENT : 0) | (raw->a[2] ? RMREC_F_KERNEL : 0);
 	t->last_fault = b->nr_items;
 	return 0;
 }

@@ -15,12 +15,12 @@
 
 struct rec_build_stats {
 	uint64_t events, faults, execs;
-	uint64_t misfits;     /* did not fit the layout known at that point */
-	uint64_t late;	      /* by processes that had ended already: left out */
-	uint64_t returned;    /* faults on private pages that reclaim had taken */
-	uint64_t nameless;    /* file mappings whose file no perf event told */
-	uint64_t compared;    /* layouts at exit held against the kernel's */
-	uint64_t differing;   /* of these: not the same */
+	uint64_t misfits;	      /* did not fit the layout known at that point */
+	uint64_t late;		      /* by processes that had ended already: left out */
+	uint64_t returned;	      /* faults on private pages that reclaim had taken */
+	uint64_t nameless;	      /* file mappings whose file no perf event told */
+	uint64_t compared;	      /* layouts at exit held against the kernel's */
+	uint64_t differing;	      /* of these: not the same */
 	char whys[REC_MAX_WHYS][256]; /* the first misfits and differences */
 	unsigned int nr_whys;
 };

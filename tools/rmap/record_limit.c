@@ -199,7 +199,8 @@ static int make_swap(struct rec_limit *l, uint64_t bytes, char err[REC_ERR_SIZE]
 	if (fd < 0) {
 		ret = errno;
 		l->swap[0] = 0;
-		return rec_fail(err, "no swap file can be made in %s: %s", temp_dir(), strerror(ret));
+		return rec_fail(err, "no swap file can be made in %s: %s", temp_dir(),
+				strerror(ret));
 	}
 	ret = fill_swap(fd, bytes, page_size);
 	close(fd);

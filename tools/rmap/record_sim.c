@@ -209,7 +209,8 @@ static void unmap(struct rec_sim *sim, struct sim_mm *mm, uint64_t start, uint64
 	from = to = vma_at(mm, start);
 	while (to < mm->nr && mm->vmas[to].start < end)
 		to++;
-	memmove(&mm->vmas[from], &mm->vmas[to], (mm->nr - to) * sizeof(*mm->vmas));
+	if (to > from)
+		memmove(&mm->vmas[from], &mm->vmas[to], (mm->nr - to) * sizeof(*mm->vmas));
 	mm->nr -= to - from;
 	untouch(sim, mm, start, end);
 }
@@ -356,9 +357,8 @@ uint64_t rec_sim_returned(const struct rec_sim *sim)
 
 /* -- events ----------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 3, 4))) static int misfit(struct rec_sim *sim,
-							const struct rmrec_event *ev,
-							const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static int
+misfit(struct rec_sim *sim, const struct rmrec_event *ev, const char *fmt, ...)
 {
 	int n = snprintf(sim->why, sizeof(sim->why), "process %" PRIu32 ", %s: ", ev->proc,
 			 rmrec_kind_name(ev->kind));
@@ -385,15 +385,16 @@ static int sim_mmap(struct rec_sim *sim, struct sim_mm *mm, const struct rmrec_e
 		return misfit(sim, ev, "absurd range %" PRIx64 "-%" PRIx64, start, end);
 	if (!replace && overlaps(mm, start, end))
 		ret = misfit(sim, ev, "%" PRIx64 "-%" PRIx64 " is taken", start, end);
-	put_vma(sim, mm, (struct rec_sim_vma){
-				 .start = start,
-				 .end = end,
-				 .offset = ev->offset,
-				 .file = ev->file,
-				 .prot = ev->prot & 7,
-				 .vma_flags = (ev->flags & MAP_SHARED ? RMREC_V_SHARED : 0) |
-					      (ev->flags & MAP_GROWSDOWN ? RMREC_V_GROWSDOWN : 0),
-			 });
+	put_vma(sim, mm,
+		(struct rec_sim_vma){
+			.start = start,
+			.end = end,
+			.offset = ev->offset,
+			.file = ev->file,
+			.prot = ev->prot & 7,
+			.vma_flags = (ev->flags & MAP_SHARED ? RMREC_V_SHARED : 0) |
+				     (ev->flags & MAP_GROWSDOWN ? RMREC_V_GROWSDOWN : 0),
+		});
 	return ret;
 }
 
@@ -465,10 +466,11 @@ static int sim_brk(struct rec_sim *sim, struct sim_mm *mm, const struct rmrec_ev
 	} else if (now > old) {
 		if (overlaps(mm, old, now))
 			ret = misfit(sim, ev, "%" PRIx64 "-%" PRIx64 " is taken", old, now);
-		put_vma(sim, mm, (struct rec_sim_vma){ .start = old,
-						       .end = now,
-						       .prot = PROT_READ | PROT_WRITE,
-						       .vma_flags = RMREC_V_HEAP });
+		put_vma(sim, mm,
+			(struct rec_sim_vma){ .start = old,
+					      .end = now,
+					      .prot = PROT_READ | PROT_WRITE,
+					      .vma_flags = RMREC_V_HEAP });
 	}
 	return ret;
 }
@@ -478,8 +480,8 @@ static void grow_stack(struct sim_mm *mm, uint64_t page)
 {
 	size_t i = vma_at(mm, page);
 
-	if (i < mm->nr && mm->vmas[i].start > page &&
-	    (mm->vmas[i].vma_flags & RMREC_V_GROWSDOWN) && mm->vmas[i].start - page < STACK_REACH)
+	if (i < mm->nr && mm->vmas[i].start > page && (mm->vmas[i].vma_flags & RMREC_V_GROWSDOWN) &&
+	    mm->vmas[i].start - page < STACK_REACH)
 		mm->vmas[i].start = page;
 }
 
@@ -527,12 +529,13 @@ static int dispatch(struct rec_sim *sim, struct sim_mm *mm, const struct rmrec_e
 {
 	switch (ev->kind) {
 	case RMREC_VMA:
-		put_vma(sim, mm, (struct rec_sim_vma){ .start = ev->addr,
-						       .end = ev->addr + ev->len,
-						       .offset = ev->offset,
-						       .file = ev->file,
-						       .prot = ev->prot,
-						       .vma_flags = ev->vma_flags });
+		put_vma(sim, mm,
+			(struct rec_sim_vma){ .start = ev->addr,
+					      .end = ev->addr + ev->len,
+					      .offset = ev->offset,
+					      .file = ev->file,
+					      .prot = ev->prot,
+					      .vma_flags = ev->vma_flags });
 		return 0;
 	case RMREC_MMAP:
 		return sim_mmap(sim, mm, ev);

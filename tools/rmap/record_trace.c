@@ -30,9 +30,9 @@
 
 /* The calls that are recorded, and those around which a new task appears. */
 static const long memory_calls[] = {
-	SYS_mmap,     SYS_munmap,   SYS_mprotect, SYS_mremap, SYS_madvise,    SYS_brk,
-	SYS_mlock,    SYS_mlock2,   SYS_munlock,  SYS_msync,  SYS_munlockall, SYS_mlockall,
-	SYS_shmat,    SYS_shmdt,    SYS_clone,
+	SYS_mmap,	   SYS_munmap,	 SYS_mprotect, SYS_mremap,  SYS_madvise,
+	SYS_brk,	   SYS_mlock,	 SYS_mlock2,   SYS_munlock, SYS_msync,
+	SYS_munlockall,	   SYS_mlockall, SYS_shmat,    SYS_shmdt,   SYS_clone,
 #ifdef SYS_pkey_mprotect
 	SYS_pkey_mprotect,
 #endif
@@ -40,7 +40,7 @@ static const long memory_calls[] = {
 	SYS_clone3,
 #endif
 #ifdef SYS_fork
-	SYS_fork,     SYS_vfork,
+	SYS_fork,	   SYS_vfork,
 #endif
 };
 
@@ -54,12 +54,20 @@ static const struct {
 	{ RAW_ENTER, "raw_syscalls", "sys_enter", { "id" }, NULL, false },
 	{ RAW_LEAVE, "raw_syscalls", "sys_exit", { "id", "ret" }, NULL, false },
 	{ RAW_FAULT, "exceptions", "page_fault_user", { "address", "error_code" }, NULL, false },
-	{ RAW_FAULT, "exceptions", "page_fault_kernel", { "address", "error_code" },
-	  "address < 0x8000000000000000", false },
+	{ RAW_FAULT,
+	  "exceptions",
+	  "page_fault_kernel",
+	  { "address", "error_code" },
+	  "address < 0x8000000000000000",
+	  false },
 	{ RAW_NEWTASK, "task", "task_newtask", { "pid", "clone_flags" }, NULL, false },
 	{ RAW_EXEC, "sched", "sched_process_exec", { "pid", "old_pid" }, NULL, false },
 	{ RAW_EXIT, "sched", "sched_process_exit", { NULL }, NULL, false },
-	{ RAW_SEGV, "signal", "signal_generate", { "sig", "pid", "code" }, "sig == 11 || sig == 7",
+	{ RAW_SEGV,
+	  "signal",
+	  "signal_generate",
+	  { "sig", "pid", "code" },
+	  "sig == 11 || sig == 7",
 	  true },
 	{ RAW_PREPARE_EXEC, "sched", "sched_prepare_exec", { NULL }, NULL, true },
 	{ RAW_LOCK, "mmap_lock", "mmap_lock_acquire_returned", { NULL }, "write == 1", true },
@@ -119,7 +127,7 @@ static void remove_stale_instances(void)
 
 static int load_formats(struct rec_trace *t, char err[REC_ERR_SIZE])
 {
-	static const char *const systems[] = { "raw_syscalls", "exceptions", "task",  "sched",
+	static const char *const systems[] = { "raw_syscalls", "exceptions", "task", "sched",
 					       "signal",       "mmap_lock",  NULL };
 
 	t->tep = tracefs_local_events_system(tracefs_tracing_dir(), systems);
@@ -210,8 +218,9 @@ struct rec_trace *rec_trace_new(unsigned int buffer_kb, char err[REC_ERR_SIZE])
 		return NULL;
 	}
 	if (!tracefs_tracing_dir()) {
-		rec_fail(err, "tracefs is not there and cannot be mounted: recording needs a kernel "
-			      "with trace events, and root");
+		rec_fail(err,
+			 "tracefs is not there and cannot be mounted: recording needs a kernel "
+			 "with trace events, and root");
 		goto fail;
 	}
 	remove_stale_instances();
@@ -311,7 +320,8 @@ int rec_trace_start(struct rec_trace *t, pid_t pid, char err[REC_ERR_SIZE])
 	snprintf(number, sizeof(number), "%ld", (long)pid);
 	if (tracefs_instance_file_write(t->instance, "set_event_pid", number) < 0 ||
 	    tracefs_instance_file_write(t->instance, "options/event-fork", "1") < 0)
-		return rec_fail(err, "the kernel's tracer cannot follow one process and its children");
+		return rec_fail(err,
+				"the kernel's tracer cannot follow one process and its children");
 	for (size_t i = 0; i < NR_KINDS; i++) {
 		if (enable_event(t, i, err))
 			return -1;
@@ -385,8 +395,7 @@ static void find_fields(struct decoder *d)
 	}
 }
 
-static int decode_event(struct decoder *d, void *data, unsigned long long ts,
-			struct rec_raws *raws)
+static int decode_event(struct decoder *d, void *data, unsigned long long ts, struct rec_raws *raws)
 {
 	struct tep_record record = { .data = data };
 	int id = tep_data_type(d->t->tep, &record);
@@ -415,7 +424,8 @@ static int decode_event(struct decoder *d, void *data, unsigned long long ts,
 int rec_trace_decode(struct rec_trace *t, struct rec_raws *raws, uint64_t *dropped,
 		     char err[REC_ERR_SIZE])
 {
-	struct kbuffer *kbuf = kbuffer_alloc(KBUFFER_LSIZE_SAME_AS_HOST, KBUFFER_ENDIAN_SAME_AS_HOST);
+	struct kbuffer *kbuf =
+		kbuffer_alloc(KBUFFER_LSIZE_SAME_AS_HOST, KBUFFER_ENDIAN_SAME_AS_HOST);
 	struct decoder d = { .t = t };
 	int ret = 0;
 

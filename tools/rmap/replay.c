@@ -350,7 +350,8 @@ static const char *replay_facts(struct op_source *source, char *buf, size_t size
 	snprintf(buf, size,
 		 "recorded command: %.200s\nrecorded on: %.200s\nrecorded events: %" PRIu64
 		 "\nrecorded faults: %" PRIu64 "\nrecorded processes: %" PRIu32
-		 "\nrecorded page size: %" PRIu32 "\nevents dropped by the recording kernel: %" PRIu64
+		 "\nrecorded page size: %" PRIu32
+		 "\nevents dropped by the recording kernel: %" PRIu64
 		 "\nevents that did not fit at recording: %" PRIu64
 		 "\npages from swap at recording: %" PRIu64 "\ncalls left out: %" PRIu64,
 		 info->command, info->machine, info->nr_events, info->nr_faults, info->nr_procs,
@@ -385,8 +386,9 @@ int replay_open(const char *path, struct op_source **out, char err[OPS_ERR_SIZE]
 	}
 	info = rmrec_info(r->record);
 	if (info->page_size != RMAP_PAGE_SIZE) {
-		snprintf(err, OPS_ERR_SIZE, "%.200s: its pages have %" PRIu32 " bytes, ours have %u",
-			 path, info->page_size, (unsigned int)RMAP_PAGE_SIZE);
+		snprintf(err, OPS_ERR_SIZE,
+			 "%.200s: its pages have %" PRIu32 " bytes, ours have %u", path,
+			 info->page_size, (unsigned int)RMAP_PAGE_SIZE);
 		goto fail;
 	}
 	r->made = calloc((size_t)info->nr_files + 1, sizeof(*r->made));

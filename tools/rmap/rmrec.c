@@ -105,7 +105,8 @@ static int src_read(struct rmrec *r, uint64_t off, void *buf, size_t n)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return damaged(r, "reading failed at %" PRIu64 ": %s", off, strerror(errno));
+			return damaged(r, "reading failed at %" PRIu64 ": %s", off,
+				       strerror(errno));
 		if (got == 0)
 			return damaged(r, "it became shorter while it was read");
 		to += got;

@@ -54,16 +54,16 @@ enum rmrec_kind {
 };
 
 /* rmrec_event.fault */
-#define RMREC_F_WRITE	1u  /* a write; without WRITE and EXEC: a read */
-#define RMREC_F_EXEC	2u  /* an instruction fetch */
-#define RMREC_F_PRESENT 4u  /* a PTE was there and forbade it (write-protected, say) */
-#define RMREC_F_KERNEL	8u  /* taken by the kernel on the program's behalf */
-#define RMREC_F_DENIED	16u /* ended in SIGSEGV or SIGBUS */
+#define RMREC_F_WRITE	  1u  /* a write; without WRITE and EXEC: a read */
+#define RMREC_F_EXEC	  2u  /* an instruction fetch */
+#define RMREC_F_PRESENT	  4u  /* a PTE was there and forbade it (write-protected, say) */
+#define RMREC_F_KERNEL	  8u  /* taken by the kernel on the program's behalf */
+#define RMREC_F_DENIED	  16u /* ended in SIGSEGV or SIGBUS */
 
 /* rmrec_event.prot, as in Linux */
-#define RMREC_P_READ  1u
-#define RMREC_P_WRITE 2u
-#define RMREC_P_EXEC  4u
+#define RMREC_P_READ	  1u
+#define RMREC_P_WRITE	  2u
+#define RMREC_P_EXEC	  4u
 
 /* rmrec_event.vma_flags */
 #define RMREC_V_SHARED	  1u

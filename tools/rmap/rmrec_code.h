@@ -18,9 +18,9 @@
 #define RMREC_BLOCK_HEAD  16u
 
 /* first byte of an event */
-#define RMREC_B_FAULT 0x80u /* a fault; bits 0-4 are its flags */
-#define RMREC_B_NEXT  0x40u /* fault: on the page after the last one */
-#define RMREC_B_PROC  0x20u /* another process than the last event's: its number follows */
+#define RMREC_B_FAULT	  0x80u /* a fault; bits 0-4 are its flags */
+#define RMREC_B_NEXT	  0x40u /* fault: on the page after the last one */
+#define RMREC_B_PROC	  0x20u /* another process than the last event's: its number follows */
 
 /* how the address that mmap was asked for is written */
 enum rmrec_hint { RMREC_HINT_NONE, RMREC_HINT_RESULT, RMREC_HINT_OTHER };
