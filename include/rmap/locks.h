@@ -13,7 +13,7 @@
  *
  * The order, outermost first:
  *
- *   system fork/exit list > mmap_lock > page lock > file map lock > anon_vma root lock > page_table_lock >
+ *   system fork/exit list > mmap_lock > invalidate lock > page lock > file map lock > anon_vma root lock > page_table_lock >
  *   table lock (PTL; two of them: by address) > swap lock > mm list lock > file pages lock > LRU lock > frame lock
  */
 #ifndef RMAP_LOCKS_H
@@ -24,6 +24,7 @@
 enum rmap_lock_class {
 	RMAP_LOCK_SYSTEM,     /* struct mm_system's list of address spaces */
 	RMAP_LOCK_MMAP,	      /* struct mm: sleeping */
+	RMAP_LOCK_INVALIDATE, /* a file's size and what may be cached: sleeping */
 	RMAP_LOCK_PAGE,	      /* struct page: sleeping, a bit in its flags */
 	RMAP_LOCK_FILE_MAP,   /* struct rmap_file's tree of VMAs: sleeping */
 	RMAP_LOCK_ANON_VMA,   /* an anon_vma tree's root: sleeping */

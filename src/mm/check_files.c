@@ -106,7 +106,8 @@ static int check_cached_page(struct check *c, const struct mm_file *file, uint64
 		return check_wrong(c, "file %lu: page %lu at 0x%lx was never filled", file->id, pfn,
 				   index);
 	c->pages[pfn].facts |= FACT_TREE;
-	if (page_test(page, PG_DIRTY))
+	/* Shared memory has no store to be behind of: it is not counted. */
+	if (page_test(page, PG_DIRTY) && !mm_file_is_shmem(file))
 		++*dirty;
 	return 0;
 }

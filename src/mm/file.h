@@ -22,7 +22,7 @@ struct mm_file {
 	uint64_t id;	       /* fixed */
 	_Atomic uint32_t refs;
 	_Atomic uint64_t size; /* bytes; invalidate_lock to change */
-	/* read: adding pages and faulting; write: truncating. Between mmap_lock and page lock */
+	/* RMAP_LOCK_INVALIDATE. Read: adding pages and faulting; write: truncating */
 	struct rmap_rwsem invalidate_lock;
 	struct rmap_spinlock lock; /* RMAP_LOCK_FILE_PAGES */
 	/* entries: struct page *, or a swap slot (shared memory) tagged by bit 0; lock */
@@ -84,10 +84,17 @@ static inline uint64_t file_entry_slot(const void *entry)
 /* ---- file.c ---- */
 
 /*
- * The page at index: locked, with a reference, up to date; read from the store (or swap) where needed. RMAP_EIO, RMAP_ENOMEM; or
- * RMAP_ENXIO: behind the end of the file (SIGBUS). Sleeps.
+ * The page at index: locked, with a reference, up to date; read from the store (or swap) where needed. RMAP_EIO, RMAP_ENOMEM,
+ * RMAP_EHWPOISON; or RMAP_ENXIO: behind the end of the file (SIGBUS). Sleeps. Takes invalidate_lock for reading.
  */
 int file_get_page(struct mm_file *file, uint64_t index, struct page **page);
+
+enum file_get_flags {
+	FILE_GET_OVERWRITE = 1 << 0, /* all of it will be written at once: a fresh one is not read */
+	FILE_GET_BEYOND = 1 << 1,    /* also behind the end: the file is about to grow */
+};
+/* The same for who holds invalidate_lock already. */
+int file_get_page_held(struct mm_file *file, uint64_t index, unsigned int flags, struct page **page);
 /* The cached page with a reference, or NULL; nothing is read. */
 struct page *file_find_page(struct mm_file *file, uint64_t index);
 /* Anything cached at index in memory? For mincore. */
@@ -99,13 +106,53 @@ int file_write_page(struct mm_system *sys, struct page *page);
 /* Write back [first, last] of the file. 0 or the first error. */
 int file_write_range(struct mm_file *file, uint64_t first, uint64_t last);
 /*
- * Take a locked, unmapped, clean page with exactly one reference besides the tree's out of the tree, for reclaim. False: somebody
- * came. For shared memory the tree keeps the page's swap slot instead.
+ * Take a locked, unmapped, clean page with exactly one reference besides the tree's out of the tree, for reclaim; the caller's is
+ * the only one left. False: somebody came, or it is dirty. (Shared memory that is dirty goes by shmem_swap_out() instead.)
  */
 bool file_remove_page(struct mm_system *sys, struct page *page);
 /* Migration: new takes old's place in the tree, and the tree's reference. Both page locks held. */
 void file_replace_page(struct mm_system *sys, struct page *old, struct page *new_page);
-/* Shared memory: punch [first, last]; drops pages and swap. */
+/* Shared memory: punch [first, last]; drops pages and swap. Private copies stay. Takes invalidate_lock for writing. */
 void file_punch(struct mm_file *file, uint64_t first, uint64_t last);
+
+/* The file of a page in its tree, NULL for any other page. Page lock. */
+static inline struct mm_file *page_file(const struct page *page)
+{
+	struct rmap_file *file = rmap_page_file(&page->rmap);
+
+	return file ? file_of_rmap(file) : NULL;
+}
+
+/* How many pages the file has; the last one may be partial. */
+static inline uint64_t file_pages(const struct mm_file *file)
+{
+	uint64_t size = atomic_load_explicit(&file->size, memory_order_acquire);
+
+	return (size >> RMAP_PAGE_SHIFT) + ((size & ~RMAP_PAGE_MASK) != 0);
+}
+
+/* Does page, which is locked, still stand where it was found? */
+bool file_holds_page(struct mm_file *file, uint64_t index, const struct page *page);
+/* Not dirty any more; true if it was. Page lock. */
+bool file_clear_dirty(struct mm_file *file, struct page *page);
+/* Take a locked page out of the tree, whatever it holds, and return the tree's reference. False: it was not in it. */
+bool file_forget_page(struct mm_file *file, struct page *page);
+/* What stands at the first place at or above *index: a page, with a reference, or a slot entry; NULL: nothing. */
+void *file_next_entry(struct mm_file *file, uint64_t *index);
+/* Drop what is cached in [first, last]; those still mapped are unmapped everywhere first. invalidate_lock for writing. */
+void file_drop_range(struct mm_file *file, uint64_t first, uint64_t last);
+/* Zero the contents of a partial last page behind size, if it is in memory. invalidate_lock for writing. */
+void file_zero_tail(struct mm_file *file, uint64_t size);
+
+/* ---- shmem.c ---- */
+
+/*
+ * A locked, unmapped page of shared memory goes to the swap cache; its tree keeps the slot. False: no slot, or it is in use.
+ */
+bool shmem_swap_out(struct mm_system *sys, struct page *page);
+/* Bring entry, a slot, back as a page: as file_get_page_held(); *page NULL and 0: it changed meanwhile, look again. */
+int shmem_swap_in(struct mm_file *file, uint64_t index, void *entry, struct page **page);
+/* Bring back all that the system's shared memory files have in swap. Errors of file_get_page. */
+int shmem_unuse(struct mm_system *sys);
 
 #endif

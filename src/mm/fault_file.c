@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Faults on memory that maps a file, shared memory included.
+ *
+ *   nothing mapped, read        the file's page, read-only (shared memory: with the VMA's rights, since nobody tracks its dirt);
+ *                               besides, what is cached around it (fault_around bytes) is mapped at once
+ *   nothing mapped, write       shared: the file's page, dirty from now on; private: a copy of it
+ *   read-only, shared write     the page becomes dirty, then writable (fault_file_mkwrite)
+ *
+ * The file's page is mapped under its lock and only while it stands in the file: truncation, which takes that lock per page,
+ * so meets every entry that was made, or its maker finds the file too short. A private copy is put in place under the same
+ * lock for the same reason.
+ *
+ * Around a fault only what costs no waiting is mapped: up to date and not locked by anybody.
+ */
+#include "file.h"
+#include "table.h"
+#include "vma.h"
+
+/* ---------------------------------------------------------------- mapping one page */
+
+/* Shared memory has no store that could be behind: no fault needs to tell that it is written to. */
+static bool writable_at_once(const struct fault *f)
+{
+	return (f->vma->flags & VM_SHARED) && (f->write || mm_file_is_shmem(vma_file(f->vma)));
+}
+
+/*
+ * Map a locked page of the file at an empty slot; PTL held. The mapping takes a reference of its own if it is the first.
+ */
+static void map_page(struct fault *f, struct page *page, uint64_t addr, pte_t *pte, pte_t bits,
+		     struct rmap_reserve *reserve)
+{
+	struct mm_system *sys = f->mm->sys;
+	struct rmap_page *rpage = &page->rmap;
+
+	if (rmap_page_map(&sys->rmap, &rpage, 1, &f->vma->rmap, addr, pte, 0, reserve))
+		page_get(page);
+	mm_rss_add(f->mm, page_rss_kind(page), 1);
+	if (f->vma->flags & VM_LOCKED)
+		lru_mlock(sys, page);
+	pte_write(pte, pte_make(page_to_pfn(sys, page), bits));
+}
+
+/* Map the page that was faulted for, if its slot is still empty. Page locked. */
+static int map_faulted(struct fault *f, struct page *page)
+{
+	struct mm_system *sys = f->mm->sys;
+	struct rmap_reserve reserve = {0};
+	pte_t bits = vma_pte_bits(f->vma, writable_at_once(f)) | PTE_ACCESSED;
+	bool lost;
+	int error = rmap_reserve(&sys->rmap, &reserve, 1);
+
+	if (error)
+		return error;
+	if (f->write) {
+		bits |= PTE_DIRTY;
+		file_set_dirty(page, sys); /* before anybody can write */
+	}
+	rmap_spin_lock(f->ptl);
+	lost = pte_read(f->pte) != f->old;
+	if (!lost)
+		map_page(f, page, f->addr, f->pte, bits, &reserve);
+	rmap_spin_unlock(f->ptl);
+	rmap_unreserve(&sys->rmap, &reserve);
+	if (lost)
+		COUNT(sys, fault_spurious, 1);
+	else
+		COUNT(sys, fault_file_map, 1);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- around a read fault */
+
+/* The addresses to look at: an aligned window around the fault, within the VMA and the fault's table. */
+static void window(const struct fault *f, uint64_t *start, uint64_t *end)
+{
+	uint64_t size = f->mm->sys->config.fault_around, table;
+
+	*start = f->addr & ~(size - 1);
+	*end = *start + size;
+	table = f->addr & ~(((uint64_t)1 << PT_LEVEL_SHIFT(2)) - 1);
+	if (*start < table)
+		*start = table;
+	if (*start < f->vma->rmap.start)
+		*start = f->vma->rmap.start;
+	*end = table_end(f->addr, *end);
+	if (*end > f->vma->rmap.end)
+		*end = f->vma->rmap.end;
+}
+
+/* The cached page for addr, locked and with a reference, if that takes no waiting; else NULL. */
+static struct page *try_page(struct fault *f, uint64_t addr)
+{
+	struct mm_system *sys = f->mm->sys;
+	struct mm_file *file = vma_file(f->vma);
+	uint64_t index = rmap_vma_index(&f->vma->rmap, addr);
+	struct page *page = index < file_pages(file) ? file_find_page(file, index) : NULL;
+
+	if (!page)
+		return NULL;
+	if (page_trylock(page)) {
+		if (page_test(page, PG_UPTODATE) && !page_test(page, PG_POISON) &&
+		    index < file_pages(file) && file_holds_page(file, index, page))
+			return page;
+		page_unlock(sys, page);
+	}
+	page_put(sys, page);
+	return NULL;
+}
+
+static void map_around_one(struct fault *f, uint64_t addr, pte_t *pte)
+{
+	struct mm_system *sys = f->mm->sys;
+	struct rmap_reserve reserve = {0};
+	pte_t bits = vma_pte_bits(f->vma, writable_at_once(f)) | PTE_ACCESSED;
+	struct page *page = try_page(f, addr);
+
+	if (!page)
+		return;
+	if (!rmap_reserve(&sys->rmap, &reserve, 1)) {
+		rmap_spin_lock(f->ptl);
+		if (!pte_read(pte))
+			map_page(f, page, addr, pte, bits, &reserve);
+		rmap_spin_unlock(f->ptl);
+		rmap_unreserve(&sys->rmap, &reserve);
+	}
+	page_unlock(sys, page);
+	page_put(sys, page);
+}
+
+/* Map what is cached around the fault. True: the page faulted for was among it. */
+static bool map_around(struct fault *f)
+{
+	uint64_t start, end;
+	bool done;
+
+	if (f->mm->sys->config.fault_around <= RMAP_PAGE_SIZE)
+		return false;
+	window(f, &start, &end);
+	for (uint64_t addr = start; addr < end; addr += RMAP_PAGE_SIZE) {
+		/* All in one table. */
+		pte_t *pte = f->pte + ((ptrdiff_t)pt_index(addr, 1) - (ptrdiff_t)pt_index(f->addr, 1));
+
+		if (!pte_read(pte))
+			map_around_one(f, addr, pte);
+	}
+	done = pte_read(f->pte) != f->old;
+	if (done)
+		COUNT(f->mm->sys, fault_file_map, 1);
+	return done;
+}
+
+/* ---------------------------------------------------------------- the cases */
+
+/* A write to private memory: the copy is installed while the file's page is locked. */
+static int fault_private_copy(struct fault *f)
+{
+	struct mm_system *sys = f->mm->sys;
+	struct page *page, *copy;
+	bool lost;
+	int error = vma_prepare_anon(f->vma);
+
+	if (error)
+		return error;
+	copy = page_alloc(sys, 0);
+	if (!copy)
+		return RMAP_ENOMEM;
+	error = file_get_page(vma_file(f->vma), rmap_vma_index(&f->vma->rmap, f->addr), &page);
+	if (error) {
+		page_put(sys, copy);
+		return error;
+	}
+	page_copy(sys, copy, page);
+	error = fault_install_anon(f, copy, &lost);
+	page_unlock(sys, page);
+	page_put(sys, page);
+	if (error)
+		return error;
+	if (lost)
+		COUNT(sys, fault_spurious, 1);
+	else
+		COUNT(sys, fault_file_cow, 1);
+	return 0;
+}
+
+static int fault_map(struct fault *f)
+{
+	struct mm_system *sys = f->mm->sys;
+	struct page *page;
+	int error;
+
+	if (!f->write && map_around(f))
+		return 0;
+	error = file_get_page(vma_file(f->vma), rmap_vma_index(&f->vma->rmap, f->addr), &page);
+	if (error)
+		return error;
+	error = map_faulted(f, page);
+	page_unlock(sys, page);
+	page_put(sys, page);
+	return error;
+}
+
+int fault_file(struct fault *f)
+{
+	bool copy = (f->write || f->unshare) && !(f->vma->flags & VM_SHARED);
+	int error = copy ? fault_private_copy(f) : fault_map(f);
+
+	return error == RMAP_ENXIO ? RMAP_EIO : error; /* behind the end: SIGBUS */
+}
+
+int fault_file_mkwrite(struct fault *f, struct page *page)
+{
+	struct mm_system *sys = f->mm->sys;
+	struct mm_file *file = vma_file(f->vma);
+	bool lost = true;
+
+	page_get(page);
+	rmap_spin_unlock(f->ptl);
+	page_lock(sys, page); /* waits for write-back, so that what is written now is not lost to it */
+	if (file_holds_page(file, page->rmap.index, page)) {
+		file_set_dirty(page, sys);
+		rmap_spin_lock(f->ptl);
+		lost = pte_read(f->pte) != f->old;
+		if (!lost)
+			pte_write(f->pte, pte_make(pte_pfn(f->old), vma_pte_bits(f->vma, true) |
+									    PTE_ACCESSED | PTE_DIRTY));
+		rmap_spin_unlock(f->ptl);
+	}
+	page_unlock(sys, page);
+	page_put(sys, page);
+	if (lost)
+		COUNT(sys, fault_spurious, 1);
+	else
+		COUNT(sys, fault_mkwrite, 1);
+	return 0;
+}

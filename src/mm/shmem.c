@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Shared anonymous memory: a file whose store is swap.
+ *
+ * A page of it stands either in the file's tree or, when it was taken for reclaim, in the swap cache; never in both. Going out,
+ * the slot takes the page's place in the tree (replacing an entry allocates nothing) and counts as one entry of the slot's; from
+ * then on the page is written and freed as any page of the swap cache. Coming back, whoever needs the page finds the slot, gets
+ * the page through the swap cache, be it still there or on disk, and puts it back in the tree; the slot is free again.
+ *
+ * So a write that fails loses nothing: the page waits in the cache, dirty, and comes back from there.
+ *
+ * A page that was never written is not dirty; reclaim drops it, and the next access gets zeros again.
+ */
+#include "file.h"
+
+bool shmem_swap_out(struct mm_system *sys, struct page *page)
+{
+	struct mm_file *file = page_file(page);
+	struct file_tree_spare none = {0};
+	bool in;
+
+	MM_ASSERT(sys, file && !file->handle && !rmap_page_mapcount(&page->rmap));
+	if (page_refs(page) != 2 || !swap_add(sys, page))
+		return false;
+	swap_dup(sys, page->private);
+	rmap_spin_lock(&file->lock);
+	in = file_tree_get(&file->pages, page->rmap.index) == page;
+	if (in) {
+		file_tree_set(sys, &file->pages, page->rmap.index, file_entry_of_slot(page->private),
+			      &none);
+		rmap_page_clear_file(&page->rmap);
+		atomic_fetch_sub_explicit(&sys->nr_shmem, 1, memory_order_relaxed);
+	}
+	rmap_spin_unlock(&file->lock);
+	if (in) {
+		page_put(sys, page); /* the tree's */
+		return true;
+	}
+	swap_free(sys, page->private);
+	swap_try_free(sys, page);
+	return false;
+}
+
+/* page, locked and in the swap cache, takes the place of entry. False: something else stands there now. */
+static bool put_back(struct mm_file *file, uint64_t index, void *entry, struct page *page)
+{
+	struct file_tree_spare none = {0};
+	bool same;
+
+	rmap_spin_lock(&file->lock);
+	same = file_tree_get(&file->pages, index) == entry;
+	if (same) {
+		page_get(page);
+		rmap_page_set_file(&page->rmap, &file->rmap, index);
+		file_tree_set(file->sys, &file->pages, index, page, &none);
+		atomic_fetch_add_explicit(&file->sys->nr_shmem, 1, memory_order_relaxed);
+	}
+	rmap_spin_unlock(&file->lock);
+	return same;
+}
+
+int shmem_swap_in(struct mm_file *file, uint64_t index, void *entry, struct page **out)
+{
+	struct mm_system *sys = file->sys;
+	uint64_t slot = file_entry_slot(entry);
+	struct page *page;
+	bool was_cached;
+	int error;
+
+	*out = NULL;
+	error = swap_read_page(sys, slot, &page, &was_cached);
+	if (error || !page)
+		return error;
+	if (!put_back(file, index, entry, page)) {
+		page_unlock(sys, page);
+		page_put(sys, page);
+		return 0;
+	}
+	page_set(page, PG_DIRTY); /* the slot goes */
+	swap_cache_del(sys, page);
+	swap_free(sys, slot);
+	*out = page;
+	return 0;
+}
+
+static int unuse_file(struct mm_file *file)
+{
+	struct mm_system *sys = file->sys;
+	uint64_t index = 0;
+	void *entry;
+
+	while ((entry = file_next_entry(file, &index)) != NULL) {
+		struct page *page;
+		int error;
+
+		if (!file_entry_is_slot(entry)) {
+			page_put(sys, entry);
+		} else {
+			rmap_read_lock(&file->invalidate_lock, &sys->port->os);
+			error = file_get_page_held(file, index, FILE_GET_BEYOND, &page);
+			rmap_read_unlock(&file->invalidate_lock, &sys->port->os);
+			if (error)
+				return error;
+			page_unlock(sys, page);
+			page_put(sys, page);
+		}
+		if (++index == 0)
+			break;
+	}
+	return 0;
+}
+
+/* Become a holder of a file met on the system's list, whose lock is held, unless its last holder has gone. */
+static bool file_try_get(struct mm_file *file)
+{
+	uint32_t refs = atomic_load_explicit(&file->refs, memory_order_relaxed);
+
+	while (refs != 0)
+		if (atomic_compare_exchange_weak_explicit(&file->refs, &refs, refs + 1,
+							  memory_order_acq_rel, memory_order_relaxed))
+			return true;
+	return false;
+}
+
+/* The next shared memory file behind pos on the list, held; NULL: none. */
+static struct mm_file *next_shmem(struct mm_system *sys, struct mm_file *pos)
+{
+	struct list_head *link;
+	struct mm_file *found = NULL;
+
+	rmap_spin_lock(&sys->list_lock);
+	for (link = pos ? pos->list.next : sys->files.next; link != &sys->files; link = link->next) {
+		struct mm_file *file = list_entry(link, struct mm_file, list);
+
+		if (!file->handle && file_try_get(file)) {
+			found = file;
+			break;
+		}
+	}
+	rmap_spin_unlock(&sys->list_lock);
+	return found;
+}
+
+int shmem_unuse(struct mm_system *sys)
+{
+	struct mm_file *file = next_shmem(sys, NULL), *next;
+	int error = 0;
+
+	while (file) {
+		error = unuse_file(file);
+		next = error ? NULL : next_shmem(sys, file);
+		mm_file_put(file);
+		file = next;
+	}
+	return error;
+}

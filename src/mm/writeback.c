@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Write-back: what was written through mappings or write(2) reaches the file's store.
+ *
+ * A shared file page is mapped writable only after a fault has made it dirty (fault_file_mkwrite). Writing it turns that around:
+ * first every entry that maps it loses its right to write and its dirty bit (page_mkclean), then the page's own dirty bit goes,
+ * then its contents. Whoever writes meanwhile faults, waits for the page lock, and makes it dirty anew; so no write falls between
+ * two copies. The other order would lose what is written between the copy and the protection.
+ *
+ * A page that could not be written is dirty again and stays. The error is kept with the file for the next sync, which reports it
+ * once, as fsync(2) does.
+ */
+#include "file.h"
+
+#include "reclaim.h"
+
+/* What a mapping wrote behind the end of the file does not belong to it. */
+static void zero_behind_end(struct mm_file *file, struct page *page, void *data)
+{
+	uint64_t size = mm_file_size(file), start = page->rmap.index << RMAP_PAGE_SHIFT;
+
+	if (data && size - start < RMAP_PAGE_SIZE)
+		memset((unsigned char *)data + (size - start), 0, RMAP_PAGE_SIZE - (size - start));
+}
+
+int file_write_page(struct mm_system *sys, struct page *page)
+{
+	struct mm_file *file = page_file(page);
+	void *data = page_data(sys, page);
+	int error = 0;
+
+	if (!file || !file->handle || !page_test(page, PG_DIRTY))
+		return 0;
+	if (page_test(page, PG_POISON))
+		return RMAP_EIO; /* what was written to it is lost; the file keeps what it had */
+	if (rmap_page_mapcount(&page->rmap))
+		page_mkclean(sys, page);
+	file_clear_dirty(file, page);
+	if (page->rmap.index >= file_pages(file))
+		return 0; /* truncation is about to take it */
+	page_set(page, PG_WRITEBACK);
+	zero_behind_end(file, page, data);
+	if (data)
+		error = sys->port->file_write(sys->port->ctx, file->handle, page->rmap.index, data);
+	if (error) {
+		file_set_dirty(page, sys);
+		atomic_store_explicit(&file->error, error, memory_order_relaxed);
+	} else {
+		COUNT(sys, file_out, 1);
+	}
+	page_clear(page, PG_WRITEBACK);
+	return error;
+}
+
+int file_write_range(struct mm_file *file, uint64_t first, uint64_t last)
+{
+	struct mm_system *sys = file->sys;
+	uint64_t index = first;
+	int first_error = 0;
+	void *entry;
+
+	if (!file->handle || !atomic_load_explicit(&file->nr_dirty, memory_order_acquire))
+		return 0;
+	while ((entry = file_next_entry(file, &index)) != NULL) {
+		struct page *page = entry;
+		int error = 0;
+
+		if (index <= last && page_test(page, PG_DIRTY)) {
+			page_lock(sys, page);
+			if (file_holds_page(file, index, page))
+				error = file_write_page(sys, page);
+			page_unlock(sys, page);
+		}
+		page_put(sys, page);
+		if (!first_error)
+			first_error = error;
+		if (index >= last)
+			break;
+		index++;
+	}
+	return first_error;
+}
+
+int mm_file_sync(struct mm_file *file)
+{
+	int error = file_write_range(file, 0, UINT64_MAX);
+	int kept = atomic_exchange_explicit(&file->error, 0, memory_order_acq_rel);
+
+	return error ? error : kept;
+}
