@@ -35,6 +35,9 @@ uint64_t reclaim_direct(struct mm_system *sys, uint64_t nr);
 /* Put these isolated pages out if at all possible (MADV_PAGEOUT); those that stay go back to their list. Returns freed. */
 uint64_t reclaim_pages(struct mm_system *sys, struct list_head *pages, bool ignore_references);
 
+/* Everything that can go goes, used or not (hibernation). Returns freed. */
+uint64_t reclaim_all(struct mm_system *sys);
+
 /* ---- migrate.c ---- */
 
 /* Move a page with the caller's reference to a new frame. Errors of mm_migrate. */
