@@ -35,11 +35,12 @@
 #define PF_EXEC	   16u
 
 struct process {
-	uint32_t id;	  /* in the record; NOBODY before its first event */
-	uint32_t threads; /* alive, by the trace so far */
-	bool started;	  /* it ran an exec, or descends from one that did */
-	bool ended;	  /* first pass: its last thread has exited */
-	bool gone;	  /* second pass: its exit is written, or it cannot be followed */
+	uint32_t id;	      /* in the record; NOBODY before its first event */
+	uint32_t threads;     /* alive, by the trace so far */
+	bool started;	      /* it ran an exec, or descends from one that did */
+	bool ended;	      /* first pass: its last thread has exited */
+	bool gone;	      /* second pass: its exit is written, or it cannot be followed */
+	uint64_t last_layout; /* taken when a thread of it ended; NO_INDEX */
 };
 
 struct task {
@@ -128,6 +129,7 @@ static struct process *add_process(struct build *b)
 	b->processes[b->nr_processes++] = p;
 	p->id = NOBODY;
 	p->threads = 1;
+	p->last_layout = NO_INDEX;
 	return p;
 }
 
@@ -427,34 +429,35 @@ static int take_exec(struct build *b, struct task *t, const struct rec_raw *raw)
 static int take_layout(struct build *b, struct task *t, const struct rec_raw *raw)
 {
 	const struct rec_layout *l = rec_tree_layout(b->tree, raw->a[0]);
-	struct item *item;
 
-	if (!l->at_exit) {
-		t->in_exec = false;
-		if (t->exec_item)
-			b->items[t->exec_item - 1].layout = raw->a[0];
-		t->exec_item = 0;
+	if (l->at_exit) {
+		t->process->last_layout = raw->a[0];
 		return 0;
 	}
-	if (t->process->threads != 1)
-		return 0;
-	item = add_item(b, raw->ts, t->process, RMREC_NR_KINDS);
-	if (!item)
-		return -ENOMEM;
-	item->compare = true;
-	item->layout = raw->a[0];
+	t->in_exec = false;
+	if (t->exec_item)
+		b->items[t->exec_item - 1].layout = raw->a[0];
+	t->exec_item = 0;
 	return 0;
 }
 
 static int take_exit(struct build *b, struct task *t, const struct rec_raw *raw)
 {
 	struct process *p = t->process;
+	struct item *item;
 
 	if (p->ended)
 		return 0;
 	if (--p->threads)
 		return add_item(b, raw->ts, p, RMREC_THREAD_EXIT) ? 0 : -ENOMEM;
 	p->ended = true;
+	if (p->last_layout != NO_INDEX) {
+		item = add_item(b, raw->ts, p, RMREC_NR_KINDS);
+		if (!item)
+			return -ENOMEM;
+		item->compare = true;
+		item->layout = p->last_layout;
+	}
 	return add_item(b, raw->ts, p, RMREC_EXIT) ? 0 : -ENOMEM;
 }
 
