@@ -77,6 +77,7 @@ struct build {
 	struct rec_sim *sim;
 	struct rec_build_stats *stats;
 	uint64_t page_size;
+	bool tells_prepare; /* the kernel has sched_prepare_exec */
 
 	struct task **tasks; /* by thread id */
 	size_t nr_tasks;
@@ -461,6 +462,11 @@ static int take_exit(struct build *b, struct task *t, const struct rec_raw *raw)
 	return add_item(b, raw->ts, p, RMREC_EXIT) ? 0 : -ENOMEM;
 }
 
+static bool is_exec(const struct rec_raw *raw)
+{
+	return raw->a[0] == SYS_execve || raw->a[0] == SYS_execveat;
+}
+
 static int take_raw(struct build *b, const struct rec_raw *raw)
 {
 	struct task *t = task_of(b, raw->tid);
@@ -478,11 +484,16 @@ static int take_raw(struct build *b, const struct rec_raw *raw)
 		t->lock_ts = 0;
 		t->map = NO_INDEX;
 		t->last_fault = 0;
+		/* without knowing when the old address space goes, drop all faults of the call */
+		if (is_exec(raw) && !b->tells_prepare)
+			t->in_exec = true;
 		return 0;
 	case RAW_LEAVE:
 		if (!t->in_call || t->call.a[0] != raw->a[0])
 			return 0;
 		t->in_call = false;
+		if (is_exec(raw))
+			t->in_exec = false; /* it failed */
 		return end_call(b, t, raw);
 	case RAW_LOCK:
 		if (t->in_call && !t->lock_ts)
@@ -754,6 +765,8 @@ int rec_build(const struct rec_raws *raws, const struct rec_perf *perf, const st
 	first = task_of(&b, (uint64_t)rec_tree_pid(tree));
 	if (!b.sim || !first || !(first->process = add_process(&b)))
 		ret = -ENOMEM;
+	for (size_t i = 0; i < raws->nr; i++)
+		b.tells_prepare |= raws->v[i].type == RAW_PREPARE_EXEC;
 	for (size_t i = 0; i < raws->nr && !ret; i++)
 		ret = take_raw(&b, &raws->v[i]);
 	if (!ret && b.nr_items)

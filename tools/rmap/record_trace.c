@@ -28,11 +28,11 @@
 
 #define DRAIN_MS 50
 
-/* The calls that are recorded, and those around which a new task appears. */
+/* The calls that are recorded, and those around which a task or a program appears. */
 static const long memory_calls[] = {
-	SYS_mmap,	   SYS_munmap,	 SYS_mprotect, SYS_mremap,  SYS_madvise,
-	SYS_brk,	   SYS_mlock,	 SYS_mlock2,   SYS_munlock, SYS_msync,
-	SYS_munlockall,	   SYS_mlockall, SYS_shmat,    SYS_shmdt,   SYS_clone,
+	SYS_mmap,	   SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise,	 SYS_brk,
+	SYS_mlock,	   SYS_mlock2, SYS_munlock,  SYS_msync,	 SYS_munlockall, SYS_mlockall,
+	SYS_shmat,	   SYS_shmdt,  SYS_clone,    SYS_execve, SYS_execveat,
 #ifdef SYS_pkey_mprotect
 	SYS_pkey_mprotect,
 #endif
