@@ -285,8 +285,15 @@ static int make_record(struct recording *r, struct rec_build_stats *stats, char 
 	r->w = rmrec_writer_new((uint32_t)sysconf(_SC_PAGESIZE));
 	if (!r->w)
 		return rec_fail(err, "no memory for the record");
-	if (rec_build(&r->raws, r->perf, r->tree, r->w, stats, err))
+	if (rec_build(&r->raws, r->perf, r->tree, r->w, stats, err)) {
+		size_t n = strlen(err);
+
+		if (r->dropped)
+			snprintf(err + n, REC_ERR_SIZE - n,
+				 " (the kernel dropped %" PRIu64 " events: try a larger --buffer)",
+				 r->dropped);
 		return -1;
+	}
 	return write_record(r, stats, err);
 }
 

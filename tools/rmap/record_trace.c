@@ -87,7 +87,8 @@ struct rec_trace {
 	struct tep_event *events[NR_KINDS];
 	struct cpu *cpus;
 	int nr_cpus;
-	size_t page_size; /* of a sub-buffer */
+	uint64_t buffer_size; /* of a CPU, in the kernel */
+	size_t page_size;     /* of a sub-buffer */
 	uint8_t *page;
 	pthread_t drainer;
 	bool running;
@@ -242,6 +243,9 @@ struct rec_trace *rec_trace_new(unsigned int buffer_kb, char err[REC_ERR_SIZE])
 		rec_fail(err, "the kernel has no %u KiB per CPU for trace buffers", buffer_kb);
 		goto fail;
 	}
+	t->buffer_size = (uint64_t)buffer_kb << 10;
+	/* when it is full the newest are lost, so that what is there has no hole before its end */
+	tracefs_instance_file_write(t->instance, "options/overwrite", "0");
 	t->page_size = (size_t)tep_get_sub_buffer_size(t->tep);
 	if (t->page_size < 512)
 		t->page_size = (size_t)sysconf(_SC_PAGESIZE);
@@ -282,20 +286,24 @@ void rec_trace_free(struct rec_trace *t)
 
 /* -- while it runs ---------------------------------------------------------------------------- */
 
-static void drain_cpu(struct rec_trace *t, struct cpu *c)
+/* Returns the bytes that were there. */
+static uint64_t drain_cpu(struct rec_trace *t, struct cpu *c)
 {
+	uint64_t all = 0;
 	ssize_t got;
 
 	if (c->raw_fd < 0)
-		return;
+		return 0;
 	while ((got = read(c->raw_fd, t->page, t->page_size)) > 0) {
 		/* each sub-buffer takes a whole slot, so that decoding can step by page_size */
 		if ((size_t)got < t->page_size)
 			memset(t->page + got, 0, t->page_size - (size_t)got);
 		if (write(c->file_fd, t->page, t->page_size) != (ssize_t)t->page_size)
 			c->failed = true;
+		all += (uint64_t)got;
 		atomic_fetch_add(&t->bytes, (unsigned long long)got);
 	}
+	return all;
 }
 
 static void *drain(void *arg)
@@ -304,9 +312,16 @@ static void *drain(void *arg)
 	struct rec_trace *t = arg;
 
 	while (!atomic_load(&t->stop)) {
-		for (int i = 0; i < t->nr_cpus; i++)
-			drain_cpu(t, &t->cpus[i]);
-		nanosleep(&pause, NULL);
+		uint64_t most = 0;
+
+		for (int i = 0; i < t->nr_cpus; i++) {
+			uint64_t moved = drain_cpu(t, &t->cpus[i]);
+
+			most = moved > most ? moved : most;
+		}
+		/* a buffer that fills in one pause would overflow in the next */
+		if (most < t->buffer_size / 4)
+			nanosleep(&pause, NULL);
 	}
 	return NULL;
 }
