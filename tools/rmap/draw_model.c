@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Reading live structures for a drawing.
+ *
+ * VMAs come from the views of libmm, links from tier 1's rmap_vma_links(), entries straight from the page tables. Everything
+ * gets a number in order of its first appearance, so that the same state is always drawn alike, whatever addresses its objects
+ * happen to have.
+ */
+#include "draw_model.h"
+
+#include "mm/file.h"
+#include "mm/table.h"
+#include "mm/vma.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Room for one more at the end of an array that doubles; field: where the pointer to it stands. NULL: no memory. */
+static void *add(void *field, uint32_t *nr, size_t size)
+{
+	char *array;
+
+	memcpy(&array, field, sizeof(array)); /* whatever type it points to */
+	if ((*nr & (*nr - 1)) == 0) {
+		array = realloc(array, (*nr ? 2 * (size_t)*nr : 1) * size);
+		if (!array)
+			return NULL;
+		memcpy(field, &array, sizeof(array));
+	}
+	return memset(array + (*nr)++ * size, 0, size);
+}
+
+#define ADD(m, what) add(&(m)->what, &(m)->nr_##what, sizeof((m)->what[0]))
+
+/* ---------------------------------------------------------------- numbers for things */
+
+static uint32_t owner_number(struct draw_model *m, const void *owner)
+{
+	struct draw_owner *o;
+
+	for (uint32_t i = 0; i < m->nr_owners; i++)
+		if (m->owners[i].owner == owner)
+			return i;
+	o = ADD(m, owners);
+	if (!o)
+		return DRAW_NONE;
+	o->owner = owner;
+	return m->nr_owners - 1;
+}
+
+static uint32_t file_number(struct draw_model *m, struct mm_file *file)
+{
+	struct draw_file *f;
+
+	for (uint32_t i = 0; i < m->nr_files; i++)
+		if (m->files[i].file == file)
+			return i;
+	f = ADD(m, files);
+	if (!f)
+		return DRAW_NONE;
+	f->file = file;
+	f->id = mm_file_id(file);
+	f->shmem = mm_file_is_shmem(file);
+	return m->nr_files - 1;
+}
+
+static uint32_t slot_number(struct draw_model *m, uint64_t slot)
+{
+	struct draw_slot *s;
+
+	for (uint32_t i = 0; i < m->nr_slots; i++)
+		if (m->slots[i].slot == slot)
+			return i;
+	s = ADD(m, slots);
+	if (!s)
+		return DRAW_NONE;
+	s->slot = slot;
+	s->count = swap_count(m->sys, slot);
+	return m->nr_slots - 1;
+}
+
+static uint32_t page_number(struct draw_model *m, struct page *page)
+{
+	struct rmap *rmap = mm_system_rmap(m->sys);
+	const void *owner = rmap_page_owner(rmap, &page->rmap);
+	struct rmap_file *file = rmap_page_file(&page->rmap);
+	struct draw_page *p;
+
+	for (uint32_t i = 0; i < m->nr_pages; i++)
+		if (m->pages[i].page == page)
+			return i;
+	p = ADD(m, pages);
+	if (!p)
+		return DRAW_NONE;
+	p->page = page;
+	p->pfn = page_to_pfn(m->sys, page);
+	p->index = page->rmap.index;
+	p->mapcount = rmap_page_mapcount(&page->rmap);
+	p->exclusive = rmap_page_is_exclusive(&page->rmap);
+	p->dirty = page_test(page, PG_DIRTY);
+	p->wanted = page == m->wanted;
+	p->owner = owner ? owner_number(m, owner) : DRAW_NONE;
+	p->file = file ? file_number(m, file_of_rmap(file)) : DRAW_NONE;
+	p->slot = page_test(page, PG_SWAPCACHE) ? slot_number(m, page->private) : DRAW_NONE;
+	return m->nr_pages - 1;
+}
+
+/* ---------------------------------------------------------------- one VMA */
+
+static bool read_pte(struct draw_model *m, struct draw_pte *out, uint64_t addr, pte_t pte)
+{
+	out->addr = addr;
+	out->number = 0;
+	if (!pte) {
+		out->target = DRAW_EMPTY;
+	} else if (pte_present(pte) && pte & PTE_SPECIAL) {
+		out->target = DRAW_ZERO;
+	} else if (pte_present(pte) || pte_is_migration(pte)) {
+		out->target = pte_present(pte) ? DRAW_PAGE : DRAW_MIGRATING;
+		out->writable = pte & PTE_WRITE;
+		out->dirty = pte & PTE_DIRTY;
+		out->accessed = pte & PTE_ACCESSED;
+		out->number = page_number(m, pfn_to_page(m->sys, pte_pfn(pte)));
+	} else if (pte_is_swap(pte)) {
+		out->target = DRAW_SLOT;
+		out->exclusive_entry = pte & PTE_SWP_EXCLUSIVE;
+		out->number = slot_number(m, pte_pfn(pte));
+	} else {
+		out->target = DRAW_POISONED;
+	}
+	return out->number != DRAW_NONE;
+}
+
+/* All entries of the VMA; the first few get a row. */
+static bool read_ptes(struct draw_model *m, struct draw_vma *v, const struct mm *mm)
+{
+	uint64_t addr = v->info.start, end = v->info.end;
+
+	while ((addr = table_next(mm, addr, end)) < end) {
+		uint64_t stop = table_end(addr, end);
+		const pte_t *pte = table_find(mm, addr);
+
+		for (; pte && addr < stop; addr += RMAP_PAGE_SIZE, pte++) {
+			if (!pte_read(pte))
+				continue;
+			if (v->nr_ptes == DRAW_PTES)
+				v->ptes_left_out++;
+			else if (!read_pte(m, &v->ptes[v->nr_ptes++], addr, pte_read(pte)))
+				return false;
+		}
+		addr = stop;
+	}
+	return true;
+}
+
+/* Only the entry where the wanted page would be. */
+static bool read_wanted_pte(struct draw_model *m, struct draw_vma *v, const struct mm *mm)
+{
+	const pte_t *pte;
+	uint64_t addr;
+
+	if (!rmap_vma_address(v->info.rmap, m->wanted->rmap.index, &addr))
+		return true;
+	pte = table_find(mm, addr);
+	v->nr_ptes = 1;
+	return read_pte(m, &v->ptes[0], addr, pte ? pte_read(pte) : 0);
+}
+
+struct link_reader {
+	struct draw_model *m;
+	struct draw_vma *v;
+	bool failed;
+};
+
+static void read_link(const struct rmap_link_info *info, void *arg)
+{
+	struct link_reader *r = arg;
+	uint32_t number = owner_number(r->m, info->owner);
+	struct draw_owner *owner;
+	struct draw_link *link;
+
+	if (number == DRAW_NONE) {
+		r->failed = true;
+		return;
+	}
+	owner = &r->m->owners[number];
+	owner->parent = info->parent;
+	owner->root = info->root;
+	if (info->own)
+		owner->vmas_own++;
+	if (r->v->nr_links == DRAW_LINKS) {
+		r->v->links_left_out++;
+		return;
+	}
+	link = &r->v->links[r->v->nr_links++];
+	link->link = info->link;
+	link->owner = number;
+	link->own = info->own;
+}
+
+static bool read_vma(struct draw_model *m, uint32_t process, const struct mm_vma_info *info)
+{
+	struct draw_vma *v = ADD(m, vmas);
+	const struct mm *mm = m->processes[process].mm;
+	struct link_reader reader = { .m = m, .v = v };
+
+	if (!v)
+		return false;
+	v->process = process;
+	v->info = *info;
+	v->file = info->file ? file_number(m, info->file) : DRAW_NONE;
+	if (info->file && v->file == DRAW_NONE)
+		return false;
+	rmap_vma_links(mm_system_rmap(m->sys), info->rmap, read_link, &reader);
+	if (reader.failed)
+		return false;
+	return m->wanted ? read_wanted_pte(m, v, mm) : read_ptes(m, v, mm);
+}
+
+/* ---------------------------------------------------------------- one process */
+
+struct candidate {
+	struct mm_vma_info info;
+	unsigned int score;
+};
+
+/* The VMAs of a process that have something to show. */
+struct candidates {
+	struct draw_model *m;
+	struct mm *mm;
+	struct candidate *array;
+	uint32_t nr;
+	bool failed;
+};
+
+struct search {
+	const void *owner;
+	bool found;
+};
+
+static void find_owner(const struct rmap_link_info *info, void *arg)
+{
+	struct search *s = arg;
+
+	s->found |= info->owner == s->owner;
+}
+
+/* Would a walk from the wanted page look at this VMA? */
+static bool covers_wanted(const struct draw_model *m, const struct rmap_vma *vma)
+{
+	struct rmap *rmap = mm_system_rmap(m->sys);
+	struct search s = { .owner = rmap_page_owner(rmap, &m->wanted->rmap) };
+	uint64_t addr;
+
+	if (!rmap_vma_address(vma, m->wanted->rmap.index, &addr))
+		return false;
+	if (rmap_page_file(&m->wanted->rmap))
+		return vma->file == rmap_page_file(&m->wanted->rmap);
+	rmap_vma_links(rmap, vma, find_owner, &s);
+	return s.found;
+}
+
+static void meet_vma(const struct mm_vma_info *info, void *arg)
+{
+	struct candidates *c = arg;
+	struct candidate *new_one;
+
+	if (c->m->wanted && !covers_wanted(c->m, info->rmap))
+		return;
+	new_one = add(&c->array, &c->nr, sizeof(*new_one));
+	if (!new_one) {
+		c->failed = true;
+		return;
+	}
+	new_one->info = *info;
+	/* Where there are too many, those go first that the reverse map has to do with. */
+	if (info->faulted)
+		new_one->score = 2;
+	else if (table_next(c->mm, info->start, info->end) < info->end)
+		new_one->score = 1;
+}
+
+/* Keep the most telling ones, in order of address. */
+static uint32_t pick(struct candidates *c, unsigned int most)
+{
+	unsigned int left = most;
+	uint32_t kept = 0;
+
+	for (unsigned int score = 3; score-- > 0;)
+		for (uint32_t i = 0; i < c->nr && left; i++)
+			if (c->array[i].score == score) {
+				c->array[i].score = 9;
+				left--;
+			}
+	for (uint32_t i = 0; i < c->nr; i++)
+		if (c->array[i].score == 9)
+			c->array[kept++] = c->array[i];
+	return kept;
+}
+
+static int read_process(struct draw_model *m, const struct draw_process *process,
+			struct draw_limits limits)
+{
+	struct candidates c = { .m = m, .mm = process->mm };
+	struct draw_process *p;
+	uint32_t kept;
+	int result = 0;
+
+	mm_for_each_vma(process->mm, meet_vma, &c);
+	if (c.failed) {
+		free(c.array);
+		return -1;
+	}
+	if (!c.nr && m->wanted) {
+		free(c.array);
+		return 0;
+	}
+	if (m->nr_processes == limits.processes) {
+		m->processes_left_out++;
+		free(c.array);
+		return 0;
+	}
+	kept = pick(&c, limits.vmas);
+	p = ADD(m, processes);
+	if (!p) {
+		free(c.array);
+		return -1;
+	}
+	memcpy(p->name, process->name, sizeof(p->name));
+	p->mm = process->mm;
+	p->vmas_left_out = c.nr - kept;
+	for (uint32_t i = 0; i < kept && !result; i++)
+		if (!read_vma(m, m->nr_processes - 1, &c.array[i].info))
+			result = -1;
+	free(c.array);
+	return result;
+}
+
+/* ---------------------------------------------------------------- the whole */
+
+static void ask_walk(struct draw_model *m)
+{
+	struct rmap_walk walk = { .flags = RMAP_WALK_CHECK, .purpose = RMAP_WALK_PROBE };
+
+	if (!page_trylock(m->wanted))
+		return;
+	if (!rmap_walk(mm_system_rmap(m->sys), &m->wanted->rmap, &walk)) {
+		m->walk_looks = walk.looks;
+		m->walk_found = walk.found;
+	}
+	page_unlock(m->sys, m->wanted);
+}
+
+/* A parent that no drawn VMA is linked to may still be there, kept by its children. */
+static bool add_parents(struct draw_model *m)
+{
+	for (uint32_t i = 0; i < m->nr_owners; i++)
+		if (m->owners[i].parent && owner_number(m, m->owners[i].parent) == DRAW_NONE)
+			return false;
+	return true;
+}
+
+int draw_collect(struct draw_model *m, struct mm_system *sys, const struct draw_process *processes,
+		 uint32_t nr_processes, struct page *wanted, struct draw_limits limits)
+{
+	int result = 0;
+
+	memset(m, 0, sizeof(*m));
+	m->sys = sys;
+	m->design = rmap_design_name(mm_system_rmap(sys)->ops);
+	m->wanted = wanted;
+	if (wanted)
+		ask_walk(m);
+	for (uint32_t i = 0; i < nr_processes && !result; i++)
+		result = read_process(m, &processes[i], limits);
+	if (!result && wanted && page_number(m, wanted) == DRAW_NONE)
+		result = -1;
+	if (!result && !add_parents(m))
+		result = -1;
+	if (result)
+		draw_free(m);
+	return result;
+}
+
+void draw_free(struct draw_model *m)
+{
+	free(m->processes);
+	free(m->vmas);
+	free(m->owners);
+	free(m->pages);
+	free(m->slots);
+	free(m->files);
+	memset(m, 0, sizeof(*m));
+}
+
+struct page *draw_page_at(struct mm *mm, uint64_t addr)
+{
+	const pte_t *pte = addr < MM_TASK_SIZE ? table_find(mm, addr) : NULL;
+	pte_t v = pte ? pte_read(pte) : 0;
+
+	if (!pte_present(v) || v & PTE_SPECIAL)
+		return NULL;
+	return pfn_to_page(mm->sys, pte_pfn(v));
+}
+
+const char *draw_owner_name(uint32_t n, char buf[8])
+{
+	unsigned int at = 7;
+
+	buf[at] = '\0';
+	for (n++; n && at; n = (n - 1) / 26)
+		buf[--at] = (char)('A' + (n - 1) % 26);
+	return memmove(buf, buf + at, 8 - at);
+}
