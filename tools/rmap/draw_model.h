@@ -10,8 +10,8 @@
 
 #include <rmap/mm.h>
 
-#define DRAW_NAME 64
-#define DRAW_PTES 6   /* rows of a VMA */
+#define DRAW_NAME  64
+#define DRAW_PTES  6  /* rows of a VMA */
 #define DRAW_LINKS 12 /* links of a VMA */
 
 struct draw_limits {
@@ -64,7 +64,7 @@ struct draw_vma {
 
 struct draw_owner {
 	const void *owner, *parent, *root; /* parent and root NULL: nobody who is drawn knows */
-	uint32_t vmas_own;		   /* VMAs, of those that are drawn, whose new pages go there */
+	uint32_t vmas_own; /* VMAs, of those that are drawn, whose new pages go there */
 };
 
 struct draw_page {
@@ -97,8 +97,8 @@ struct draw_model {
 	struct draw_slot *slots;
 	struct draw_file *files;
 	uint32_t nr_processes, nr_vmas, nr_owners, nr_pages, nr_slots, nr_files;
-	uint64_t processes_left_out; /* that would have had something to show */
-	struct page *wanted;	     /* NULL: everything is drawn */
+	uint64_t processes_left_out;	 /* that would have had something to show */
+	struct page *wanted;		 /* NULL: everything is drawn */
 	uint64_t walk_looks, walk_found; /* of a walk from the wanted page */
 };
 

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * rmap draw: the live structures at a point of a workload, as a picture.
+ *
+ * The workload is carried out like any other, up to the point; then the structures are read (draw_model.c), put into Graphviz's
+ * language (draw_dot.c) and handed to its `dot`, which is run, not linked.
+ */
+#include "commands.h"
+#include "draw_model.h"
+#include "runner.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1, /* an expectation on the way did not hold */
+	EXIT_BAD = 2,	 /* bad input, or no picture could be made */
+};
+
+struct args {
+	const char *workload, *design, *page, *output;
+	uint64_t at; /* line; 0: the end */
+	struct draw_limits limits;
+};
+
+static const struct argp_option options[] = {
+	{ "design", 'd', "NAME", 0, "The reverse map to use (default: anon_vma_chain)", 0 },
+	{ "at", 'a', "LINE", 0, "Stop behind this line of the workload (default: at its end)", 0 },
+	{ "page", 'p', "WHERE", 0,
+	  "Draw only the page at WHERE, as 'P heap+1p', and what maps it or is looked at for it",
+	  0 },
+	{ "output", 'o', "FILE", 0,
+	  "Write FILE.svg, FILE.png, FILE.pdf or, Graphviz's text, FILE.dot", 0 },
+	{ "processes", 'n', "N", 0, "Draw at most N processes (default: 8)", 0 },
+	{ "vmas", 'm', "N", 0, "Draw at most N VMAs of each process (default: 8)", 0 },
+	{ 0 },
+};
+
+static uint64_t parse_number(const char *text, struct argp_state *state, const char *what,
+			     uint64_t most)
+{
+	char *end;
+	uint64_t value;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (errno || *end || end == text || *text == '-' || !value || value > most)
+		argp_error(state, "%s: '%s' is no number from 1 to %" PRIu64, what, text, most);
+	return value;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct args *args = state->input;
+
+	switch (key) {
+	case 'd':
+		args->design = arg;
+		break;
+	case 'a':
+		args->at = parse_number(arg, state, "--at", UINT32_MAX);
+		break;
+	case 'p':
+		args->page = arg;
+		break;
+	case 'o':
+		args->output = arg;
+		break;
+	case 'n':
+		args->limits.processes =
+			(unsigned int)parse_number(arg, state, "--processes", 1000);
+		break;
+	case 'm':
+		args->limits.vmas = (unsigned int)parse_number(arg, state, "--vmas", 1000);
+		break;
+	case ARGP_KEY_ARG:
+		if (args->workload)
+			argp_error(state, "only one workload can be drawn");
+		args->workload = arg;
+		break;
+	case ARGP_KEY_END:
+		if (!args->workload)
+			argp_error(state, "the workload is missing");
+		if (!args->output)
+			argp_error(state, "-o FILE is missing");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.args_doc = "WORKLOAD -o FILE",
+	.doc = "Draw the live structures at a point of a workload: processes, VMAs, anon_vmas, the "
+	       "links between them, "
+	       "pages and page-table entries.",
+};
+
+/* ---------------------------------------------------------------- to the point */
+
+/* Everything up to the line is done. */
+static int run_to(struct runner *r, struct op_source *source, uint64_t at, uint32_t *last_line,
+		  char err[OPS_ERR_SIZE])
+{
+	struct op op;
+	int more;
+
+	*last_line = 0;
+	while ((more = source->next(source, &op, err)) > 0) {
+		enum runner_result result;
+
+		if (at && op.line > at)
+			return EXIT_OK;
+		result = runner_step(r, &op, err);
+		if (result != RUNNER_OK)
+			return result == RUNNER_FAILED ? EXIT_FAILED : EXIT_BAD;
+		if (op.line > *last_line)
+			*last_line = op.line;
+	}
+	if (more < 0)
+		return EXIT_BAD;
+	if (at && !*last_line) {
+		snprintf(err, OPS_ERR_SIZE, "%s is a %s: it has no lines to stop at.", source->name,
+			 source->kind);
+		return EXIT_BAD;
+	}
+	return EXIT_OK;
+}
+
+struct process_list {
+	struct runner *r;
+	struct draw_process *array;
+	uint32_t nr;
+	bool failed;
+};
+
+static void add_process(uint64_t proc, struct mm *mm, void *arg)
+{
+	struct process_list *list = arg;
+	struct draw_process *larger, *p;
+
+	/* Threads and vfork children share what is drawn already. */
+	for (uint32_t i = 0; i < list->nr; i++) {
+		if (list->array[i].mm == mm) {
+			size_t used = strlen(list->array[i].name);
+			char name[DRAW_NAME];
+
+			snprintf(list->array[i].name + used, DRAW_NAME - used, " = %s",
+				 runner_proc_name(list->r, proc, name, sizeof(name)));
+			return;
+		}
+	}
+	larger = realloc(list->array, (list->nr + 1) * sizeof(*larger));
+	if (!larger) {
+		list->failed = true;
+		return;
+	}
+	list->array = larger;
+	p = &larger[list->nr++];
+	memset(p, 0, sizeof(*p));
+	p->mm = mm;
+	runner_proc_name(list->r, proc, p->name, sizeof(p->name));
+}
+
+/* The page that --page asks for. */
+static int find_page(struct runner *r, struct op_source *source, const char *where,
+		     struct page **page, char err[OPS_ERR_SIZE])
+{
+	struct op_addr place;
+	uint64_t proc, addr;
+	struct mm *mm;
+
+	if (!source->place) {
+		snprintf(err, OPS_ERR_SIZE, "%s is a %s: it knows no places by name.", source->name,
+			 source->kind);
+		return -1;
+	}
+	if (source->place(source, where, &proc, &place, err))
+		return -1;
+	mm = runner_mm(r, proc);
+	if (!mm) {
+		snprintf(err, OPS_ERR_SIZE, "--page %s: there is no such process at that point.",
+			 where);
+		return -1;
+	}
+	if (runner_resolve(r, &place, &addr)) {
+		snprintf(err, OPS_ERR_SIZE, "--page %s: that place has no address yet.", where);
+		return -1;
+	}
+	*page = draw_page_at(mm, addr);
+	if (!*page) {
+		snprintf(err, OPS_ERR_SIZE, "--page %s: no page is mapped at 0x%" PRIx64 ".", where,
+			 addr);
+		return -1;
+	}
+	return 0;
+}
+
+/* ---------------------------------------------------------------- the picture */
+
+static bool ends_in(const char *name, const char *end)
+{
+	size_t n = strlen(name), m = strlen(end);
+
+	return n > m && !strcmp(name + n - m, end);
+}
+
+static int write_file(const char *path, const char *text, size_t size, char err[OPS_ERR_SIZE])
+{
+	FILE *out = fopen(path, "w");
+	bool failed = !out || fwrite(text, 1, size, out) != size;
+
+	if (out && fclose(out))
+		failed = true;
+	if (failed)
+		snprintf(err, OPS_ERR_SIZE, "%s: %s.", path, strerror(errno));
+	return failed ? -1 : 0;
+}
+
+/* dot -TFORMAT -o PATH INPUT */
+static int run_dot(const char *format, const char *path, char *input, char err[OPS_ERR_SIZE])
+{
+	char type[8];
+	char *argv[] = { (char *)"dot", type, (char *)"-o", strdup(path), input, NULL };
+	extern char **environ;
+	pid_t pid;
+	int status = 0;
+	int error;
+
+	snprintf(type, sizeof(type), "-T%s", format);
+	if (!argv[3]) {
+		snprintf(err, OPS_ERR_SIZE, "There is no memory for the drawing.");
+		return -1;
+	}
+	error = posix_spawnp(&pid, "dot", NULL, NULL, argv, environ);
+	free(argv[3]);
+	if (error) {
+		snprintf(err, OPS_ERR_SIZE,
+			 "Graphviz's dot cannot be run (%s): install graphviz, or write a .dot "
+			 "file.",
+			 strerror(error));
+		return -1;
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (!WIFEXITED(status) || WEXITSTATUS(status)) {
+		snprintf(err, OPS_ERR_SIZE, "%s: Graphviz's dot could not write it.", path);
+		return -1;
+	}
+	return 0;
+}
+
+static int write_picture(const char *path, const char *format, const char *text, size_t size,
+			 char err[OPS_ERR_SIZE])
+{
+	const char *directory = getenv("TMPDIR");
+	char input[256];
+	int fd, result;
+
+	if (!strcmp(format, "dot"))
+		return write_file(path, text, size, err);
+	if (!directory || strlen(directory) > sizeof(input) - 32)
+		directory = "/tmp";
+	snprintf(input, sizeof(input), "%s/rmap-draw-XXXXXX", directory);
+	fd = mkstemp(input);
+	if (fd < 0) {
+		snprintf(err, OPS_ERR_SIZE, "%s: %s.", input, strerror(errno));
+		return -1;
+	}
+	close(fd);
+	result = write_file(input, text, size, err);
+	if (!result)
+		result = run_dot(format, path, input, err);
+	unlink(input);
+	return result;
+}
+
+/* The workload's name and the point, over the picture. */
+static void make_title(const struct args *args, const struct draw_model *m, uint32_t line,
+		       char *title, size_t size)
+{
+	const char *name = strrchr(args->workload, '/');
+	int used = snprintf(title, size, "%s", name ? name + 1 : args->workload);
+
+	if (line && used > 0 && (size_t)used < size)
+		used += snprintf(title + used, size - (size_t)used, ", line %u", line);
+	if (args->page && used > 0 && (size_t)used < size)
+		used += snprintf(title + used, size - (size_t)used, ": the page at %s", args->page);
+	if (strcmp(m->design, "anon_vma_chain") && used > 0 && (size_t)used < size)
+		snprintf(title + used, size - (size_t)used, " (%s)", m->design);
+}
+
+static int draw(const struct args *args, const char *format, struct runner *r,
+		struct op_source *source, uint32_t line, char err[OPS_ERR_SIZE])
+{
+	struct process_list list = { .r = r };
+	struct page *page = NULL;
+	struct draw_model model;
+	char title[512], *text;
+	size_t size;
+	int result;
+
+	if (args->page && find_page(r, source, args->page, &page, err))
+		return EXIT_BAD;
+	runner_for_each(r, add_process, &list);
+	if (list.failed ||
+	    draw_collect(&model, runner_system(r), list.array, list.nr, page, args->limits)) {
+		free(list.array);
+		snprintf(err, OPS_ERR_SIZE, "There is no memory for the drawing.");
+		return EXIT_BAD;
+	}
+	free(list.array);
+	make_title(args, &model, line, title, sizeof(title));
+	text = draw_dot(&model, title, &size);
+	draw_free(&model);
+	if (!text) {
+		snprintf(err, OPS_ERR_SIZE, "There is no memory for the drawing.");
+		return EXIT_BAD;
+	}
+	result = write_picture(args->output, format, text, size, err);
+	free(text);
+	return result ? EXIT_BAD : EXIT_OK;
+}
+
+static int run_and_draw(const struct args *args, const char *format, char err[OPS_ERR_SIZE])
+{
+	struct runner_options run = { .design = args->design };
+	struct op_source *source;
+	struct runner *r;
+	uint32_t line;
+	int result;
+
+	if (source_open(args->workload, &source, err))
+		return EXIT_BAD;
+	if (runner_create(&run, source, &r, err)) {
+		source->close(source);
+		return EXIT_BAD;
+	}
+	result = run_to(r, source, args->at, &line, err);
+	if (result == EXIT_OK)
+		result = draw(args, format, r, source, args->at ? line : 0, err);
+	runner_destroy(r);
+	source->close(source);
+	return result;
+}
+
+int cmd_draw(int argc, char **argv)
+{
+	static const char *const formats[] = { "svg", "png", "pdf", "dot" };
+	struct args args = { .limits = DRAW_LIMITS };
+	char err[OPS_ERR_SIZE] = "";
+	int result;
+
+	argp_err_exit_status = EXIT_BAD;
+	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
+		return EXIT_BAD;
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		char end[8];
+
+		snprintf(end, sizeof(end), ".%s", formats[i]);
+		if (!ends_in(args.output, end))
+			continue;
+		result = run_and_draw(&args, formats[i], err);
+		if (result)
+			fprintf(stderr, "rmap draw: %s\n", err);
+		return result;
+	}
+	fprintf(stderr, "rmap draw: %s: the name must end in .svg, .png, .pdf or .dot.\n",
+		args.output);
+	return EXIT_BAD;
+}
