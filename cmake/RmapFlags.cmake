@@ -22,6 +22,11 @@ if(NOT CMAKE_BUILD_TYPE)
 	set(CMAKE_BUILD_TYPE RelWithDebInfo)
 endif()
 
+# The dear assertions (RMAP_DEBUG_ASSERT).
+if(CMAKE_BUILD_TYPE STREQUAL "Debug" OR RMAP_SANITIZE)
+	add_compile_definitions(RMAP_DEBUG)
+endif()
+
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS OFF)
