@@ -212,6 +212,7 @@ static int prepare_chains(struct check *c)
 
 int check_layout(struct check *c)
 {
+	uint64_t committed = atomic_load_explicit(&c->sys->committed, memory_order_relaxed);
 	int error = prepare_chains(c);
 
 	for (uint64_t i = 0; i < c->nr_mms && !error; i++) {
@@ -224,5 +225,8 @@ int check_layout(struct check *c)
 		error = check_mm(c, mm);
 		mm_read_unlock(mm);
 	}
+	if (!error && committed != c->accounted)
+		return check_wrong(c, "the system has promised %lu pages, its VMAs account for %lu",
+				   committed, c->accounted);
 	return error;
 }

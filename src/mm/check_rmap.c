@@ -77,7 +77,9 @@ static enum rmap_visit visit(struct rmap_hit *hit, void *arg)
 {
 	struct tour *t = arg;
 
-	t->error = meet(t, hit);
+	/* A walk that goes on although it was stopped does not make up for it. */
+	if (!t->error)
+		t->error = meet(t, hit);
 	return t->error ? RMAP_VISIT_STOP : RMAP_VISIT_NEXT;
 }
 

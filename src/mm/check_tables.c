@@ -131,7 +131,7 @@ static int count_table(struct check *c, struct check_mm *m, uint64_t pfn, uint64
 		if (error)
 			return error;
 	}
-	if (used != pfn_to_page(c->sys, pfn)->entries)
+	if (level > 1 && used != pfn_to_page(c->sys, pfn)->entries)
 		return check_wrong(
 			c, "mm %lu: table page %lu (level %d, 0x%lx) says %u entries and has %u",
 			m->mm->id, pfn, level, base, pfn_to_page(c->sys, pfn)->entries, used);
