@@ -65,6 +65,8 @@ struct mm {
 #define VM_NORESERVE	    0x00200000ull
 #define VM_WIPEONFORK	    0x02000000ull
 #define VM_DONTDUMP	    0x04000000ull
+/* MAP_STACK: no huge pages here; all it does is keep VMAs from merging. */
+#define VM_NOHUGEPAGE	    0x40000000ull
 /* exec's stack before it is moved into place: migration passes it by. */
 #define VM_STACK_EARLY	    0x80000000ull
 
@@ -80,13 +82,18 @@ struct mm {
 struct vma {
 	struct rmap_vma rmap; /* start, end, pgoff, mm, file, tier 1's links */
 	struct rb_node node;  /* mm->vmas; mmap_lock */
-	/* free bytes between the VMA before and this one; mmap_lock */
+	/* bytes that may be mapped between the VMA before and this one (or its guard); mmap_lock */
 	uint64_t gap;
-	uint64_t gap_max; /* largest gap below node; mmap_lock */
-	uint64_t flags;	  /* VM_*; mmap write */
+	union {
+		uint64_t gap_max;      /* largest gap in the subtree of node; mmap_lock */
+		struct mm_system *sys; /* after vma_free(): who counts it */
+	};
+	uint64_t flags; /* VM_*; mmap write */
 	/* see above; 0 -> set: mmap read + table_lock; otherwise mmap write */
 	_Atomic uint64_t group;
-	bool forked; /* mmap write */
+	uint64_t pending;  /* the group that first faults under way agreed on, 0: none; table_lock */
+	uint32_t deciders; /* first faults under way; table_lock */
+	bool forked;	   /* mmap write */
 	struct rmap_rcu rcu;
 };
 

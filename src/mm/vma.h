@@ -29,7 +29,10 @@ struct vma *vma_first(const struct mm *mm);
 /* Enter and leave the tree; map_count is adjusted. The VMA must overlap none. */
 void vma_tree_insert(struct mm *mm, struct vma *vma);
 void vma_tree_erase(struct mm *mm, struct vma *vma);
-/* start or end of a VMA in the tree changed, its place in the order did not: bring gaps up to date (its own and the next one's). */
+/*
+ * start, end or VM_GROWSDOWN of a VMA in the tree changed, its place in the order did not: bring gaps up to date (its own and
+ * the next one's).
+ */
 void vma_tree_changed(struct mm *mm, struct vma *vma);
 /*
  * A free range of len bytes, page aligned, as Linux picks it: highest below mmap_base first, above it from the bottom if there
@@ -81,30 +84,39 @@ int vma_modify(struct vma *vma, uint64_t start, uint64_t end, uint64_t flags, st
 
 /*
  * A new mapping [start, end) is about to be made where no VMA is: can neighbours take it? The VMA that does, or NULL: none can
- * (or no memory to try). just_expand: only prev may, and only without joining next (brk).
+ * (or no memory to try). copied_from: the VMA whose pages will move there (mremap), or NULL; it may itself be the neighbour,
+ * and so be gone afterwards. just_expand: only prev may, and only without joining next (brk).
  */
-struct vma *vma_merge_new(struct mm *mm, uint64_t start, uint64_t end, uint64_t pgoff,
-			  uint64_t flags, struct mm_file *file, uint64_t group, bool forked,
-			  bool just_expand);
+struct vma *vma_merge_new(struct mm *mm, uint64_t start, uint64_t end, uint64_t pgoff, uint64_t flags,
+			  struct mm_file *file, struct vma *copied_from, bool just_expand);
 
 /* vma grows at its end by delta bytes where nothing is mapped, joining the next one if it can be. NULL: no memory. */
 struct vma *vma_merge_extend(struct vma *vma, uint64_t delta);
 
-/* The VMAs of prev and next that vma could share an origin with by layout's rule, or NULL each (find_mergeable_anon_vma). */
-void vma_origin_neighbours(struct vma *vma, struct vma **next, struct vma **prev);
+/* The faulted, never forked neighbours that vma could share an origin with by layout's rule, or NULL each (find_mergeable_anon_vma). */
+void vma_origin_neighbours(const struct vma *vma, struct vma **next, struct vma **prev);
 
 /* ---- mmap.c, munmap.c … : the calls are in mm.h; these are for each other ---- */
 
 /* Unmap [start, end); mmap write held. For calls that replace or shrink. RMAP_ENOMEM: only splits happened. */
 int mm_unmap_locked(struct mm *mm, uint64_t start, uint64_t end);
-/* Make a mapping whose arguments are checked: mmap write held. *populate: bytes to fault in afterwards. */
+/*
+ * Make a mapping whose arguments are checked, in place of what is there: mmap write held. RMAP_ENOMEM: a limit, overcommit or
+ * no memory; the old mappings stay (but may be split).
+ */
 int mm_map_locked(struct mm *mm, uint64_t start, uint64_t len, uint64_t flags, struct mm_file *file,
 		  uint64_t pgoff);
 /* Remove every VMA and page table (exit). mmap write held, or nobody else knows mm. */
 void mm_unmap_all(struct mm *mm);
-/* addr is below a VM_GROWSDOWN VMA: grow it to cover addr. mmap read held. 0, RMAP_EFAULT, RMAP_ENOMEM. */
+/*
+ * addr is below a VM_GROWSDOWN VMA: grow it to cover addr. mmap write held (who met the fault under the read lock drops it,
+ * takes the write lock and looks again). 0; RMAP_ENOMEM: a limit, the guard gap or no memory; RMAP_EPERM: below mmap_min_addr.
+ */
 int stack_grow(struct vma *vma, uint64_t addr);
-/* Fault in [start, end) as mlock and MAP_POPULATE do; no lock held. Errors of mm_fault, or RMAP_ENOMEM for a hole. */
-int mm_populate(struct mm *mm, uint64_t start, uint64_t end);
+/*
+ * Fault in what is mapped of [start, end), as mlock and MAP_POPULATE do; no lock held. ignore_errors: a VMA that cannot be is
+ * passed by. Errors of mm_fault.
+ */
+int mm_populate(struct mm *mm, uint64_t start, uint64_t end, bool ignore_errors);
 
 #endif

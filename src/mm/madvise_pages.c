@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * madvise's work on pages: dropping them, marking them as droppable, making them old, pushing them out, bringing them in.
+ *
+ * Lazily freed pages (MADV_FREE) stay mapped, clean and no longer backed by swap. Reclaim drops them without writing if they
+ * are still clean then; a write before that makes the entry dirty again, and the page is kept.
+ *
+ * All want mmap_lock for reading.
+ */
+#include "layout.h"
+
+#include "file.h"
+#include "reclaim.h"
+#include "swap.h"
+#include "table.h"
+
+/* Called for each entry that is not empty, PTL held. */
+typedef void entry_fn(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr,
+		      struct list_head *pages);
+
+/*
+ * Call fn for the entries of [start, end), table by table; then flush before the PTL is released, since an entry that lost its
+ * dirty bit must not be written to through an old translation. Pages that fn isolated go to reclaim after each table.
+ */
+static void for_each_entry(struct vma *vma, uint64_t start, uint64_t end, entry_fn *fn)
+{
+	struct mm *mm = vma_mm(vma);
+	struct mm_system *sys = mm->sys;
+	struct list_head pages;
+	struct gather g;
+
+	list_init(&pages);
+	gather_begin(&g, mm);
+	while ((start = table_next(mm, start, end)) < end) {
+		uint64_t stop = table_end(start, end);
+		pte_t *pte = table_find(mm, start);
+		struct rmap_spinlock *ptl = table_ptl(sys, pte);
+
+		rmap_spin_lock(ptl);
+		for (; start < stop; start += RMAP_PAGE_SIZE, pte++)
+			if (pte_read(pte))
+				fn(&g, vma, pte, start, &pages);
+		gather_flush(&g);
+		rmap_spin_unlock(ptl);
+		if (!list_empty(&pages))
+			(void)reclaim_pages(sys, &pages, true);
+	}
+	gather_end(&g);
+}
+
+/* The page of a present entry, NULL for the zero page and for entries of other kinds. */
+static struct page *entry_page(const struct mm_system *sys, pte_t v)
+{
+	return (v & (PTE_PRESENT | PTE_SPECIAL)) == PTE_PRESENT ? pfn_to_page(sys, pte_pfn(v)) : NULL;
+}
+
+void madvise_dontneed(struct vma *vma, uint64_t start, uint64_t end)
+{
+	struct gather g;
+
+	gather_begin(&g, vma_mm(vma));
+	zap_range(&g, vma, start, end, ZAP_ALL);
+	gather_end(&g);
+}
+
+/* ---------------------------------------------------------------- FREE */
+
+/* Swapped out (or bad) already: nothing to keep it for. */
+static void free_absent(struct mm *mm, pte_t *pte, pte_t v)
+{
+	if (pte_is_migration(v))
+		return;
+	pte_write(pte, 0);
+	if (!pte_is_swap(v))
+		return;
+	mm_rss_add(mm, RSS_SWAP, -1);
+	swap_free(mm->sys, pte_pfn(v));
+}
+
+/* May a page with a copy on disk, or one that may have, be forgotten? Then it has none afterwards. */
+static bool forget_copy(struct mm_system *sys, struct page *page)
+{
+	bool ok;
+
+	if (!page_test(page, PG_SWAPCACHE | PG_DIRTY))
+		return true;
+	if (!page_trylock(page))
+		return false;
+	/* Others who map it still need what it says. */
+	ok = rmap_page_mapcount(&page->rmap) == 1 &&
+	     (!page_test(page, PG_SWAPCACHE) || swap_try_free(sys, page));
+	if (ok)
+		page_clear(page, PG_DIRTY);
+	page_unlock(sys, page);
+	return ok;
+}
+
+/* From now on reclaim may drop it, before any page that has a copy to be written. */
+static void mark_lazyfree(struct mm_system *sys, struct page *page)
+{
+	if (!rmap_page_is_anon(&page->rmap) || !page_test(page, PG_LRU) ||
+	    page_test(page, PG_SWAPCACHE | PG_MLOCKED | PG_UNEVICTABLE) ||
+	    !page_clear(page, PG_SWAPBACKED))
+		return;
+	page_clear(page, PG_ACTIVE);
+	page_clear(page, PG_REFERENCED);
+	lru_move(sys, page);
+}
+
+static void free_entry(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr,
+		       struct list_head *pages)
+{
+	struct mm *mm = vma_mm(vma);
+	pte_t v = pte_read(pte);
+	struct page *page;
+
+	(void)pages;
+	if (!pte_present(v)) {
+		free_absent(mm, pte, v);
+		return;
+	}
+	page = entry_page(mm->sys, v);
+	if (!page || !rmap_page_is_anon(&page->rmap) || !forget_copy(mm->sys, page))
+		return;
+	if (v & (PTE_ACCESSED | PTE_DIRTY)) {
+		pte_clear_bits(pte, PTE_ACCESSED | PTE_DIRTY);
+		gather_address(g, addr);
+	}
+	mark_lazyfree(mm->sys, page);
+}
+
+void madvise_free(struct vma *vma, uint64_t start, uint64_t end)
+{
+	for_each_entry(vma, start, end, free_entry);
+}
+
+/* ---------------------------------------------------------------- COLD, PAGEOUT */
+
+/* Pages that others map too are none of this caller's business. */
+static struct page *private_lru_page(const struct mm_system *sys, pte_t v)
+{
+	struct page *page = entry_page(sys, v);
+
+	if (!page || !page_test(page, PG_LRU) || page_test(page, PG_UNEVICTABLE) ||
+	    rmap_page_mapcount(&page->rmap) != 1)
+		return NULL;
+	return page;
+}
+
+static void cold_entry(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr,
+		       struct list_head *pages)
+{
+	struct mm_system *sys = vma_mm(vma)->sys;
+	struct page *page = private_lru_page(sys, pte_read(pte));
+
+	(void)pages;
+	if (!page)
+		return;
+	if (pte_clear_bits(pte, PTE_ACCESSED) & PTE_ACCESSED)
+		gather_address(g, addr);
+	page_clear(page, PG_REFERENCED);
+	page_clear(page, PG_ACTIVE);
+	lru_move(sys, page);
+}
+
+void madvise_cold(struct vma *vma, uint64_t start, uint64_t end)
+{
+	for_each_entry(vma, start, end, cold_entry);
+}
+
+static void pageout_entry(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr,
+			  struct list_head *pages)
+{
+	struct mm_system *sys = vma_mm(vma)->sys;
+	struct page *page = private_lru_page(sys, pte_read(pte));
+
+	(void)g;
+	(void)addr;
+	if (!page)
+		return;
+	page_clear(page, PG_REFERENCED);
+	page_get(page);
+	if (lru_del(sys, page))
+		list_add_tail(&page->lru, pages);
+	else
+		page_put(sys, page);
+}
+
+void madvise_pageout(struct vma *vma, uint64_t start, uint64_t end)
+{
+	for_each_entry(vma, start, end, pageout_entry);
+}
+
+/* ---------------------------------------------------------------- WILLNEED, REMOVE */
+
+/* Into the swap cache, where the fault to come will find it. Only advice: errors are left to that fault. */
+static void willneed_swap(struct vma *vma, uint64_t start, uint64_t end)
+{
+	struct mm *mm = vma_mm(vma);
+
+	while ((start = table_next(mm, start, end)) < end) {
+		uint64_t stop = table_end(start, end);
+		pte_t *pte = table_find(mm, start);
+
+		for (; start < stop; start += RMAP_PAGE_SIZE, pte++) {
+			pte_t v = pte_read(pte);
+			struct page *page;
+			bool cached;
+
+			if (!pte_is_swap(v) || swap_read_page(mm->sys, pte_pfn(v), &page, &cached) || !page)
+				continue;
+			page_unlock(mm->sys, page);
+			page_put(mm->sys, page);
+		}
+	}
+}
+
+static void willneed_file(struct vma *vma, uint64_t start, uint64_t end)
+{
+	struct mm_file *file = vma_file(vma);
+	uint64_t pages = PAGES(page_align(mm_file_size(file)));
+
+	for (; start < end; start += RMAP_PAGE_SIZE) {
+		uint64_t index = rmap_vma_index(&vma->rmap, start);
+		struct page *page;
+
+		if (index >= pages || file_get_page(file, index, &page))
+			return;
+		page_unlock(file->sys, page);
+		page_put(file->sys, page);
+	}
+}
+
+void madvise_willneed(struct vma *vma, uint64_t start, uint64_t end)
+{
+	if (vma->rmap.file)
+		willneed_file(vma, start, end);
+	else
+		willneed_swap(vma, start, end);
+}
+
+int file_zero_range(struct mm_file *file, uint64_t first, uint64_t last)
+{
+	uint64_t pages = PAGES(page_align(mm_file_size(file)));
+
+	if (mm_file_is_shmem(file)) {
+		file_punch(file, first, last);
+		return 0;
+	}
+	/* The store knows no holes: it gets zeros written. */
+	for (uint64_t index = first; index <= last && index < pages; index++) {
+		struct page *page;
+		int error = file_get_page(file, index, &page);
+
+		if (error)
+			return error == RMAP_ENXIO ? 0 : error;
+		page_zero(file->sys, page);
+		file_set_dirty(page, file->sys);
+		page_unlock(file->sys, page);
+		page_put(file->sys, page);
+	}
+	return 0;
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Overcommit: how much memory may be promised.
+ *
+ * What is counted is private writable memory (VM_ACCOUNT), when it is mapped and not when it is used: only that can need a
+ * frame or slot of its own for every page. By default only a single request that could never be met is refused; in strict mode
+ * the sum of all promises is limited, with something kept back for the administrator and for who wants to end a process that
+ * has taken everything.
+ */
+#include "layout.h"
+
+#define RESERVE_ADMIN PAGES((uint64_t)8 << 20)
+#define RESERVE_USER  PAGES((uint64_t)128 << 20)
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Strict mode: what all promises together may come to. */
+static uint64_t commit_limit(const struct mm *mm)
+{
+	const struct mm_system *sys = mm->sys;
+	uint64_t allowed = sys->nr_frames * sys->config.overcommit_ratio / 100 + sys->swap.nr_slots;
+	uint64_t kept = smaller(mm->total_vm / 32, smaller(sys->nr_frames / 32, RESERVE_USER));
+
+	if (!mm_capable(mm, MM_CAP_SYS_ADMIN))
+		kept += smaller(sys->nr_frames / 32, RESERVE_ADMIN);
+	return allowed > kept ? allowed - kept : 0;
+}
+
+int mm_charge(struct mm *mm, uint64_t pages)
+{
+	struct mm_system *sys = mm->sys;
+	uint64_t sum = atomic_fetch_add_explicit(&sys->committed, pages, memory_order_relaxed) + pages;
+	bool fits = true;
+
+	switch (sys->config.overcommit) {
+	case MM_OVERCOMMIT_ALWAYS:
+		break;
+	case MM_OVERCOMMIT_GUESS:
+		fits = pages <= sys->nr_frames + sys->swap.nr_slots;
+		break;
+	case MM_OVERCOMMIT_NEVER:
+		fits = sum < commit_limit(mm);
+		break;
+	}
+	if (fits)
+		return 0;
+	mm_uncharge(sys, pages);
+	return RMAP_ENOMEM;
+}
+
+void mm_uncharge(struct mm_system *sys, uint64_t pages)
+{
+	atomic_fetch_sub_explicit(&sys->committed, pages, memory_order_relaxed);
+}

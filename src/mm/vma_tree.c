@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The VMAs of an address space, in a red-black tree by address that knows its gaps.
+ *
+ *        prev          gap of vma          guard   vma
+ *      |--------|.......................|xxxxxxxxx|--------|
+ *               ^ prev's end            ^ vma_guard_start()
+ *
+ * Each VMA keeps how many bytes below it may still be mapped: the distance to the VMA before, less the guard gap that is kept
+ * free below a VM_GROWSDOWN VMA. Each node keeps the largest gap of its subtree, so the highest or lowest gap of a length is
+ * found in a descent: O(log n), unless many gaps are large but cut by the limits of the search. What lies behind the last VMA
+ * is no VMA's gap and looked at apart.
+ *
+ * Finding wants mmap_lock for reading, everything else for writing.
+ */
+#include "layout.h"
+
+static inline struct vma *vma_of_node(const struct rb_node *node)
+{
+	return node ? rmap_container_of(node, struct vma, node) : NULL;
+}
+
+static bool update_gap_max(struct rb_node *node)
+{
+	struct vma *vma = vma_of_node(node);
+	uint64_t max = vma->gap;
+
+	if (node->left && vma_of_node(node->left)->gap_max > max)
+		max = vma_of_node(node->left)->gap_max;
+	if (node->right && vma_of_node(node->right)->gap_max > max)
+		max = vma_of_node(node->right)->gap_max;
+	if (vma->gap_max == max)
+		return false;
+	vma->gap_max = max;
+	return true;
+}
+
+uint64_t vma_guard_start(const struct vma *vma)
+{
+	uint64_t guard;
+
+	if (!(vma->flags & VM_GROWSDOWN))
+		return vma->rmap.start;
+	guard = vma_mm(vma)->sys->config.stack_guard_gap;
+	return vma->rmap.start > guard ? vma->rmap.start - guard : 0;
+}
+
+static uint64_t gap_below(const struct vma *vma)
+{
+	const struct vma *prev = vma_prev(vma);
+	uint64_t low = prev ? prev->rmap.end : 0;
+	uint64_t high = vma_guard_start(vma);
+
+	return high > low ? high - low : 0;
+}
+
+/* ---------------------------------------------------------------- finding */
+
+struct vma *vma_find(const struct mm *mm, uint64_t addr)
+{
+	const struct rb_node *node = mm->vmas.node;
+	struct vma *found = NULL;
+
+	while (node) {
+		struct vma *vma = vma_of_node(node);
+
+		if (addr < vma->rmap.end) {
+			found = vma;
+			if (addr >= vma->rmap.start)
+				break;
+			node = node->left;
+		} else {
+			node = node->right;
+		}
+	}
+	return found;
+}
+
+struct vma *vma_at(const struct mm *mm, uint64_t addr)
+{
+	struct vma *vma = vma_find(mm, addr);
+
+	return vma && addr >= vma->rmap.start ? vma : NULL;
+}
+
+struct vma *vma_first_in(const struct mm *mm, uint64_t start, uint64_t end)
+{
+	struct vma *vma = vma_find(mm, start);
+
+	return vma && vma->rmap.start < end ? vma : NULL;
+}
+
+struct vma *vma_next(const struct vma *vma)
+{
+	return vma_of_node(rb_next(&vma->node));
+}
+
+struct vma *vma_prev(const struct vma *vma)
+{
+	return vma_of_node(rb_prev(&vma->node));
+}
+
+struct vma *vma_first(const struct mm *mm)
+{
+	return vma_of_node(rb_first(&mm->vmas));
+}
+
+/* ---------------------------------------------------------------- changing */
+
+static void refresh_gap(struct vma *vma)
+{
+	uint64_t gap = gap_below(vma);
+
+	if (gap == vma->gap)
+		return;
+	vma->gap = gap;
+	rb_update_path(&vma->node, update_gap_max);
+}
+
+void vma_tree_insert(struct mm *mm, struct vma *vma)
+{
+	struct rb_node **link = &mm->vmas.node;
+	struct rb_node *parent = NULL;
+	struct vma *next;
+
+	while (*link) {
+		const struct vma *other = vma_of_node(*link);
+
+		parent = *link;
+		MM_DEBUG_ASSERT(mm->sys, vma->rmap.end <= other->rmap.start ||
+						 vma->rmap.start >= other->rmap.end);
+		link = vma->rmap.start < other->rmap.start ? &parent->left : &parent->right;
+	}
+	vma->gap = 0;
+	vma->gap_max = 0;
+	rb_insert(&mm->vmas, &vma->node, parent, link, update_gap_max);
+	refresh_gap(vma);
+	next = vma_next(vma);
+	if (next)
+		refresh_gap(next);
+	mm->map_count++;
+}
+
+void vma_tree_erase(struct mm *mm, struct vma *vma)
+{
+	struct vma *next = vma_next(vma);
+
+	rb_erase(&mm->vmas, &vma->node, update_gap_max);
+	if (next)
+		refresh_gap(next);
+	mm->map_count--;
+}
+
+void vma_tree_changed(struct mm *mm, struct vma *vma)
+{
+	struct vma *next = vma_next(vma);
+
+	(void)mm;
+	refresh_gap(vma);
+	if (next)
+		refresh_gap(next);
+}
+
+/* ---------------------------------------------------------------- gaps */
+
+/* [gap's low end, gap's high end) cut to [low, high): does len fit? */
+static bool cut_gap(const struct vma *vma, uint64_t len, uint64_t *low, uint64_t *high)
+{
+	uint64_t end = vma_guard_start(vma);
+	uint64_t start = end - vma->gap;
+
+	if (vma->gap < len)
+		return false;
+	if (start < *low)
+		start = *low;
+	if (end > *high)
+		end = *high;
+	if (end < start || end - start < len)
+		return false;
+	*low = start;
+	*high = end;
+	return true;
+}
+
+static bool worth(const struct rb_node *node, uint64_t len)
+{
+	return node && vma_of_node(node)->gap_max >= len;
+}
+
+/* The free space behind the last VMA. */
+static bool cut_tail(const struct mm *mm, uint64_t len, uint64_t *low, uint64_t *high)
+{
+	const struct vma *last = vma_of_node(rb_last(&mm->vmas));
+
+	if (last && last->rmap.end > *low)
+		*low = last->rmap.end;
+	return *high >= *low && *high - *low >= len;
+}
+
+/* From node up to the first ancestor that it is on the given side of. */
+static const struct rb_node *climb_from(const struct rb_node *node, bool from_right)
+{
+	const struct rb_node *parent = rb_parent(node);
+
+	while (parent && node == (from_right ? parent->left : parent->right)) {
+		node = parent;
+		parent = rb_parent(node);
+	}
+	return parent;
+}
+
+int gap_highest(const struct mm *mm, uint64_t len, uint64_t low, uint64_t high, uint64_t *addr)
+{
+	const struct rb_node *node = mm->vmas.node;
+	uint64_t a = low, b = high;
+
+	if (cut_tail(mm, len, &a, &b)) {
+		*addr = b - len;
+		return 0;
+	}
+	if (!worth(node, len))
+		return RMAP_ENOMEM;
+	for (;;) {
+		/* Gaps on the right lie above this VMA; none of them is of use if it ends above high. */
+		while (worth(node->right, len) && vma_of_node(node)->rmap.end < high)
+			node = node->right;
+		for (;;) {
+			a = low;
+			b = high;
+			if (cut_gap(vma_of_node(node), len, &a, &b)) {
+				*addr = b - len;
+				return 0;
+			}
+			if (vma_of_node(node)->rmap.start <= low)
+				return RMAP_ENOMEM;
+			if (worth(node->left, len))
+				break;
+			node = climb_from(node, true);
+			if (!node)
+				return RMAP_ENOMEM;
+		}
+		node = node->left;
+	}
+}
+
+int gap_lowest(const struct mm *mm, uint64_t len, uint64_t low, uint64_t high, uint64_t *addr)
+{
+	const struct rb_node *node = mm->vmas.node;
+	uint64_t a, b;
+
+	while (worth(node, len)) {
+		/* Gaps on the left lie below this VMA; none of them is of use if it begins below low. */
+		while (worth(node->left, len) && vma_of_node(node)->rmap.start > low)
+			node = node->left;
+		for (;;) {
+			a = low;
+			b = high;
+			if (cut_gap(vma_of_node(node), len, &a, &b)) {
+				*addr = a;
+				return 0;
+			}
+			if (worth(node->right, len))
+				break;
+			node = climb_from(node, false);
+			if (!node)
+				break;
+		}
+		if (!node)
+			break;
+		node = node->right;
+	}
+	a = low;
+	b = high;
+	if (!cut_tail(mm, len, &a, &b))
+		return RMAP_ENOMEM;
+	*addr = a;
+	return 0;
+}
+
+/* Bottom-up searches begin at a third of the address space, as on Linux. */
+#define BOTTOM_UP_BASE ((MM_TASK_SIZE / 3 + RMAP_PAGE_SIZE - 1) & RMAP_PAGE_MASK)
+
+int vma_find_gap(const struct mm *mm, uint64_t len, uint64_t *addr)
+{
+	uint64_t min = mm->sys->config.mmap_min_addr;
+
+	if (!gap_highest(mm, len, min, mm->mmap_base, addr))
+		return 0;
+	return gap_lowest(mm, len, BOTTOM_UP_BASE, MM_TASK_SIZE, addr);
+}
+
+/* ---------------------------------------------------------------- checking */
+
+const char *vma_tree_check(const struct mm *mm)
+{
+	const struct vma *prev = NULL;
+	uint64_t n = 0;
+
+	if (!rb_valid(&mm->vmas))
+		return "its tree of VMAs is no red-black tree";
+	for (struct rb_node *node = rb_first(&mm->vmas); node; node = rb_next(node)) {
+		struct vma *vma = vma_of_node(node);
+
+		if (prev && vma->rmap.start < prev->rmap.end)
+			return "its tree of VMAs is out of order";
+		if (vma->gap != gap_below(vma))
+			return "a VMA's gap is not what lies between it and the one before";
+		if (update_gap_max(node))
+			return "a node of the tree of VMAs has another largest gap below it than it says";
+		prev = vma;
+		n++;
+	}
+	return n == mm->map_count ? NULL : "it has another number of VMAs than its tree";
+}
