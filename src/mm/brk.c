@@ -52,7 +52,8 @@ static bool may_grow(const struct mm *mm, uint64_t start, uint64_t end)
 
 static int heap_shrink(struct mm *mm, uint64_t new_end, uint64_t old_end)
 {
-	return vma_first_in(mm, new_end, old_end) ? mm_unmap_locked(mm, new_end, old_end) : RMAP_ENOMEM;
+	return vma_first_in(mm, new_end, old_end) ? mm_unmap_locked(mm, new_end, old_end)
+						  : RMAP_ENOMEM;
 }
 
 /* mmap write. 0 if brk is the break now; *populate: memory was added that must be faulted in. */
@@ -62,7 +63,8 @@ static int set_break(struct mm *mm, uint64_t brk, bool *populate)
 	uint64_t new_end = page_align(brk);
 	int error = 0;
 
-	if (brk < mm->start_brk || brk - mm->start_brk > mm_get_limit(mm, MM_LIMIT_DATA) || new_end < brk)
+	if (brk < mm->start_brk || brk - mm->start_brk > mm_get_limit(mm, MM_LIMIT_DATA) ||
+	    new_end < brk)
 		return RMAP_ENOMEM;
 	if (new_end < old_end) {
 		error = heap_shrink(mm, new_end, old_end);

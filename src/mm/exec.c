@@ -22,7 +22,7 @@
 /* The stack is this far below the top if the caller does not say where: about what randomisation does on Linux. */
 #define STACK_SHIFT ((uint64_t)2 << 20)
 /* The null pointer above all strings: even a program without arguments has a first page on its stack. */
-#define ARGS_END 8u
+#define ARGS_END    8u
 /* Room below the arguments that is mapped at once. */
 #define STACK_EXTRA ((uint64_t)128 << 10)
 
@@ -33,7 +33,8 @@ static int make_stack(struct mm *mm)
 
 	if (mm_charge(mm, 1))
 		return RMAP_ENOMEM;
-	vma = vma_alloc(mm, start, MM_TASK_SIZE, PAGES(start), STACK_FLAGS | VM_STACK_INCOMPLETE, NULL);
+	vma = vma_alloc(mm, start, MM_TASK_SIZE, PAGES(start), STACK_FLAGS | VM_STACK_INCOMPLETE,
+			NULL);
 	if (!vma) {
 		mm_uncharge(mm->sys, 1);
 		return RMAP_ENOMEM;
@@ -131,7 +132,8 @@ static int map_segments(struct mm *mm, const struct mm_exec *exec, uint64_t *end
 			break;
 		}
 		error = mm_map_locked(mm, s->addr, s->len,
-				      vm_prot_flags(s->prot) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC,
+				      vm_prot_flags(s->prot) | VM_MAYREAD | VM_MAYWRITE |
+					      VM_MAYEXEC,
 				      s->file, PAGES(s->file ? s->offset : s->addr));
 		if (s->addr + s->len > *end)
 			*end = s->addr + s->len;
@@ -159,7 +161,8 @@ static int fill(struct mm *mm, const struct mm_exec *exec)
 	if (!error)
 		error = write_arguments(mm, args_len);
 	if (!error)
-		error = place_stack(mm, exec->stack_top ? exec->stack_top : MM_TASK_SIZE - STACK_SHIFT,
+		error = place_stack(mm,
+				    exec->stack_top ? exec->stack_top : MM_TASK_SIZE - STACK_SHIFT,
 				    args_len);
 	if (!error)
 		error = map_segments(mm, exec, &end);

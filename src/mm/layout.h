@@ -7,7 +7,6 @@
 
 struct rmap_file;
 
-
 #define PAGES(bytes) ((bytes) >> RMAP_PAGE_SHIFT)
 
 /* Up to the next page boundary; wraps to 0 at the end of the address space, as Linux's does. */

@@ -51,7 +51,8 @@ static void for_each_entry(struct vma *vma, uint64_t start, uint64_t end, entry_
 /* The page of a present entry, NULL for the zero page and for entries of other kinds. */
 static struct page *entry_page(const struct mm_system *sys, pte_t v)
 {
-	return (v & (PTE_PRESENT | PTE_SPECIAL)) == PTE_PRESENT ? pfn_to_page(sys, pte_pfn(v)) : NULL;
+	return (v & (PTE_PRESENT | PTE_SPECIAL)) == PTE_PRESENT ? pfn_to_page(sys, pte_pfn(v))
+								: NULL;
 }
 
 void madvise_dontneed(struct vma *vma, uint64_t start, uint64_t end)
@@ -207,7 +208,8 @@ static void willneed_swap(struct vma *vma, uint64_t start, uint64_t end)
 			struct page *page;
 			bool cached;
 
-			if (!pte_is_swap(v) || swap_read_page(mm->sys, pte_pfn(v), &page, &cached) || !page)
+			if (!pte_is_swap(v) ||
+			    swap_read_page(mm->sys, pte_pfn(v), &page, &cached) || !page)
 				continue;
 			page_unlock(mm->sys, page);
 			page_put(mm->sys, page);

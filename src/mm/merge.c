@@ -30,8 +30,8 @@ struct merge {
 	uint64_t start, end, pgoff;
 	uint64_t flags;
 	struct rmap_file *file;
-	const struct vma *origin;   /* whose group the range has, or NULL */
-	struct vma *copied_from;    /* whose pages will be moved into the range, or NULL */
+	const struct vma *origin; /* whose group the range has, or NULL */
+	struct vma *copied_from;  /* whose pages will be moved into the range, or NULL */
 	bool just_expand;
 };
 
@@ -61,7 +61,8 @@ static bool origins_agree(const struct merge *m, const struct vma *target)
 
 static bool alike(const struct merge *m, const struct vma *target)
 {
-	return target->flags == m->flags && target->rmap.file == m->file && origins_agree(m, target);
+	return target->flags == m->flags && target->rmap.file == m->file &&
+	       origins_agree(m, target);
 }
 
 static bool can_merge_left(const struct merge *m)
@@ -219,8 +220,9 @@ static struct vma *last_below(const struct mm *mm, uint64_t addr, struct vma **n
 	return last ? rmap_container_of(last, struct vma, node) : NULL;
 }
 
-struct vma *vma_merge_new(struct mm *mm, uint64_t start, uint64_t end, uint64_t pgoff, uint64_t flags,
-			  struct mm_file *file, struct vma *copied_from, bool just_expand)
+struct vma *vma_merge_new(struct mm *mm, uint64_t start, uint64_t end, uint64_t pgoff,
+			  uint64_t flags, struct mm_file *file, struct vma *copied_from,
+			  bool just_expand)
 {
 	struct merge m = {
 		.mm = mm,

@@ -25,7 +25,8 @@ static bool in_core(struct vma *vma, uint64_t addr)
 	pte_t v = pte ? pte_read(pte) : 0;
 
 	if (!v)
-		return vma->rmap.file && file_is_cached(vma_file(vma), rmap_vma_index(&vma->rmap, addr));
+		return vma->rmap.file &&
+		       file_is_cached(vma_file(vma), rmap_vma_index(&vma->rmap, addr));
 	if (pte_is_swap(v))
 		return swap_is_cached(mm->sys, pte_pfn(v));
 	/* Present, or on its way to another frame, or bad: no I/O would help. */

@@ -91,7 +91,7 @@ struct vma {
 	uint64_t flags; /* VM_*; mmap write */
 	/* see above; 0 -> set: mmap read + table_lock; otherwise mmap write */
 	_Atomic uint64_t group;
-	uint64_t pending;  /* the group that first faults under way agreed on, 0: none; table_lock */
+	uint64_t pending; /* the group that first faults under way agreed on, 0: none; table_lock */
 	uint32_t deciders; /* first faults under way; table_lock */
 	bool forked;	   /* mmap write */
 	struct rmap_rcu rcu;

@@ -8,18 +8,18 @@
 #include "file.h"
 
 /* The flags that MAP_SHARED_VALIDATE accepts (Linux's LEGACY_MAP_MASK); others it refuses instead of ignoring them. */
-#define MAP_TYPE 0x0fu
-#define MAP_32BIT 0x40u
-#define MAP_ABOVE4G 0x80u
-#define MAP_EXECUTABLE 0x1000u
-#define MAP_HUGETLB 0x40000u
+#define MAP_TYPE	  0x0fu
+#define MAP_32BIT	  0x40u
+#define MAP_ABOVE4G	  0x80u
+#define MAP_EXECUTABLE	  0x1000u
+#define MAP_HUGETLB	  0x40000u
 #define MAP_UNINITIALIZED 0x4000000u
-#define MAP_HUGE_SIZES (21u << 26 | 30u << 26)
+#define MAP_HUGE_SIZES	  (21u << 26 | 30u << 26)
 #define MAP_KNOWN                                                                                  \
 	(MM_MAP_SHARED_VALIDATE | MM_MAP_FIXED | MM_MAP_ANONYMOUS | MM_MAP_GROWSDOWN |             \
-	 MM_MAP_DENYWRITE | MM_MAP_LOCKED | MM_MAP_NORESERVE | MM_MAP_POPULATE |                   \
-	 MM_MAP_NONBLOCK | MM_MAP_STACK | MAP_32BIT | MAP_ABOVE4G | MAP_EXECUTABLE |               \
-	 MAP_HUGETLB | MAP_UNINITIALIZED | MAP_HUGE_SIZES)
+	 MM_MAP_DENYWRITE | MM_MAP_LOCKED | MM_MAP_NORESERVE | MM_MAP_POPULATE | MM_MAP_NONBLOCK | \
+	 MM_MAP_STACK | MAP_32BIT | MAP_ABOVE4G | MAP_EXECUTABLE | MAP_HUGETLB |                   \
+	 MAP_UNINITIALIZED | MAP_HUGE_SIZES)
 
 #define FILE_MAX ((uint64_t)INT64_MAX)
 

@@ -33,7 +33,8 @@ static int charge_for(struct vma *vma, uint64_t pages, uint64_t *flags, uint64_t
 }
 
 /* One VMA's part of the range. */
-static int protect_vma(struct gather *g, struct vma *vma, uint64_t start, uint64_t end, uint64_t flags)
+static int protect_vma(struct gather *g, struct vma *vma, uint64_t start, uint64_t end,
+		       uint64_t flags)
 {
 	struct mm *mm = vma_mm(vma);
 	uint64_t old = vma->flags, pages = PAGES(end - start), charged;
@@ -63,7 +64,8 @@ static int protect_vma(struct gather *g, struct vma *vma, uint64_t start, uint64
 	return 0;
 }
 
-static int protect_vmas(struct gather *g, struct mm *mm, uint64_t start, uint64_t end, uint32_t prot)
+static int protect_vmas(struct gather *g, struct mm *mm, uint64_t start, uint64_t end,
+			uint32_t prot)
 {
 	while (start < end) {
 		struct vma *vma = vma_at(mm, start);

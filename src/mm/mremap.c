@@ -22,9 +22,10 @@ struct remap {
 	struct mm *mm;
 	uint64_t addr, old_len, new_len, new_addr;
 	uint32_t flags;
-	struct vma *vma;   /* covers addr; looked up again whenever it may have changed */
-	uint64_t charged;  /* pages */
-	uint64_t populate; /* bytes at the end of the new place to fault in, since the VMA is locked */
+	struct vma *vma;  /* covers addr; looked up again whenever it may have changed */
+	uint64_t charged; /* pages */
+	uint64_t
+		populate; /* bytes at the end of the new place to fault in, since the VMA is locked */
 };
 
 static bool implies_new_addr(const struct remap *r)
@@ -121,7 +122,8 @@ static bool can_grow_in_place(const struct remap *r)
 	if (vma->rmap.end - r->addr != r->old_len || end < vma->rmap.end ||
 	    vma_first_in(r->mm, vma->rmap.end, end))
 		return false;
-	return !mm_unmapped_area(r->mm, NULL, vma->rmap.start, end - vma->rmap.start, 0, true, &addr);
+	return !mm_unmapped_area(r->mm, NULL, vma->rmap.start, end - vma->rmap.start, 0, true,
+				 &addr);
 }
 
 static int grow_in_place(struct remap *r)
@@ -297,7 +299,8 @@ static int remap_to(struct remap *r)
 			return error;
 		r->old_len = r->new_len;
 	}
-	if ((r->flags & MM_MREMAP_DONTUNMAP) && !mm_may_expand(mm, r->vma->flags, PAGES(r->old_len)))
+	if ((r->flags & MM_MREMAP_DONTUNMAP) &&
+	    !mm_may_expand(mm, r->vma->flags, PAGES(r->old_len)))
 		return RMAP_ENOMEM;
 	error = find_new_addr(r);
 	return error ? error : move_vma(r);

@@ -28,7 +28,8 @@ static int sync_step(struct mm *mm, uint64_t *start, uint64_t end, uint32_t flag
 	uint64_t from, to;
 	int error = 0;
 
-	if (!vma || (*start < vma->rmap.start && (flags == MM_MS_ASYNC || vma->rmap.start >= end))) {
+	if (!vma ||
+	    (*start < vma->rmap.start && (flags == MM_MS_ASYNC || vma->rmap.start >= end))) {
 		*start = end;
 		*hole = true;
 		mm_read_unlock(mm);
@@ -52,8 +53,8 @@ int mm_msync(struct mm *mm, uint64_t addr, uint64_t len, uint32_t flags)
 	bool hole = false;
 	int error = 0;
 
-	if ((flags & ~(uint32_t)(MM_MS_ASYNC | MM_MS_INVALIDATE | MM_MS_SYNC)) || page_offset(addr) ||
-	    ((flags & MM_MS_ASYNC) && (flags & MM_MS_SYNC)))
+	if ((flags & ~(uint32_t)(MM_MS_ASYNC | MM_MS_INVALIDATE | MM_MS_SYNC)) ||
+	    page_offset(addr) || ((flags & MM_MS_ASYNC) && (flags & MM_MS_SYNC)))
 		return RMAP_EINVAL;
 	if (end < addr)
 		return RMAP_ENOMEM;

@@ -69,7 +69,8 @@ uint64_t unmap_vmas(struct mm *mm, uint64_t start, uint64_t end)
 		vma_tree_erase(mm, vma);
 		vma_free(vma);
 	}
-	table_free_range(mm, start, end, prev ? prev->rmap.end : 0, vma ? vma->rmap.start : ADDRESS_END);
+	table_free_range(mm, start, end, prev ? prev->rmap.end : 0,
+			 vma ? vma->rmap.start : ADDRESS_END);
 	return accounted;
 }
 

@@ -32,7 +32,8 @@ static uint64_t commit_limit(const struct mm *mm)
 int mm_charge(struct mm *mm, uint64_t pages)
 {
 	struct mm_system *sys = mm->sys;
-	uint64_t sum = atomic_fetch_add_explicit(&sys->committed, pages, memory_order_relaxed) + pages;
+	uint64_t sum =
+		atomic_fetch_add_explicit(&sys->committed, pages, memory_order_relaxed) + pages;
 	bool fits = true;
 
 	switch (sys->config.overcommit) {

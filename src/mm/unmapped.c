@@ -61,8 +61,9 @@ int mm_unmapped_area(const struct mm *mm, const struct mm_file *file, uint64_t a
 
 	if (len > MM_TASK_SIZE)
 		return RMAP_ENOMEM;
-	if (!fixed && !(wants_alignment(file, addr, len) &&
-			search_aligned(mm, addr, len, file ? pgoff << RMAP_PAGE_SHIFT : 0, &addr))) {
+	if (!fixed &&
+	    !(wants_alignment(file, addr, len) &&
+	      search_aligned(mm, addr, len, file ? pgoff << RMAP_PAGE_SHIFT : 0, &addr))) {
 		error = search(mm, addr, len, &addr);
 		if (error)
 			return error;

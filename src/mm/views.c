@@ -30,7 +30,8 @@ static void fill_info(const struct mm *mm, struct vma *vma, struct mm_vma_info *
 	};
 }
 
-void mm_for_each_vma(struct mm *mm, void (*visit)(const struct mm_vma_info *vma, void *arg), void *arg)
+void mm_for_each_vma(struct mm *mm, void (*visit)(const struct mm_vma_info *vma, void *arg),
+		     void *arg)
 {
 	struct vma *vma;
 

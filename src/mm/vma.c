@@ -11,7 +11,8 @@
 
 uint32_t vma_rmap_flags(uint64_t flags)
 {
-	return (flags & VM_SHARED ? RMAP_VMA_SHARED : 0u) | (flags & VM_MAYWRITE ? RMAP_VMA_MAY_WRITE : 0u);
+	return (flags & VM_SHARED ? RMAP_VMA_SHARED : 0u) |
+	       (flags & VM_MAYWRITE ? RMAP_VMA_MAY_WRITE : 0u);
 }
 
 struct mm_file *vma_file(const struct vma *vma)
@@ -38,7 +39,8 @@ struct vma *vma_alloc(struct mm *mm, uint64_t start, uint64_t end, uint64_t pgof
 
 struct vma *vma_dup(struct mm *mm, const struct vma *src)
 {
-	return vma_alloc(mm, src->rmap.start, src->rmap.end, src->rmap.pgoff, src->flags, vma_file(src));
+	return vma_alloc(mm, src->rmap.start, src->rmap.end, src->rmap.pgoff, src->flags,
+			 vma_file(src));
 }
 
 static void vma_free_late(void *ctx, struct rmap_rcu *rcu)
@@ -84,7 +86,8 @@ pte_t vma_pte_bits(const struct vma *vma, bool write)
 static bool origin_compatible(const struct vma *a, const struct vma *b)
 {
 	return a->rmap.end == b->rmap.start && a->rmap.file == b->rmap.file &&
-	       ((a->flags ^ b->flags) & ~VM_ACCESS) == 0 && b->rmap.pgoff == a->rmap.pgoff + vma_pages(a);
+	       ((a->flags ^ b->flags) & ~VM_ACCESS) == 0 &&
+	       b->rmap.pgoff == a->rmap.pgoff + vma_pages(a);
 }
 
 void vma_origin_neighbours(const struct vma *vma, struct vma **next, struct vma **prev)

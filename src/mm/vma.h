@@ -87,8 +87,9 @@ int vma_modify(struct vma *vma, uint64_t start, uint64_t end, uint64_t flags, st
  * (or no memory to try). copied_from: the VMA whose pages will move there (mremap), or NULL; it may itself be the neighbour,
  * and so be gone afterwards. just_expand: only prev may, and only without joining next (brk).
  */
-struct vma *vma_merge_new(struct mm *mm, uint64_t start, uint64_t end, uint64_t pgoff, uint64_t flags,
-			  struct mm_file *file, struct vma *copied_from, bool just_expand);
+struct vma *vma_merge_new(struct mm *mm, uint64_t start, uint64_t end, uint64_t pgoff,
+			  uint64_t flags, struct mm_file *file, struct vma *copied_from,
+			  bool just_expand);
 
 /* vma grows at its end by delta bytes where nothing is mapped, joining the next one if it can be. NULL: no memory. */
 struct vma *vma_merge_extend(struct vma *vma, uint64_t delta);

@@ -306,7 +306,8 @@ const char *vma_tree_check(const struct mm *mm)
 		if (vma->gap != gap_below(vma))
 			return "a VMA's gap is not what lies between it and the one before";
 		if (update_gap_max(node))
-			return "a node of the tree of VMAs has another largest gap below it than it says";
+			return "a node of the tree of VMAs has another largest gap below it than "
+			       "it says";
 		prev = vma;
 		n++;
 	}
