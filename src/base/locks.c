@@ -46,10 +46,9 @@ static void lock_slow(struct rmap_rwsem *l, const struct rmap_port *port, uint32
 			continue;
 		}
 		if (!(v & RMAP_RWSEM_WAITERS)) {
-			if (!atomic_compare_exchange_weak_explicit(&l->word, &v,
-								   v | RMAP_RWSEM_WAITERS,
-								   memory_order_relaxed,
-								   memory_order_relaxed))
+			if (!atomic_compare_exchange_weak_explicit(
+				    &l->word, &v, v | RMAP_RWSEM_WAITERS, memory_order_relaxed,
+				    memory_order_relaxed))
 				continue;
 			v |= RMAP_RWSEM_WAITERS;
 		}

@@ -92,7 +92,8 @@ static void insert_fixup(struct rb_root *root, struct rb_node *node, rb_update *
 	struct rb_node *parent;
 
 	while ((parent = rb_parent(node)) && !is_black(parent)) {
-		struct rb_node *grand = rb_parent(parent); /* the root is black, so a red parent has one */
+		struct rb_node *grand =
+			rb_parent(parent); /* the root is black, so a red parent has one */
 		enum side side = parent == grand->left ? LEFT : RIGHT;
 		struct rb_node *uncle = *child(grand, other(side));
 

@@ -19,20 +19,22 @@
 struct anon_vma {
 	_Atomic(struct anon_vma *) root; /* itself for a root; fixed while refcount > 0 */
 	struct rmap_rwsem rwsem;	 /* RMAP_LOCK_ANON_VMA; used in roots */
-	_Atomic uint32_t refcount;	 /* one for being linked, one per pin; in a root also one per member */
-	uint32_t num_children;		 /* anon_vmas whose parent this is, a root counting itself; root lock */
-	uint32_t num_active_vmas;	 /* VMAs whose new pages go here; root lock */
-	struct anon_vma *parent;	 /* that of the VMA it was forked from, itself for a root; fixed */
-	struct rb_root rb_root;		 /* interval tree of AVCs by the VMAs' page offsets; root lock */
+	_Atomic uint32_t
+		refcount; /* one for being linked, one per pin; in a root also one per member */
+	uint32_t
+		num_children; /* anon_vmas whose parent this is, a root counting itself; root lock */
+	uint32_t num_active_vmas; /* VMAs whose new pages go here; root lock */
+	struct anon_vma *parent;  /* that of the VMA it was forked from, itself for a root; fixed */
+	struct rb_root rb_root;	  /* interval tree of AVCs by the VMAs' page offsets; root lock */
 };
 
 /* A link between a VMA and an anon_vma: one line of the many-to-many table, in two lists. */
 struct anon_vma_chain {
-	struct rmap_vma *vma;	      /* fixed */
-	struct anon_vma *anon_vma;    /* fixed */
-	struct list_head same_vma;    /* in the VMA's chain; mmap + root lock to change */
-	struct rb_node rb;	      /* in the anon_vma's tree; root lock */
-	uint64_t rb_subtree_last;     /* largest last page offset below rb; root lock */
+	struct rmap_vma *vma;	   /* fixed */
+	struct anon_vma *anon_vma; /* fixed */
+	struct list_head same_vma; /* in the VMA's chain; mmap + root lock to change */
+	struct rb_node rb;	   /* in the anon_vma's tree; root lock */
+	uint64_t rb_subtree_last;  /* largest last page offset below rb; root lock */
 };
 
 _Static_assert(sizeof(struct anon_vma_chain) == 64, "a link fills one cache line");

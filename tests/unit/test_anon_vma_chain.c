@@ -688,7 +688,7 @@ static void test_one_page_at_many_offsets(void **state)
 	struct tiny_mm *c, *g;
 	struct tiny_vma *high;
 	struct tiny_page *page;
-	uint64_t addr;
+	uint64_t addr = 0;
 
 	tiny_map(p, 10, 8);
 	write_ok(p, 15, 1);
@@ -813,7 +813,8 @@ static void test_fork_fails(void **state)
 			assert_unchanged(c, &before);
 	}
 	tiny_fail_at(vm, 0);
-	assert_int_equal(n - 2, 4 + 3 + 3); /* (links and an anon_vma) per VMA: 3 + 1, 2 + 1, 2 + 1 */
+	assert_int_equal(n - 2,
+			 4 + 3 + 3); /* (links and an anon_vma) per VMA: 3 + 1, 2 + 1, 2 + 1 */
 	tiny_check(vm);
 	exit_ok(p);
 	exit_ok(c);

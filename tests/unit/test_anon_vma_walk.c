@@ -268,7 +268,8 @@ static void test_exit_during_migration(void **state)
 	exit_ok(p);
 	exit_ok(c);
 	assert_int_equal(tiny_objects(vm, RMAP_KIND_AVC), 0);
-	assert_int_equal(tiny_objects(vm, RMAP_KIND_ANON_VMA), 2); /* the child's, and the root that it needs */
+	assert_int_equal(tiny_objects(vm, RMAP_KIND_ANON_VMA),
+			 2); /* the child's, and the root that it needs */
 	assert_int_equal(tiny_migrate_end(vm, page, pin).found, 0);
 	assert_int_equal(tiny_objects(vm, RMAP_KIND_ANON_VMA), 0);
 }

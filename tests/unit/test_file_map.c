@@ -317,7 +317,7 @@ static void test_walk_rules(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_tree),     TEST(test_page_at_different_offsets),
+		TEST(test_tree),	   TEST(test_page_at_different_offsets),
 		TEST(test_split_and_move), TEST(test_fork_order),
 		TEST(test_private_file),   TEST(test_trylock),
 		TEST(test_walk_rules),

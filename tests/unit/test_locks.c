@@ -56,7 +56,8 @@ struct contest {
 	const struct rmap_port *port;
 	unsigned int rounds;
 	struct rmap_rwsem lock;
-	uint64_t a, b; /* equal whenever nobody writes; plain, so that a data race shows under ThreadSanitizer */
+	uint64_t a,
+		b; /* equal whenever nobody writes; plain, so that a data race shows under ThreadSanitizer */
 	struct rmap_spinlock spin;
 	uint64_t spun;
 };

@@ -123,9 +123,7 @@ static enum rmap_find_result port_pte_find(void *ctx, struct rmap_mm *rmap_mm, u
 		rmap_spin_unlock(&mm->ptl);
 		return RMAP_FIND_OTHER;
 	}
-	*hit = (struct rmap_hit){
-		.mm = rmap_mm, .addr = addr, .pte = pte, .table_lock = &mm->ptl
-	};
+	*hit = (struct rmap_hit){ .mm = rmap_mm, .addr = addr, .pte = pte, .table_lock = &mm->ptl };
 	return RMAP_FIND_HIT;
 }
 
@@ -143,7 +141,8 @@ static struct rmap_vma *port_vma_find(void *ctx, struct rmap_mm *mm, uint64_t ad
 	return vma ? &vma->rmap : NULL;
 }
 
-static __attribute__((noreturn)) void port_panic(void *ctx, const char *file, int line, const char *what)
+static __attribute__((noreturn)) void port_panic(void *ctx, const char *file, int line,
+						 const char *what)
 {
 	(void)ctx;
 	fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, what);
@@ -548,9 +547,9 @@ struct tiny_vma *tiny_split(struct tiny_vma *vma, unsigned int n)
 {
 	struct tiny_mm *mm = mm_of(vma->rmap.mm);
 	struct rmap *rmap = &mm->vm->rmap;
-	struct tiny_vma *upper = vma_new(mm, n, page_of(vma->rmap.end),
-					 rmap_vma_index(&vma->rmap, addr_of(n)), vma->rmap.file,
-					 vma->rmap.flags);
+	struct tiny_vma *upper =
+		vma_new(mm, n, page_of(vma->rmap.end), rmap_vma_index(&vma->rmap, addr_of(n)),
+			vma->rmap.file, vma->rmap.flags);
 	struct rmap_adjust adjust = { .vma = { &vma->rmap }, .insert = &upper->rmap };
 
 	if (rmap_vma_clone(rmap, &upper->rmap, &vma->rmap)) {
@@ -628,9 +627,8 @@ struct tiny_vma *tiny_move(struct tiny_vma *vma, unsigned int n)
 		if (mm->pte[n + i].kind == TINY_PRESENT) {
 			struct rmap_page *page = &mm->pte[n + i].page->rmap;
 
-			rmap_page_moved(rmap, &page, 1, &dst->rmap, addr_of(n + i),
-					&mm->pte[n + i], &vma->rmap, addr_of(from + i),
-					&mm->pte[from + i]);
+			rmap_page_moved(rmap, &page, 1, &dst->rmap, addr_of(n + i), &mm->pte[n + i],
+					&vma->rmap, addr_of(from + i), &mm->pte[from + i]);
 		}
 		rmap_spin_unlock(&mm->ptl);
 	}
@@ -792,10 +790,9 @@ static enum rmap_visit mark(struct rmap_hit *hit, void *arg)
 static void check_page(struct tiny_vm *vm, struct tiny_page *page)
 {
 	struct marks m = { .vm = vm, .page = page };
-	struct rmap_walk walk = { .visit = mark,
-				  .arg = &m,
-				  .flags = RMAP_WALK_CHECK,
-				  .purpose = RMAP_WALK_PROBE };
+	struct rmap_walk walk = {
+		.visit = mark, .arg = &m, .flags = RMAP_WALK_CHECK, .purpose = RMAP_WALK_PROBE
+	};
 	uint64_t expected = 0;
 	uint64_t mapped = 0;
 
@@ -825,8 +822,7 @@ void tiny_check(struct tiny_vm *vm)
 	}
 	for (unsigned int i = 0; i < vm->nr_mms; i++) {
 		for (unsigned int v = 0; v < vm->mm[i]->nr_vmas; v++) {
-			const char *wrong =
-				rmap_vma_check(&vm->rmap, &vm->mm[i]->vma[v]->rmap);
+			const char *wrong = rmap_vma_check(&vm->rmap, &vm->mm[i]->vma[v]->rmap);
 
 			if (wrong)
 				fail_msg("%s", wrong);
