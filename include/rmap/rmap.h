@@ -138,6 +138,7 @@ struct rmap_walk_counters {
 	_Atomic uint64_t steps;
 	_Atomic uint64_t found;	    /* PTEs that map the page */
 	_Atomic uint64_t max_looks; /* of one walk */
+	_Atomic uint64_t recent;    /* short walks that are not in the above yet, packed; see rmap_counters_sync() */
 };
 
 /* A peak is exact unless two CPUs race for it; then it may be short by what the slower one had just allocated. */
@@ -469,7 +470,7 @@ enum rmap_walk_flags {
 struct rmap_walk {
 	/* Table lock held. May change the PTE, may not sleep, may not drop the lock. NULL: only count. */
 	enum rmap_visit (*visit)(struct rmap_hit *hit, void *arg);
-	/* VMAs to pass by without a look; NULL: none. Called with the tree's lock held. */
+	/* VMAs to pass by without a look; NULL: none. Called with the tree's lock held; may not sleep. */
 	bool (*skip)(const struct rmap_vma *vma, void *arg);
 	void *arg;
 	unsigned int flags;
@@ -516,6 +517,12 @@ static inline uint64_t rmap_vma_index(const struct rmap_vma *vma, uint64_t addr)
 {
 	return vma->pgoff + ((addr - vma->start) >> RMAP_PAGE_SHIFT);
 }
+
+/*
+ * Bring walk[] and locks_family up to date. A walk may be no more than one look, so short walks are counted by one addition to
+ * a packed word, which is unpacked from time to time; whoever reads the counters unpacks it first. May be called at any time.
+ */
+void rmap_counters_sync(struct rmap *rmap);
 
 /* Bytes of live objects of one kind of tier 1; of all kinds together for RMAP_KIND_TIER1_END. */
 uint64_t rmap_bytes(const struct rmap *rmap, enum rmap_kind kind);

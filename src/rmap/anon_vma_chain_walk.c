@@ -17,7 +17,7 @@
  * root. The reference is only taken of one that has any, and only in this case, so that walkers do not meet in one counter.
  *
  * Dropping the lock touches its word once more if somebody waits, when the lock is already another's, who may be freeing it.
- * So whoever has no reference drops it in an RCU section.
+ * So whoever has no reference drops it in an RCU section, which the usual walk never leaves in between.
  */
 #include "anon_vma_chain.h"
 #include "count.h"
@@ -114,6 +114,11 @@ static bool lock_pinned_owner(struct rmap *rmap, struct rmap_page *page,
 	return false;
 }
 
+/*
+ * Locked, unless lock->anon_vma is NULL or RMAP_EAGAIN is returned. The usual way, without a reference, stays in the RCU section
+ * that unlock_owner() leaves: leaving it here and entering it there again would be two more calls for nothing, since a walk
+ * does not sleep.
+ */
 static int lock_owner(struct rmap *rmap, struct rmap_page *page,
 		      const struct rmap_walk_state *state, struct owner_lock *lock)
 {
@@ -124,6 +129,8 @@ static int lock_owner(struct rmap *rmap, struct rmap_page *page,
 		lock->pinned = false;
 		rcu_enter(rmap);
 		decided = try_lock_owner(rmap, page, state, lock, &busy);
+		if (decided && !busy && lock->anon_vma)
+			return RMAP_OK;
 		rcu_leave(rmap);
 		if (!decided)
 			continue;
@@ -144,7 +151,6 @@ static void unlock_owner(struct rmap *rmap, const struct owner_lock *lock)
 		anon_vma_put(rmap, lock->anon_vma);
 		return;
 	}
-	rcu_enter(rmap);
 	rmap_read_unlock(&lock->root->rwsem, rmap->port);
 	rcu_leave(rmap);
 }
@@ -163,8 +169,7 @@ int avc_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_state *
 
 	if (error || !lock.anon_vma)
 		return error;
-	if (!(state->walk->flags & RMAP_WALK_CHECK))
-		count_event(&rmap->count.locks_family);
+	state->family_locks++;
 	index = page->index;
 	node = itree_first(&lock.anon_vma->rb_root, index, index, &avc_tree, &state->walk->steps);
 	while (node && walk_vma(state, page, node_avc(node)->vma))

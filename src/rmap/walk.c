@@ -43,15 +43,77 @@ bool walk_vma(struct rmap_walk_state *state, struct rmap_page *page, struct rmap
 	return walk_candidate(state, page, vma->mm, vma, addr);
 }
 
-static void count_walk(struct rmap *rmap, const struct rmap_walk *walk)
+/*
+ * The packed word: five fields, each with its upper half as head room for the additions of others between one that reaches it and
+ * its unpacking. A short walk adds at most a 64th of that.
+ */
+enum {
+	WALKS_SHIFT = 0,  /* 12 bits */
+	LOCKS_SHIFT = 12, /* 12 */
+	FOUND_SHIFT = 24, /* 13 */
+	LOOKS_SHIFT = 37, /* 13 */
+	STEPS_SHIFT = 50, /* 14 */
+	SHORT_WALK = 63,  /* steps of the longest that is packed */
+};
+
+#define FULL                                                                                       \
+	((uint64_t)1 << (LOCKS_SHIFT - 1) | (uint64_t)1 << (FOUND_SHIFT - 1) |                     \
+	 (uint64_t)1 << (LOOKS_SHIFT - 1) | (uint64_t)1 << (STEPS_SHIFT - 1) | (uint64_t)1 << 63)
+
+static inline uint64_t field(uint64_t packed, unsigned int shift, unsigned int bits)
 {
-	struct rmap_walk_counters *c = &rmap->count.walk[walk->purpose];
+	return packed >> shift & (((uint64_t)1 << bits) - 1);
+}
+
+static void unpack_recent(struct rmap *rmap, struct rmap_walk_counters *c)
+{
+	uint64_t packed = atomic_exchange_explicit(&c->recent, 0, memory_order_relaxed);
+
+	count_add(&c->walks, field(packed, WALKS_SHIFT, 12));
+	count_add(&rmap->count.locks_family, field(packed, LOCKS_SHIFT, 12));
+	count_add(&c->found, field(packed, FOUND_SHIFT, 13));
+	count_add(&c->looks, field(packed, LOOKS_SHIFT, 13));
+	count_add(&c->steps, field(packed, STEPS_SHIFT, 14));
+}
+
+void rmap_counters_sync(struct rmap *rmap)
+{
+	for (unsigned int i = 0; i < RMAP_WALK_PURPOSES; i++)
+		unpack_recent(rmap, &rmap->count.walk[i]);
+}
+
+static void count_long_walk(struct rmap *rmap, const struct rmap_walk_state *state,
+			    struct rmap_walk_counters *c)
+{
+	const struct rmap_walk *walk = state->walk;
 
 	count_event(&c->walks);
+	count_add(&rmap->count.locks_family, state->family_locks);
 	count_add(&c->looks, walk->looks);
 	count_add(&c->steps, walk->steps);
 	count_add(&c->found, walk->found);
+}
+
+static void count_walk(struct rmap *rmap, const struct rmap_walk_state *state)
+{
+	const struct rmap_walk *walk = state->walk;
+	struct rmap_walk_counters *c = &rmap->count.walk[walk->purpose];
+
 	count_peak(&c->max_looks, walk->looks);
+	/* Whoever finds a PTE looked at it, but a look need not be a step: scan reads tables without one. */
+	if (rmap_likely(walk->steps <= SHORT_WALK && walk->looks <= SHORT_WALK / 2 &&
+			state->family_locks <= 1)) {
+		uint64_t packed = (uint64_t)1 << WALKS_SHIFT |
+				  (uint64_t)state->family_locks << LOCKS_SHIFT |
+				  walk->found << FOUND_SHIFT | walk->looks << LOOKS_SHIFT |
+				  walk->steps << STEPS_SHIFT;
+
+		packed += atomic_fetch_add_explicit(&c->recent, packed, memory_order_relaxed);
+		if (rmap_unlikely(packed & FULL))
+			unpack_recent(rmap, c);
+		return;
+	}
+	count_long_walk(rmap, state, c);
 }
 
 int rmap_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk *walk)
@@ -76,7 +138,7 @@ int rmap_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk *walk)
 	else if (mapping)
 		result = file_map_walk(rmap, (struct rmap_file *)mapping, page, &state);
 	if (!(walk->flags & RMAP_WALK_CHECK))
-		count_walk(rmap, walk);
+		count_walk(rmap, &state);
 	return result;
 }
 

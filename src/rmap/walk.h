@@ -14,8 +14,9 @@
 struct rmap_walk_state {
 	struct rmap_walk *walk;
 	const struct rmap_port *port;
-	unsigned int find_flags; /* enum rmap_find_flags */
-	uint64_t limit;		 /* stop when so many PTEs were found */
+	unsigned int find_flags;   /* enum rmap_find_flags */
+	uint64_t limit;		   /* stop when so many PTEs were found */
+	unsigned int family_locks; /* taken; counted with the walk */
 };
 
 /*

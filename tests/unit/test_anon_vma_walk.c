@@ -568,15 +568,18 @@ static void test_walk_rules(void **state)
 	assert_int_equal(walk.found, 2);
 	assert_int_equal(walk.looks, 2);
 	assert_int_equal(walk.steps, 6); /* three links, three VMAs */
+	rmap_counters_sync(&vm->rmap);
 	assert_int_equal(count->walk[RMAP_WALK_POISON].walks, 3);
 	assert_int_equal(count->walk[RMAP_WALK_POISON].found, 6);
 	assert_int_equal(count->walk[RMAP_WALK_POISON].max_looks, 3);
 	assert_string_equal(rmap_walk_purpose_name(RMAP_WALK_POISON), "poison");
 
+	rmap_counters_sync(&vm->rmap);
 	locks = count->locks_family;
 	walk.flags = RMAP_WALK_CHECK;
 	assert_int_equal(rmap_walk(&vm->rmap, &page->rmap, &walk), RMAP_OK);
 	assert_int_equal(walk.found, 2);
+	rmap_counters_sync(&vm->rmap);
 	assert_int_equal(count->walk[RMAP_WALK_POISON].walks, 3);
 	assert_int_equal(count->locks_family, locks);
 	exit_ok(p);

@@ -300,6 +300,7 @@ static void test_walk_rules(void **state)
 	assert_int_equal(rmap_walk(&vm->rmap, &page->rmap, &walk), RMAP_OK);
 	assert_int_equal(walk.looks, 0);
 	assert_true(walk.steps >= 5);
+	rmap_counters_sync(&vm->rmap);
 	assert_int_equal(count->walk[RMAP_WALK_CLEAN].walks, 2);
 	assert_int_equal(count->walk[RMAP_WALK_CLEAN].found, 1);
 	assert_int_equal(count->walk[RMAP_WALK_CLEAN].max_looks, 1);
@@ -307,6 +308,7 @@ static void test_walk_rules(void **state)
 	walk.skip = NULL;
 	assert_int_equal(rmap_walk(&vm->rmap, &page->rmap, &walk), RMAP_OK);
 	assert_int_equal(walk.found, 5);
+	rmap_counters_sync(&vm->rmap);
 	assert_int_equal(count->walk[RMAP_WALK_CLEAN].walks, 2); /* a checker counts nothing */
 	tiny_exit(mm);
 	tiny_file_page_free(vm, page);
