@@ -5,5 +5,6 @@
 
 int cmd_draw(int argc, char **argv);
 int cmd_record(int argc, char **argv);
+int cmd_run(int argc, char **argv);
 
 #endif

@@ -275,6 +275,7 @@ struct op_config {
 	uint64_t watermark_min;	  /* frames */
 	uint32_t cpus;
 	bool needs_contents; /* makes no sense in phantom mode */
+	bool injects;	     /* OP_FAIL will come */
 	uint64_t steps;	     /* about how many operations, for progress; 0: unknown */
 };
 

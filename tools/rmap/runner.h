@@ -45,6 +45,9 @@ enum runner_result runner_finish(struct runner *r, char err[OPS_ERR_SIZE]);
 /* All processes exit and the machine goes, which asserts that nothing stays allocated. */
 void runner_destroy(struct runner *r);
 
+/* Nanoseconds of a clock that never goes back. */
+uint64_t runner_now(void);
+
 /* --- for those who look at it --- */
 
 struct mm_system *runner_system(struct runner *r);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Generators: workloads with parameters, made while they run.
+ *
+ * A generator is a small machine: a stage, a counter within the stage, and next(), which says what comes then. Nothing is
+ * listed in advance, so 1,000 processes × 1,000 pages cost no more memory than one. The same parameters give the same
+ * operations everywhere; what looks random comes from the seed.
+ */
+#ifndef RMAP_TOOL_GEN_H
+#define RMAP_TOOL_GEN_H
+
+#include "ops.h"
+
+#define GEN_MAX_PARAMS 6
+
+struct gen_param {
+	const char *name;
+	uint64_t def, min, max;
+	const char *doc;
+};
+
+struct gen;
+
+struct gen_kind {
+	const char *name;
+	const char *doc; /* one line */
+	struct gen_param params[GEN_MAX_PARAMS];
+	/* Fills in gen->source.config from the parameters. */
+	void (*config)(struct gen *gen);
+	/* *op was op_init()ed. False: the end. */
+	bool (*next)(struct gen *gen, struct op *op);
+	/* What a process is; NULL: "parent" for 1 and "child N" for others. */
+	void (*proc_name)(uint64_t proc, char *buf, size_t size);
+};
+
+/* Regions that mremap-churn and split-merge keep account of. */
+#define GEN_MAX_REGIONS 1024
+
+struct gen {
+	struct op_source source;
+	const struct gen_kind *kind;
+	char name[128];
+	uint64_t param[GEN_MAX_PARAMS];
+	/* where it stands */
+	unsigned int stage;
+	uint64_t i, j;
+	uint64_t random;
+	uint64_t length[GEN_MAX_REGIONS]; /* pages */
+};
+
+extern const struct gen_kind gen_fork_cow, gen_fork_chain, gen_prefork, gen_zygote, gen_mremap_churn,
+	gen_split_merge;
+
+/* All of them, NULL at the end. */
+extern const struct gen_kind *const generators[];
+
+/* The next stage begins. */
+void gen_stage(struct gen *gen);
+/* Frames for that many processes of that many pages each, mapped once, and one image of them: contents and tables. */
+uint64_t gen_frames(uint64_t processes, uint64_t pages_each, uint64_t pages);
+/* A number below n, from the seed. */
+uint64_t gen_random(struct gen *gen, uint64_t n);
+
+/* Operations, filled in. */
+bool gen_new(struct op *op, uint64_t proc);
+bool gen_fork(struct op *op, uint64_t proc, uint64_t child);
+bool gen_exit(struct op *op, uint64_t proc);
+bool gen_phase(struct op *op, const char *name);
+/* Private anonymous memory; its address becomes mark. */
+bool gen_mmap(struct op *op, uint64_t proc, uint64_t pages, uint32_t mark);
+/* READ or WRITE of pages from mark + first. */
+bool gen_access(struct op *op, enum op_kind kind, uint64_t proc, uint32_t mark, uint64_t first,
+		uint64_t pages);
+bool gen_probe(struct op *op, uint64_t proc, uint32_t mark, uint64_t page, const char *what);
+
+#endif

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * rmap run: a workload, a record or a generator, carried out, and what it came to.
+ */
+#include "commands.h"
+#include "gen.h"
+#include "runner.h"
+
+#include <argp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXIT_WRONG 1 /* an expectation, a check, contents */
+#define EXIT_USAGE 2 /* a wrong command line, a file that cannot be used */
+
+enum {
+	KEY_DESIGN = 'd',
+	KEY_FRAMES = 'f',
+	KEY_SWAP = 's',
+	KEY_CHECK = 'c',
+	KEY_QUIET = 'q',
+	KEY_PHANTOM = 256,
+	KEY_JSON,
+	KEY_SEED,
+	KEY_VERIFY,
+	KEY_LIST,
+};
+
+struct run {
+	struct runner_options options;
+	const char *workload;
+	bool json, quiet, list;
+};
+
+static const struct argp_option options[] = {
+	{ "design", KEY_DESIGN, "NAME", 0, "The reverse map to run on (default: anon_vma_chain)", 0 },
+	{ "frames", KEY_FRAMES, "N", 0,
+	  "Memory of the machine: frames of 4 KiB, or a size as 64M (default: what the workload needs)",
+	  0 },
+	{ "swap", KEY_SWAP, "SIZE", 0,
+	  "Swap space: a size as 64M, or a number of pages as 1000p; 0: none (default: as much as memory)",
+	  0 },
+	{ "check", KEY_CHECK, "EVERY", OPTION_ARG_OPTIONAL,
+	  "Check everything at the ends of phases and for at most half of the run time; with EVERY, after each "
+	  "EVERY operations that change something",
+	  0 },
+	{ "phantom", KEY_PHANTOM, NULL, 0, "Frames without contents, for scale", 0 },
+	{ "json", KEY_JSON, NULL, 0, "Print the summary as JSON", 0 },
+	{ "seed", KEY_SEED, "N", 0, "For what is sampled (default: 1)", 0 },
+	{ "verify", KEY_VERIFY, NULL, 0,
+	  "At the ends of phases read everything back through the MMU, which brings it all in", 0 },
+	{ "quiet", KEY_QUIET, NULL, 0, "Print no summary, and no progress", 0 },
+	{ "list", KEY_LIST, NULL, 0, "List the generators and their parameters", 0 },
+	{ NULL, 0, NULL, 0, NULL, 0 },
+};
+
+static uint64_t number(struct argp_state *state, const char *what, const char *arg)
+{
+	char *end;
+	uint64_t n = strtoull(arg, &end, 10);
+
+	if (*arg < '0' || *arg > '9' || *end)
+		argp_error(state, "%s must be a number, not '%s'", what, arg);
+	return n;
+}
+
+/* A plain number is frames, anything with a unit a size. */
+static uint64_t frames(struct argp_state *state, const char *what, const char *arg, bool plain_frames)
+{
+	size_t len = strlen(arg);
+	uint64_t n = 0;
+
+	if (ops_parse_size(arg, &n))
+		argp_error(state, "%s must be a number or a size as 64M, not '%s'", what, arg);
+	if (plain_frames && len && arg[len - 1] >= '0' && arg[len - 1] <= '9')
+		return n;
+	return n >> RMAP_PAGE_SHIFT;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct run *run = state->input;
+
+	switch (key) {
+	case KEY_DESIGN:
+		run->options.design = arg;
+		break;
+	case KEY_FRAMES:
+		run->options.frames = frames(state, "--frames", arg, true);
+		if (run->options.frames < 64 || run->options.frames > (uint64_t)1 << 36)
+			argp_error(state, "--frames must be from 64 to 2^36");
+		break;
+	case KEY_SWAP:
+		run->options.swap_slots = frames(state, "--swap", arg, false);
+		run->options.has_swap = true;
+		if (run->options.swap_slots > (uint64_t)1 << 36)
+			argp_error(state, "--swap must be at most 2^36 pages");
+		break;
+	case KEY_CHECK:
+		run->options.check = true;
+		if (arg)
+			run->options.check_every = number(state, "--check", arg);
+		if (arg && !run->options.check_every)
+			argp_error(state, "--check=0 would never check");
+		break;
+	case KEY_PHANTOM:
+		run->options.phantom = true;
+		break;
+	case KEY_JSON:
+		run->json = true;
+		break;
+	case KEY_SEED:
+		run->options.seed = number(state, "--seed", arg);
+		break;
+	case KEY_VERIFY:
+		run->options.verify = true;
+		break;
+	case KEY_QUIET:
+		run->quiet = true;
+		break;
+	case KEY_LIST:
+		run->list = true;
+		break;
+	case ARGP_KEY_ARG:
+		if (run->workload)
+			argp_error(state, "there is one workload, but '%s' and '%s' are given",
+				   run->workload, arg);
+		run->workload = arg;
+		break;
+	case ARGP_KEY_END:
+		if (!run->workload && !run->list)
+			argp_error(state, "a workload is missing: FILE.rmw, FILE.rmrec or "
+					  "GENERATOR[:key=value,...]");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+/* ---------------------------------------------------------------- */
+
+static void list_generators(void)
+{
+	for (unsigned int i = 0; generators[i]; i++) {
+		printf("%s%s\n  %s\n", i ? "\n" : "", generators[i]->name, generators[i]->doc);
+		for (unsigned int p = 0; p < GEN_MAX_PARAMS && generators[i]->params[p].name; p++) {
+			const struct gen_param *param = &generators[i]->params[p];
+
+			printf("    %-12s %s (default %llu, from %llu to %llu)\n", param->name,
+			       param->doc, (unsigned long long)param->def,
+			       (unsigned long long)param->min, (unsigned long long)param->max);
+		}
+	}
+}
+
+struct progress {
+	bool on;
+	uint64_t next_ns;
+	const char *phase;
+};
+
+static void show_progress(struct progress *p, struct runner *r, const struct op_source *source)
+{
+	uint64_t now = runner_now(), ops = runner_operations(r);
+
+	if (!p->on || now < p->next_ns)
+		return;
+	p->next_ns = now + 100000000u;
+	if (source->config.steps && source->config.steps < UINT64_MAX)
+		fprintf(stderr, "\r\033[K%3.0f %%  %s",
+			100.0 * (double)ops / (double)source->config.steps, p->phase);
+	else
+		fprintf(stderr, "\r\033[K%llu operations  %s", (unsigned long long)ops, p->phase);
+}
+
+static enum runner_result run_all(struct run *run, struct op_source *source, struct runner *r,
+				  char err[OPS_ERR_SIZE])
+{
+	struct progress progress = { .on = !run->quiet && isatty(2), .phase = "" };
+	enum runner_result result = RUNNER_OK;
+	char phase[64] = "";
+	struct op op;
+	int more;
+
+	progress.phase = phase;
+	while ((more = source->next(source, &op, err)) > 0) {
+		if (op.kind == OP_PHASE && op.text)
+			snprintf(phase, sizeof(phase), "%s", op.text);
+		result = runner_step(r, &op, err);
+		if (result != RUNNER_OK)
+			break;
+		show_progress(&progress, r, source);
+	}
+	if (more < 0)
+		result = RUNNER_BAD;
+	else if (result == RUNNER_OK)
+		result = runner_finish(r, err);
+	if (progress.on)
+		fprintf(stderr, "\r\033[K");
+	return result;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.args_doc = "WORKLOAD",
+		.doc = "Carry out a workload and show what happened.\v"
+		       "WORKLOAD is a file in the workload language (FILE.rmw), a record of a real program "
+		       "(FILE.rmrec), or a generator as fork-cow:children=1000,pages=1000 (see --list).\n\n"
+		       "Exit code: 0 all is well; 1 an expectation, a check or contents were wrong; 2 the "
+		       "command line or a file cannot be used.",
+	};
+	struct run run = { .options = { .seed = 1 } };
+	char err[OPS_ERR_SIZE] = "";
+	enum runner_result result;
+	struct op_source *source;
+	struct runner *r;
+
+	argp_err_exit_status = EXIT_USAGE;
+	if (argp_parse(&argp, argc, argv, 0, NULL, &run))
+		return EXIT_USAGE;
+	if (run.list) {
+		list_generators();
+		return 0;
+	}
+	if (source_open(run.workload, &source, err)) {
+		fprintf(stderr, "rmap run: %s\n", err);
+		return EXIT_USAGE;
+	}
+	if (runner_create(&run.options, source, &r, err)) {
+		fprintf(stderr, "rmap run: %s\n", err);
+		source->close(source);
+		return EXIT_USAGE;
+	}
+	result = run_all(&run, source, r, err);
+	if (run.json)
+		runner_print_json(r, stdout, result, result == RUNNER_OK ? NULL : err);
+	else if (!run.quiet && result != RUNNER_BAD)
+		runner_print(r, stdout);
+	if (result != RUNNER_OK) {
+		fflush(stdout);
+		fprintf(stderr, "rmap run: %s\n", err);
+	}
+	runner_destroy(r);
+	source->close(source);
+	return result == RUNNER_OK ? 0 : result == RUNNER_FAILED ? EXIT_WRONG : EXIT_USAGE;
+}

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The memory calls: make the call, see whether it came out as it must, and let the shadow follow what it did to contents.
+ *
+ * What the shadow must know of a call is little: a new mapping and an unmapped one have no stamps, a moved one takes its
+ * stamps along, and advice may drop them.
+ */
+#include "runner_int.h"
+
+#include <mm/mm_types.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---------------------------------------------------------------- outcomes */
+
+static enum op_signal signal_of(int error)
+{
+	switch (error) {
+	case RMAP_EFAULT:
+		return OP_SEGV_MAPERR;
+	case RMAP_EACCES:
+		return OP_SEGV_ACCERR;
+	case RMAP_EIO:
+		return OP_SIGBUS;
+	case RMAP_EHWPOISON:
+		return OP_SIGBUS_MCEERR;
+	case RMAP_ENOMEM:
+		return OP_SIGNAL_OOM;
+	default:
+		return OP_SIGNAL_NONE;
+	}
+}
+
+static bool is_access(enum op_kind kind)
+{
+	return kind == OP_READ || kind == OP_WRITE || kind == OP_FETCH;
+}
+
+static const char *found_name(const struct op *op, int error)
+{
+	if (!error)
+		return "success";
+	if (is_access(op->kind) && signal_of(error) != OP_SIGNAL_NONE)
+		return op_signal_name(signal_of(error));
+	return rmap_error_name(error);
+}
+
+enum runner_result runner_outcome(struct runner *r, int error, const char *more)
+{
+	const struct op *op = r->op;
+
+	switch (op->outcome) {
+	case OP_MAY_FAIL:
+		return RUNNER_OK;
+	case OP_MUST_FAIL:
+		if (error == op->error)
+			return RUNNER_OK;
+		return runner_failed(r, "%s%s: expected %s, found %s", op_kind_name(op->kind), more,
+				     rmap_error_name(op->error), found_name(op, error));
+	case OP_MUST_SIGNAL:
+		if ((int)signal_of(error) == op->error)
+			return RUNNER_OK;
+		return runner_failed(r, "%s%s: expected %s, found %s", op_kind_name(op->kind), more,
+				     op_signal_name((unsigned int)op->error), found_name(op, error));
+	default:
+		if (!error)
+			return RUNNER_OK;
+		return runner_failed(r, "%s%s: expected success, found %s", op_kind_name(op->kind),
+				     more, found_name(op, error));
+	}
+}
+
+enum runner_result runner_place(struct runner *r, const struct op_addr *addr, uint64_t *out)
+{
+	if (runner_resolve(r, addr, out))
+		return runner_bad(r, "the address that is named here was never set (the call that "
+				     "should have set it failed, or has not run)");
+	return RUNNER_OK;
+}
+
+static enum runner_result set_mark(struct runner *r, uint32_t mark, uint64_t value)
+{
+	if (!mark)
+		return RUNNER_OK;
+	if (mark >= r->nr_marks) {
+		uint32_t n = mark < 64 ? 64 : mark * 2;
+		uint64_t *marks;
+		uint8_t *set;
+
+		if (mark > 1u << 24)
+			return runner_bad(r, "an address has the number %u", mark);
+		marks = realloc(r->marks, n * sizeof(*marks));
+		if (!marks)
+			return runner_no_memory(r);
+		r->marks = marks;
+		set = realloc(r->mark_set, n);
+		if (!set)
+			return runner_no_memory(r);
+		r->mark_set = set;
+		memset(set + r->nr_marks, 0, n - r->nr_marks);
+		r->nr_marks = n;
+	}
+	r->marks[mark] = value;
+	r->mark_set[mark] = 1;
+	return RUNNER_OK;
+}
+
+/* A call that has an address for a result. */
+static enum runner_result outcome_at(struct runner *r, int error, uint64_t result)
+{
+	const struct op *op = r->op;
+	enum runner_result ret = runner_outcome(r, error, "");
+	uint64_t want;
+
+	if (ret != RUNNER_OK || error)
+		return ret;
+	if (op->outcome == OP_MUST_BE) {
+		ret = runner_place(r, &op->want, &want);
+		if (ret != RUNNER_OK)
+			return ret;
+		if (result != want)
+			return runner_failed(r, "%s: expected the address 0x%llx, found 0x%llx",
+					     op_kind_name(op->kind), (unsigned long long)want,
+					     (unsigned long long)result);
+	}
+	return set_mark(r, op->out, result);
+}
+
+/* ---------------------------------------------------------------- ranges */
+
+static uint64_t round_up(uint64_t len)
+{
+	return len > UINT64_MAX - RMAP_PAGE_SIZE ? len : (len + RMAP_PAGE_SIZE - 1) & RMAP_PAGE_MASK;
+}
+
+static enum runner_result forget(struct runner *r, struct space *space, uint64_t addr, uint64_t len)
+{
+	if (!space->shadow || shadow_clear(space->shadow, addr, round_up(len)))
+		return RUNNER_OK;
+	return runner_no_memory(r);
+}
+
+/* ---------------------------------------------------------------- mmap, munmap, mremap, brk */
+
+static enum runner_result do_mmap(struct runner *r, const struct op *op, struct space *space,
+				  uint64_t addr)
+{
+	struct mm_mmap args = {
+		.addr = addr,
+		.len = op->len,
+		.prot = op->prot,
+		.flags = op->flags,
+		.file_mode = op->file_mode,
+		.offset = op->offset,
+	};
+	struct rfile *f = op->file ? rfile_named(r, op->file) : NULL;
+	enum runner_result ret;
+	uint64_t result = 0;
+	int error;
+
+	if (op->file && !f)
+		return runner_bad(r, "the file is not open");
+	args.file = f ? f->file : NULL;
+	if (op->impose) {
+		args.addr = op->result;
+		if (!(args.flags & MM_MAP_FIXED))
+			args.flags |= MM_MAP_FIXED_NOREPLACE;
+	}
+	error = mm_mmap(space->mm, &args, &result);
+	space_changed(space);
+	if (!error) {
+		space->maps_files |= f || op->flags & MM_MAP_SHARED;
+		ret = forget(r, space, result, op->len);
+		if (ret != RUNNER_OK)
+			return ret;
+	}
+	return outcome_at(r, error, result);
+}
+
+static enum runner_result do_munmap(struct runner *r, const struct op *op, struct space *space,
+				    uint64_t addr)
+{
+	int error = mm_munmap(space->mm, addr, op->len);
+	enum runner_result ret = runner_outcome(r, error, "");
+
+	space_changed(space);
+	return error || ret != RUNNER_OK ? ret : forget(r, space, addr, op->len);
+}
+
+/* The stamps follow; what the range grew by, and what it left, is as never written. */
+static enum runner_result stamps_moved(struct runner *r, struct space *space, uint64_t from,
+				       uint64_t old_len, uint64_t to, uint64_t new_len)
+{
+	uint64_t kept = old_len < new_len ? old_len : new_len;
+	enum runner_result ret = RUNNER_OK;
+
+	if (!space->shadow)
+		return RUNNER_OK;
+	if (from != to) {
+		ret = forget(r, space, to, new_len);
+		if (ret == RUNNER_OK && kept && !shadow_move(space->shadow, from, to, kept))
+			ret = runner_no_memory(r);
+	} else if (new_len > old_len) {
+		ret = forget(r, space, to + old_len, new_len - old_len);
+	}
+	if (ret == RUNNER_OK && old_len > kept)
+		ret = forget(r, space, from + kept, old_len - kept);
+	return ret;
+}
+
+static enum runner_result do_mremap(struct runner *r, const struct op *op, struct space *space,
+				    uint64_t addr)
+{
+	uint32_t flags = op->flags;
+	enum runner_result ret;
+	uint64_t to, result = 0;
+	int error;
+
+	ret = runner_place(r, &op->new_addr, &to);
+	if (ret != RUNNER_OK)
+		return ret;
+	if (op->impose && op->result != addr) {
+		flags |= MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED;
+		to = op->result;
+	} else if (op->impose && !(flags & MM_MREMAP_FIXED)) {
+		flags &= ~(uint32_t)MM_MREMAP_MAYMOVE;
+	}
+	error = mm_mremap(space->mm, addr, op->len, op->new_len, flags, to, &result);
+	space_changed(space);
+	if (!error) {
+		/* old_len 0 maps shared memory a second time: nothing moves. */
+		ret = stamps_moved(r, space, addr, round_up(op->len), result,
+				   round_up(op->new_len));
+		if (ret != RUNNER_OK)
+			return ret;
+	}
+	return outcome_at(r, error, result);
+}
+
+static enum runner_result do_brk(struct runner *r, const struct op *op, struct space *space,
+				 uint64_t addr)
+{
+	uint64_t old = mm_brk(space->mm, 0);
+	uint64_t wanted = op->relative ? old + op->new_len : addr;
+	uint64_t result = mm_brk(space->mm, wanted);
+	enum runner_result ret = RUNNER_OK;
+
+	space_changed(space);
+	if (result > old)
+		ret = forget(r, space, round_up(old), round_up(result) - round_up(old));
+	else if (result < old)
+		ret = forget(r, space, round_up(result), round_up(old) - round_up(result));
+	if (ret != RUNNER_OK)
+		return ret;
+	/* brk(2) knows no errors; here the one that libc's makes of an unmoved break. */
+	return outcome_at(r, result == wanted || !wanted ? 0 : RMAP_ENOMEM, result);
+}
+
+/* ---------------------------------------------------------------- madvise */
+
+/*
+ * Advice that takes contents away, VMA by VMA, as the call does it: up to the first that refuses it. The layout is the
+ * one before the call.
+ */
+static bool advice_drops(struct runner *r, struct space *space, uint64_t start, uint64_t end,
+			 uint32_t advice)
+{
+	const struct layout *layout = space_layout(space);
+
+	if (!layout)
+		return false;
+	for (size_t i = 0; i < layout->nr; i++) {
+		const struct layout_vma *vma = &layout->vmas[i];
+		uint64_t from = vma->start > start ? vma->start : start;
+		uint64_t to = vma->end < end ? vma->end : end;
+		bool done = true;
+
+		if (from >= to)
+			continue;
+		if (advice == MM_MADV_FREE) {
+			if (vma->file || vma->shared)
+				return true;
+			done = shadow_may_lose(space->shadow, from, to - from);
+		} else if (advice == MM_MADV_REMOVE) {
+			if (!vma->file || !vma->shared || vma->locked)
+				return true;
+			done = rfile_punched(rfile_of(r, vma->file), vma->offset + (from - vma->start),
+					     to - from);
+		} else {
+			if (vma->locked && advice == MM_MADV_DONTNEED)
+				return true;
+			if (!vma->shared)
+				done = shadow_clear(space->shadow, from, to - from);
+		}
+		if (!done)
+			return false;
+	}
+	return true;
+}
+
+static enum runner_result do_madvise(struct runner *r, const struct op *op, struct space *space,
+				     uint64_t addr)
+{
+	uint64_t len = round_up(op->len);
+	bool drops = op->flags == MM_MADV_DONTNEED || op->flags == MM_MADV_DONTNEED_LOCKED ||
+		     op->flags == MM_MADV_FREE || op->flags == MM_MADV_REMOVE;
+	int error;
+
+	/* Arguments that the call refuses as a whole change nothing. */
+	drops = drops && space->shadow && !(addr & ~RMAP_PAGE_MASK) && addr + len >= addr;
+	if (drops)
+		space_layout(space);
+	error = mm_madvise(space->mm, addr, op->len, (int)op->flags);
+	if (drops && !advice_drops(r, space, addr, addr + len, op->flags))
+		return runner_no_memory(r);
+	if (op->flags == MM_MADV_DONTFORK || op->flags == MM_MADV_WIPEONFORK)
+		space->advised_fork = true;
+	space_changed(space);
+	return runner_outcome(r, error, "");
+}
+
+/* ---------------------------------------------------------------- mincore */
+
+static enum runner_result do_mincore(struct runner *r, const struct op *op, struct space *space,
+				     uint64_t addr)
+{
+	uint64_t pages = round_up(op->len) >> RMAP_PAGE_SHIFT;
+	enum runner_result ret;
+	uint8_t *vec;
+	int error;
+
+	if (pages > (uint64_t)1 << 26)
+		return runner_bad(r, "mincore of more than 2^26 pages");
+	vec = malloc(pages + 1);
+	if (!vec)
+		return runner_no_memory(r);
+	error = mm_mincore(space->mm, addr, op->len, vec);
+	ret = runner_outcome(r, error, "");
+	if (ret == RUNNER_OK && !error && op->text) {
+		if (strlen(op->text) != pages)
+			ret = runner_bad(r, "mincore: %llu pages, but %zu digits",
+					 (unsigned long long)pages, strlen(op->text));
+		for (uint64_t i = 0; i < pages && ret == RUNNER_OK; i++)
+			if ((vec[i] & 1) != (op->text[i] == '1'))
+				ret = runner_failed(r, "mincore: expected page %llu to be %s, it is %s",
+						    (unsigned long long)i,
+						    op->text[i] == '1' ? "resident" : "absent",
+						    vec[i] & 1 ? "resident" : "absent");
+	}
+	free(vec);
+	return ret;
+}
+
+/* ---------------------------------------------------------------- all of them */
+
+enum runner_result runner_call_op(struct runner *r, const struct op *op)
+{
+	enum runner_result ret;
+	struct process *proc = runner_need(r, op->proc, &ret);
+	struct space *space;
+	uint64_t addr;
+	int error = 0;
+
+	if (!proc)
+		return ret;
+	space = proc->space;
+	ret = runner_place(r, &op->addr, &addr);
+	if (ret != RUNNER_OK)
+		return ret;
+	switch (op->kind) {
+	case OP_MMAP:
+		return do_mmap(r, op, space, addr);
+	case OP_MUNMAP:
+		return do_munmap(r, op, space, addr);
+	case OP_MREMAP:
+		return do_mremap(r, op, space, addr);
+	case OP_BRK:
+		return do_brk(r, op, space, addr);
+	case OP_MADVISE:
+		return do_madvise(r, op, space, addr);
+	case OP_MINCORE:
+		return do_mincore(r, op, space, addr);
+	case OP_MPROTECT:
+		error = mm_mprotect(space->mm, addr, op->len, op->prot);
+		break;
+	case OP_SET_BRK:
+		error = mm_set_brk(space->mm, addr);
+		break;
+	case OP_MLOCK:
+		error = mm_mlock(space->mm, addr, op->len, op->flags);
+		break;
+	case OP_MUNLOCK:
+		error = mm_munlock(space->mm, addr, op->len);
+		break;
+	case OP_MLOCKALL:
+		error = mm_mlockall(space->mm, op->flags);
+		break;
+	case OP_MUNLOCKALL:
+		error = mm_munlockall(space->mm);
+		break;
+	case OP_MSYNC:
+		error = mm_msync(space->mm, addr, op->len, op->flags);
+		break;
+	default:
+		return runner_bad(r, "%s is no call", op_kind_name(op->kind));
+	}
+	space_changed(space);
+	return runner_outcome(r, error, "");
+}
