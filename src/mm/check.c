@@ -37,6 +37,8 @@ static void free_all(struct check *c)
 {
 	const struct rmap_port *os = &c->sys->port->os;
 
+	while (c->nr_files)
+		mm_file_put(c->files[--c->nr_files].file);
 	while (c->nr_blocks) {
 		c->nr_blocks--;
 		os->free(os->ctx, RMAP_KIND_BUFFER, c->block[c->nr_blocks].start,
@@ -128,25 +130,56 @@ static int find_mms(struct check *c)
 	return 0;
 }
 
-static int find_files(struct check *c)
+/* A reference, unless the last holder has gone: then it is being taken down, by whoever ends a grace period. */
+static bool hold_file(struct mm_file *file)
+{
+	uint32_t refs = atomic_load_explicit(&file->refs, memory_order_relaxed);
+
+	while (refs != 0)
+		if (atomic_compare_exchange_weak_explicit(&file->refs, &refs, refs + 1,
+							  memory_order_acq_rel,
+							  memory_order_relaxed))
+			return true;
+	return false;
+}
+
+static int list_files(struct check *c, uint64_t room)
 {
 	struct mm_system *sys = c->sys;
 	struct list_head *pos;
-	int error = check_list(c, &sys->files, "files", &c->nr_files);
+	uint64_t nr;
+	int error;
 
-	if (error)
-		return error;
-	c->files = check_alloc(c, c->nr_files, sizeof(c->files[0]));
-	if (!c->files || check_map_init(c, &c->file_of, c->nr_files))
-		return RMAP_ENOMEM;
-	c->nr_files = 0;
-	list_for_each(pos, &sys->files) {
+	rmap_spin_lock(&sys->list_lock);
+	error = check_list(c, &sys->files, "files", &nr);
+	for (pos = sys->files.next; !error && pos != &sys->files && room; pos = pos->next) {
 		struct mm_file *file = list_entry(pos, struct mm_file, list);
 
+		if (!hold_file(file))
+			continue;
 		*check_map_find(&c->file_of, &file->rmap, true) = c->nr_files;
 		c->files[c->nr_files++].file = file;
+		room--;
 	}
-	return 0;
+	rmap_spin_unlock(&sys->list_lock);
+	return error;
+}
+
+static int find_files(struct check *c)
+{
+	struct mm_system *sys = c->sys;
+	uint64_t nr;
+	int error;
+
+	rmap_spin_lock(&sys->list_lock);
+	error = check_list(c, &sys->files, "files", &nr);
+	rmap_spin_unlock(&sys->list_lock);
+	if (error)
+		return error;
+	c->files = check_alloc(c, nr, sizeof(c->files[0]));
+	if (!c->files || check_map_init(c, &c->file_of, nr))
+		return RMAP_ENOMEM;
+	return list_files(c, nr);
 }
 
 static int find_frames(struct check *c)
@@ -189,8 +222,9 @@ static int check_once(struct mm_system *sys, struct mm_check *check)
 }
 
 /*
- * A quiet system may still have frames that wait for a grace period, and one may end while we look. So what seems wrong is looked
- * at again when nothing waits any more; to wait every time would cost a thousand times what a small check does.
+ * A quiet system may still have frames (of page tables) and files that wait for a grace period, and one may end while we look.
+ * So lists are followed under their locks, files are held, and what seems wrong is looked at again when nothing waits any more;
+ * to wait every time would cost a thousand times what a small check does.
  */
 int mm_check(struct mm_system *sys, struct mm_check *check)
 {

@@ -271,8 +271,10 @@ int check_pages(struct check *c)
 	rmap_spin_lock(&c->sys->frame_lock);
 	error = check_free_list(c);
 	rmap_spin_unlock(&c->sys->frame_lock);
+	rmap_spin_lock(&c->sys->lru_lock);
 	if (!error)
 		error = check_lru(c);
+	rmap_spin_unlock(&c->sys->lru_lock);
 	for (uint64_t pfn = 0; pfn < c->nr_pages && !error; pfn++)
 		error = check_page(c, &kinds, pfn);
 	return error ? error : check_kinds(c, &kinds);

@@ -59,7 +59,7 @@ static int check_free_slots(struct check *c, uint64_t free)
 	return 0;
 }
 
-int check_swap(struct check *c)
+static int check_slots(struct check *c)
 {
 	const struct swap_map *swap = &c->sys->swap;
 	uint64_t used = 0, cached = 0, bad = 0, free = 0;
@@ -81,4 +81,14 @@ int check_swap(struct check *c)
 			"swap counts %lu slots in use, %lu cached, %lu bad, and has %lu, %lu, %lu",
 			swap->used, swap->cached, swap->bad, used, cached, bad);
 	return check_free_slots(c, free);
+}
+
+int check_swap(struct check *c)
+{
+	int error;
+
+	rmap_spin_lock(&c->sys->swap.lock);
+	error = check_slots(c);
+	rmap_spin_unlock(&c->sys->swap.lock);
+	return error;
 }
