@@ -1,0 +1,831 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Resume: a fresh system becomes what an image says.
+ *
+ * The reverse map is rebuilt through its ordinary events. Base address spaces come first; an origin there is prepared as at a
+ * first fault, further VMAs of the same origin are cloned from the first as by a split. The other address spaces are forked from
+ * their base: each of their origins from the VMA of its family in the base. Where the base has none, or one with other bounds, a
+ * temporary VMA stands in, in no tree of the layout, as if the base had mapped the memory, forked, and unmapped it again. So
+ * whatever the design, all who share a page descend from one origin, and that is where pages that are not exclusive go.
+ *
+ * Pages follow, each at once with all its places: the first maps it new, the others map it again, as after a swap-in. One that
+ * was out in swap goes out again the way any page goes, at once, so that an image needs no more memory than its system had; if
+ * swap has no room it simply stays.
+ *
+ * What is read is believed only after its checksum, and even then no number is trusted: a hostile image gets RMAP_EBADMSG. On
+ * every failure the address spaces and files made so far are let go, which leaves the system empty.
+ */
+#include "file.h"
+#include "image.h"
+#include "mm.h"
+#include "reclaim.h"
+#include "sort.h"
+#include "table.h"
+#include "vma.h"
+
+struct resumed_vma {
+	struct vma *vma;
+	uint32_t mm;
+	uint32_t family;
+	bool linked; /* tier 1 and the mm's tree know it */
+};
+
+struct resumed_mm {
+	struct mm *mm;
+	uint64_t id;	/* the caller's */
+	uint32_t base;	/* number of the address space that it is made from; its own: from none */
+	bool known;	/* to tier 1 and to the system's list */
+	uint64_t first, nr, max; /* its VMAs in vmas[]; max: as announced */
+};
+
+struct reader {
+	struct mm_system *sys;
+	struct image image;
+	const struct mm_resume *resume;
+	uint32_t max_mms, nr_mms, max_files, nr_files, nr_families; /* max: as announced */
+	uint64_t max_vmas, nr_vmas;
+	uint64_t room_mms, room_files, room_vmas, room_families; /* of the arrays, which grow with what is read */
+	struct resumed_mm *mms;
+	struct mm_file **files;
+	struct resumed_vma *vmas;
+	struct vma **families; /* by number: the VMA in the base that all of them descend from */
+	bool *temporary;       /* by number: that one is in no layout */
+	uint64_t counters[sizeof(struct mm_counters) / sizeof(uint64_t)];
+	uint64_t last_group;
+	bool linked;
+	struct page *page; /* of the chunk before, locked, for more of its sites */
+	uint32_t page_flags, sites_left;
+	bool page_mapped;
+	uint64_t page_index;
+	uint32_t page_family;
+	struct page *bad; /* stands for all frames that had gone bad */
+};
+
+static int fail(struct reader *r, int error)
+{
+	if (!r->image.error)
+		r->image.error = error;
+	return r->image.error;
+}
+
+static int bad(struct reader *r)
+{
+	return fail(r, RMAP_EBADMSG);
+}
+
+/* ---------------------------------------------------------------- the header */
+
+static int read_header(struct reader *r)
+{
+	struct image *image = &r->image;
+	uint32_t nr = sizeof(r->counters) / sizeof(r->counters[0]);
+
+	if (image_next(image))
+		return image->error;
+	if (image->type != IMAGE_HEADER || image_get64(image) != IMAGE_MAGIC ||
+	    image_get32(image) != IMAGE_VERSION || image_get32(image) != RMAP_PAGE_SHIFT ||
+	    image_get32(image) != r->sys->config.phantom)
+		return bad(r);
+	r->max_mms = image_get32(image);
+	r->max_files = image_get32(image);
+	r->nr_families = image_get32(image);
+	r->max_vmas = image_get64(image);
+	if (image_get32(image) != nr)
+		return bad(r);
+	for (uint32_t i = 0; i < nr; i++)
+		r->counters[i] = image_get64(image);
+	return image_left(image) ? bad(r) : image->error;
+}
+
+/*
+ * array, with room for one more element behind nr; NULL: no memory, and array is as it was. What is announced is not believed:
+ * memory is taken for what has come.
+ */
+static void *array_grow(struct reader *r, void *array, uint64_t nr, uint64_t *room, size_t size)
+{
+	uint64_t more = *room ? *room * 2 : 16;
+	void *grown;
+
+	if (nr < *room)
+		return array;
+	grown = mm_alloc(r->sys, RMAP_KIND_BUFFER, more * size);
+	if (!grown) {
+		fail(r, RMAP_ENOMEM);
+		return NULL;
+	}
+	memset((unsigned char *)grown + nr * size, 0, (more - nr) * size);
+	if (array) {
+		memcpy(grown, array, nr * size);
+		mm_free(r->sys, RMAP_KIND_BUFFER, array, *room * size);
+	}
+	*room = more;
+	return grown;
+}
+
+static void array_free(struct reader *r, void *array, uint64_t room, size_t size)
+{
+	if (array)
+		mm_free(r->sys, RMAP_KIND_BUFFER, array, room * size);
+}
+
+static void free_arrays(struct reader *r)
+{
+	array_free(r, r->mms, r->room_mms, sizeof(*r->mms));
+	array_free(r, r->files, r->room_files, sizeof(struct mm_file *));
+	array_free(r, r->vmas, r->room_vmas, sizeof(*r->vmas));
+	array_free(r, r->families, r->room_families, sizeof(struct vma *));
+	array_free(r, r->temporary, r->room_families, sizeof(bool));
+}
+
+/* Families are fewer than VMAs, which have been read by now. */
+static int alloc_families(struct reader *r)
+{
+	uint64_t room = r->nr_families + 1;
+
+	if (r->nr_families > r->nr_vmas)
+		return bad(r);
+	r->families = mm_alloc(r->sys, RMAP_KIND_BUFFER, room * sizeof(struct vma *));
+	r->temporary = mm_alloc(r->sys, RMAP_KIND_BUFFER, room * sizeof(bool));
+	if (r->families)
+		memset(r->families, 0, room * sizeof(struct vma *));
+	if (r->temporary)
+		memset(r->temporary, 0, room * sizeof(bool));
+	r->room_families = room;
+	return r->families && r->temporary ? 0 : fail(r, RMAP_ENOMEM);
+}
+
+/* ---------------------------------------------------------------- files, address spaces, VMAs */
+
+static int read_file(struct reader *r)
+{
+	uint64_t id = image_get64(&r->image), size = image_get64(&r->image);
+	uint32_t shmem = image_get32(&r->image);
+	void *handle = NULL, *grown;
+	int error = 0;
+
+	if (r->image.error || r->nr_files == r->max_files || shmem > 1)
+		return bad(r);
+	if (!shmem) {
+		if (!r->resume->file)
+			return fail(r, RMAP_ENOENT);
+		error = r->resume->file(r->resume->arg, id, size, &handle);
+		if (!error && !handle)
+			error = RMAP_ENOENT;
+	}
+	if (error)
+		return fail(r, error);
+	grown = array_grow(r, r->files, r->nr_files, &r->room_files, sizeof(struct mm_file *));
+	error = grown ? 0 : RMAP_ENOMEM;
+	if (grown)
+		r->files = grown;
+	if (!error)
+		error = mm_file_create(r->sys, handle, size, &r->files[r->nr_files]);
+	if (error) {
+		if (handle && r->sys->port->file_release)
+			r->sys->port->file_release(r->sys->port->ctx, handle);
+		return fail(r, error);
+	}
+	r->nr_files++;
+	return 0;
+}
+
+static int read_mm(struct reader *r)
+{
+	struct image *image = &r->image;
+	struct resumed_mm *rm, *grown;
+	struct mm *mm;
+
+	if (r->linked || r->nr_mms == r->max_mms)
+		return bad(r);
+	grown = array_grow(r, r->mms, r->nr_mms, &r->room_mms, sizeof(*r->mms));
+	if (!grown)
+		return r->image.error;
+	r->mms = grown;
+	mm = mm_new(r->sys);
+	if (!mm)
+		return fail(r, RMAP_ENOMEM);
+	rm = &r->mms[r->nr_mms];
+	*rm = (struct resumed_mm){.mm = mm, .first = r->nr_vmas};
+	r->nr_mms++;
+	rm->id = image_get64(image);
+	rm->base = image_get32(image);
+	if (image_get32(image) != MM_LIMITS || rm->base >= r->max_mms)
+		return bad(r);
+	for (int i = 0; i < MM_LIMITS; i++)
+		atomic_store(&mm->limit[i], image_get64(image));
+	atomic_store(&mm->capabilities, image_get32(image));
+	mm->start_brk = image_get64(image);
+	mm->brk = image_get64(image);
+	mm->start_stack = image_get64(image);
+	mm->mmap_base = image_get64(image);
+	mm->def_flags = image_get64(image);
+	rm->max = image_get64(image);
+	if (mm->brk < mm->start_brk || mm->brk > MM_TASK_SIZE || mm->mmap_base > MM_TASK_SIZE ||
+	    mm->start_stack > MM_TASK_SIZE || (mm->def_flags & ~VM_LOCKED_MASK))
+		return bad(r);
+	return image_left(image) ? bad(r) : image->error;
+}
+
+#define VM_KNOWN                                                                                   \
+	(VM_ACCESS | VM_SHARED | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_MAYSHARE |             \
+	 VM_GROWSDOWN | VM_LOCKED | VM_SEQ_READ | VM_RAND_READ | VM_DONTCOPY | VM_DONTEXPAND |     \
+	 VM_LOCKONFAULT | VM_ACCOUNT | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP |                \
+	 VM_STACK_EARLY)
+
+struct vma_record {
+	uint64_t start, end, pgoff, flags, group;
+	uint32_t forked, file, family;
+};
+
+static bool vma_possible(const struct reader *r, const struct vma_record *v, uint64_t floor)
+{
+	uint64_t pages = (v->end - v->start) >> RMAP_PAGE_SHIFT;
+
+	if (((v->start | v->end) & ~RMAP_PAGE_MASK) || v->start < floor || v->end <= v->start ||
+	    v->end > (uint64_t)1 << 47 || v->pgoff > UINT64_MAX / 4 || v->pgoff + pages < v->pgoff)
+		return false;
+	if ((v->flags & ~VM_KNOWN) || v->forked > 1 || v->file > r->nr_files ||
+	    v->family > r->nr_families)
+		return false;
+	if (v->flags & VM_SHARED)
+		return v->file && !v->group;
+	return v->group ? v->group < UINT64_MAX / 2 : !v->family && !v->forked;
+}
+
+/* Of the address space that was read last. */
+static int read_vma(struct reader *r)
+{
+	struct image *image = &r->image;
+	struct resumed_mm *rm = r->nr_mms ? &r->mms[r->nr_mms - 1] : NULL;
+	uint64_t floor = rm && rm->nr ? r->vmas[r->nr_vmas - 1].vma->rmap.end : 0;
+	struct resumed_vma *grown;
+	struct vma_record v;
+	struct vma *vma;
+
+	v.start = image_get64(image);
+	v.end = image_get64(image);
+	v.pgoff = image_get64(image);
+	v.flags = image_get64(image);
+	v.group = image_get64(image);
+	v.forked = image_get32(image);
+	v.file = image_get32(image);
+	v.family = image_get32(image);
+	if (!rm || r->linked || image->error || image_left(image) || r->nr_vmas == r->max_vmas ||
+	    rm->nr == rm->max || !vma_possible(r, &v, floor))
+		return bad(r);
+	grown = array_grow(r, r->vmas, r->nr_vmas, &r->room_vmas, sizeof(*r->vmas));
+	if (!grown)
+		return r->image.error;
+	r->vmas = grown;
+	vma = vma_alloc(rm->mm, v.start, v.end, v.pgoff, v.flags,
+			v.file ? r->files[v.file - 1] : NULL);
+	if (!vma)
+		return fail(r, RMAP_ENOMEM);
+	atomic_store(&vma->group, v.group);
+	vma->forked = v.forked;
+	if (v.group > r->last_group)
+		r->last_group = v.group;
+	r->vmas[r->nr_vmas++] =
+		(struct resumed_vma){.vma = vma, .mm = r->nr_mms - 1, .family = v.family};
+	rm->nr++;
+	return 0;
+}
+
+/* ---------------------------------------------------------------- linking */
+
+/* VMAs of one origin together; those that began their family first, so that it can be rooted in them. */
+static bool origin_less(const void *a, const void *b)
+{
+	const struct vma *x = ((const struct resumed_vma *)a)->vma;
+	const struct vma *y = ((const struct resumed_vma *)b)->vma;
+	uint64_t gx = atomic_load(&x->group), gy = atomic_load(&y->group);
+
+	if (x->forked != y->forked)
+		return y->forked;
+	return gx != gy ? gx < gy : x->rmap.start < y->rmap.start;
+}
+
+static bool address_less(const void *a, const void *b)
+{
+	return ((const struct resumed_vma *)a)->vma->rmap.start <
+	       ((const struct resumed_vma *)b)->vma->rmap.start;
+}
+
+static bool same_bounds(const struct vma *a, const struct vma *b)
+{
+	return a->rmap.start == b->rmap.start && a->rmap.end == b->rmap.end &&
+	       a->rmap.pgoff == b->rmap.pgoff && a->rmap.file == b->rmap.file;
+}
+
+/* A VMA of base with the bounds of vma, known to tier 1 only. NULL: no memory. */
+static struct vma *stand_in(struct mm *base, const struct vma *vma)
+{
+	struct vma *temp = vma_dup(base, vma);
+
+	if (temp)
+		rmap_vma_link(&base->sys->rmap, &temp->rmap);
+	return temp;
+}
+
+static void drop_stand_in(struct vma *temp)
+{
+	rmap_vma_unlink(&vma_mm(temp)->sys->rmap, &temp->rmap);
+	vma_free(temp);
+}
+
+/* The base has no VMA of the family: one that stands in for it until all are linked. */
+static int make_root(struct reader *r, struct mm *base, const struct resumed_vma *rv)
+{
+	struct vma *temp = stand_in(base, rv->vma);
+	int error = temp ? rmap_vma_prepare(&r->sys->rmap, &temp->rmap, NULL, NULL) : RMAP_ENOMEM;
+
+	if (error) {
+		if (temp)
+			drop_stand_in(temp);
+		return error;
+	}
+	r->families[rv->family] = temp;
+	r->temporary[rv->family] = true;
+	return 0;
+}
+
+/* rv's VMA becomes what a fork of base's VMA would be. Enters it in its file's tree. */
+static int link_forked(struct reader *r, struct mm *base, const struct resumed_vma *rv)
+{
+	struct rmap *rmap = &r->sys->rmap;
+	struct vma *root, *temp;
+	int error = 0;
+
+	if (!r->families[rv->family])
+		error = make_root(r, base, rv);
+	if (error)
+		return error;
+	root = r->families[rv->family];
+	if (same_bounds(root, rv->vma))
+		return rmap_vma_fork(rmap, &rv->vma->rmap, &root->rmap);
+	temp = stand_in(base, rv->vma);
+	if (!temp)
+		return RMAP_ENOMEM;
+	error = rmap_vma_clone(rmap, &temp->rmap, &root->rmap);
+	if (!error)
+		error = rmap_vma_fork(rmap, &rv->vma->rmap, &temp->rmap);
+	drop_stand_in(temp);
+	return error;
+}
+
+/* first: the VMA of the same origin that was linked before, or NULL. */
+static int link_vma(struct reader *r, struct resumed_mm *rm, const struct resumed_vma *rv,
+		    const struct vma *first)
+{
+	struct rmap *rmap = &r->sys->rmap;
+	struct resumed_mm *base = &r->mms[rm->base];
+	struct vma *vma = rv->vma;
+	int error = 0;
+
+	if (vma_faulted(vma) && !first && rv->family && base != rm)
+		return link_forked(r, base->mm, rv);
+	if (first)
+		error = rmap_vma_clone(rmap, &vma->rmap, (struct rmap_vma *)&first->rmap);
+	else if (rv->family && r->families[rv->family])
+		error = rmap_vma_clone(rmap, &vma->rmap, &r->families[rv->family]->rmap);
+	else if (vma_faulted(vma))
+		error = rmap_vma_prepare(rmap, &vma->rmap, NULL, NULL);
+	if (error)
+		return error;
+	rmap_vma_link(rmap, &vma->rmap);
+	if (rv->family && !r->families[rv->family])
+		r->families[rv->family] = vma;
+	return 0;
+}
+
+static int link_vmas(struct reader *r, struct resumed_mm *rm)
+{
+	struct resumed_vma *rv = &r->vmas[rm->first];
+	struct mm *mm = rm->mm;
+
+	sort_array(rv, rm->nr, sizeof(*rv), origin_less);
+	for (uint64_t i = 0; i < rm->nr; i++, rv++) {
+		struct vma *vma = rv->vma;
+		bool again = i && vma_faulted(vma) &&
+			     atomic_load(&rv[-1].vma->group) == atomic_load(&vma->group);
+		int error = 0;
+
+		if (again && rv[-1].family != rv->family)
+			return RMAP_EBADMSG;
+		if (vma->flags & VM_ACCOUNT)
+			error = mm_charge(mm, vma_pages(vma));
+		if (error)
+			return error;
+		error = link_vma(r, rm, rv, again ? rv[-1].vma : NULL);
+		if (error) {
+			if (vma->flags & VM_ACCOUNT)
+				mm_uncharge(r->sys, vma_pages(vma));
+			return error;
+		}
+		vma_tree_insert(mm, vma);
+		rv->linked = true;
+		mm_account(mm, vma->flags, (int64_t)vma_pages(vma));
+		if (vma->flags & VM_LOCKED)
+			mm->locked_vm += vma_pages(vma);
+	}
+	sort_array(&r->vmas[rm->first], rm->nr, sizeof(*rv), address_less); /* to find them by */
+	return 0;
+}
+
+static int link_base(struct reader *r, struct resumed_mm *rm)
+{
+	int error = rmap_mm_init(&r->sys->rmap, &rm->mm->rmap);
+
+	if (error)
+		return error;
+	mm_publish(rm->mm);
+	rm->known = true;
+	mm_write_lock(rm->mm);
+	error = link_vmas(r, rm);
+	mm_write_unlock(rm->mm);
+	return error;
+}
+
+static int link_child(struct reader *r, struct resumed_mm *rm)
+{
+	struct mm *base = r->mms[rm->base].mm, *mm = rm->mm;
+	int error;
+
+	mm_write_lock(base);
+	error = rmap_mm_fork_begin(&r->sys->rmap, &mm->rmap, &base->rmap);
+	if (!error) {
+		rmap_write_lock_nested(&mm->mmap_lock, mm_os(mm));
+		mm_publish(mm);
+		rm->known = true;
+		error = link_vmas(r, rm);
+		rmap_mm_fork_end(&r->sys->rmap, &mm->rmap, &base->rmap, !error);
+		mm_write_unlock(mm);
+	}
+	mm_write_unlock(base);
+	return error;
+}
+
+static void drop_temporary(struct reader *r)
+{
+	for (uint32_t i = 1; r->temporary && i <= r->nr_families; i++) {
+		if (r->temporary[i])
+			drop_stand_in(r->families[i]);
+		r->temporary[i] = false;
+	}
+}
+
+/* All VMAs have been read: make the address spaces known, bases first. */
+static int link_all(struct reader *r)
+{
+	int error = 0;
+
+	if (r->linked)
+		return 0;
+	r->linked = true;
+	if (r->nr_mms != r->max_mms || r->nr_vmas != r->max_vmas || r->nr_files != r->max_files)
+		return bad(r);
+	if (alloc_families(r))
+		return r->image.error;
+	for (uint32_t i = 0; i < r->nr_mms; i++)
+		if (r->mms[r->mms[i].base].base != r->mms[i].base)
+			return bad(r);
+	for (uint32_t i = 0; i < r->nr_mms && !error; i++)
+		if (r->mms[i].base == i)
+			error = link_base(r, &r->mms[i]);
+	for (uint32_t i = 0; i < r->nr_mms && !error; i++)
+		if (r->mms[i].base != i)
+			error = link_child(r, &r->mms[i]);
+	drop_temporary(r);
+	return error ? fail(r, error) : 0;
+}
+
+/* ---------------------------------------------------------------- pages */
+
+/* The page's last place is restored: let it go its ways. */
+static void finish_page(struct reader *r)
+{
+	struct page *page = r->page;
+	struct list_head list;
+
+	if (!page)
+		return;
+	r->page = NULL;
+	page_unlock(r->sys, page);
+	if ((r->page_flags & IMAGE_PAGE_OUT) && r->page_mapped) {
+		list_init(&list);
+		list_add(&page->lru, &list);
+		reclaim_pages(r->sys, &list, true); /* takes our reference */
+		return;
+	}
+	if (r->page_mapped)
+		lru_add(r->sys, page);
+	page_put(r->sys, page);
+}
+
+static void fill_contents(struct reader *r, struct page *page, uint32_t flags)
+{
+	const void *data = flags & IMAGE_PAGE_DATA ? image_get(&r->image, RMAP_PAGE_SIZE) : NULL;
+
+	if (data && page_data(r->sys, page))
+		memcpy(page_data(r->sys, page), data, RMAP_PAGE_SIZE);
+	else
+		page_zero(r->sys, page);
+}
+
+/* What was read about vma; an address space's are sorted by address by now. */
+static const struct resumed_vma *find_resumed(const struct reader *r, uint32_t mm, const struct vma *vma)
+{
+	uint64_t low = r->mms[mm].first, high = low + r->mms[mm].nr;
+
+	while (high - low > 1) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (r->vmas[middle].vma->rmap.start <= vma->rmap.start)
+			low = middle;
+		else
+			high = middle;
+	}
+	return &r->vmas[low];
+}
+
+struct site {
+	struct mm *mm;
+	struct vma *vma;
+	uint64_t addr;
+	uint32_t number, flags;
+	pte_t *pte;
+};
+
+/* One place, whose entry must be empty. */
+static int read_site(struct reader *r, struct site *s, bool faulted)
+{
+	s->number = image_get32(&r->image);
+	s->flags = image_get32(&r->image);
+	s->addr = image_get64(&r->image);
+	if (r->image.error || s->number >= r->nr_mms || (s->addr & ~RMAP_PAGE_MASK))
+		return bad(r);
+	s->mm = r->mms[s->number].mm;
+	s->vma = vma_at(s->mm, s->addr);
+	if (!s->vma || (faulted && (!vma_faulted(s->vma) || (s->vma->flags & VM_SHARED))))
+		return bad(r);
+	s->pte = table_make(s->mm, s->addr);
+	if (!s->pte)
+		return fail(r, RMAP_ENOMEM);
+	return pte_read(s->pte) ? bad(r) : 0;
+}
+
+/* Could the page, which stands at other places already, stand here too? */
+static bool site_fits(struct reader *r, const struct site *s)
+{
+	const struct resumed_vma *rv;
+	uint64_t index = rmap_vma_index(&s->vma->rmap, s->addr);
+
+	if (!r->page_mapped && !r->sites_left) {
+		/* Alone: nobody to agree with. */
+		r->page_index = index;
+		return true;
+	}
+	rv = find_resumed(r, s->number, s->vma);
+	if (s->flags & IMAGE_SITE_EXCLUSIVE)
+		return false;
+	if (!r->page_mapped) {
+		r->page_index = index;
+		r->page_family = rv->family;
+	}
+	return rv->family && rv->family == r->page_family && index == r->page_index;
+}
+
+static int map_site(struct reader *r, const struct site *s)
+{
+	struct mm_system *sys = r->sys;
+	struct rmap_page *rpage = &r->page->rmap;
+	struct rmap_reserve reserve = {0};
+	bool exclusive = s->flags & IMAGE_SITE_EXCLUSIVE;
+	unsigned int flags = exclusive ? RMAP_MAP_EXCLUSIVE : 0;
+	pte_t bits = vma_pte_bits(s->vma, exclusive);
+	int error = rmap_reserve(&sys->rmap, &reserve, 1);
+
+	if (error)
+		return fail(r, error);
+	if (!r->page_mapped) {
+		flags |= RMAP_MAP_NEW;
+		atomic_fetch_add_explicit(&sys->nr_anon, 1, memory_order_relaxed);
+	}
+	if (s->flags & IMAGE_SITE_ACCESSED)
+		bits |= PTE_ACCESSED;
+	rmap_spin_lock(table_ptl(sys, s->pte));
+	if (rmap_page_map(&sys->rmap, &rpage, 1, &s->vma->rmap, s->addr, s->pte, flags, &reserve))
+		page_get(r->page);
+	pte_write(s->pte, pte_make(page_to_pfn(sys, r->page), bits));
+	mm_rss_add(s->mm, RSS_ANON, 1);
+	if (s->vma->flags & VM_LOCKED)
+		page_set(r->page, PG_MLOCKED);
+	rmap_spin_unlock(table_ptl(sys, s->pte));
+	rmap_unreserve(&sys->rmap, &reserve);
+	r->page_mapped = true;
+	return 0;
+}
+
+/* As many places as the chunk holds. */
+static int read_sites(struct reader *r)
+{
+	while (image_left(&r->image) && r->sites_left) {
+		struct site s;
+
+		if (read_site(r, &s, true))
+			return r->image.error;
+		r->sites_left--;
+		if (!site_fits(r, &s))
+			return bad(r);
+		if (map_site(r, &s))
+			return r->image.error;
+	}
+	return image_left(&r->image) ? bad(r) : 0;
+}
+
+static int read_page(struct reader *r)
+{
+	struct page *page;
+
+	finish_page(r);
+	r->page_flags = image_get32(&r->image);
+	r->sites_left = image_get32(&r->image);
+	if (r->image.error || !r->sites_left ||
+	    (r->page_flags & ~(uint32_t)(IMAGE_PAGE_DATA | IMAGE_PAGE_OUT)))
+		return bad(r);
+	page = page_alloc(r->sys, 0);
+	if (!page)
+		return fail(r, RMAP_ENOMEM);
+	page_lock(r->sys, page);
+	page_set(page, PG_UPTODATE);
+	page_set(page, PG_SWAPBACKED);
+	page_set(page, PG_DIRTY);
+	r->page = page;
+	r->page_mapped = false;
+	fill_contents(r, page, r->page_flags);
+	return r->image.error ? r->image.error : read_sites(r);
+}
+
+/* A frame that stands for all that had gone bad; it is never handed out again. */
+static int make_bad_frame(struct reader *r)
+{
+	if (r->bad)
+		return 0;
+	r->bad = page_alloc(r->sys, 0);
+	if (!r->bad)
+		return fail(r, RMAP_ENOMEM);
+	page_set(r->bad, PG_POISON);
+	return 0;
+}
+
+static int read_poison(struct reader *r)
+{
+	struct site s;
+
+	if (make_bad_frame(r) || read_site(r, &s, false))
+		return r->image.error;
+	pte_write(s.pte, pte_make(page_to_pfn(r->sys, r->bad), PTE_KIND_POISON));
+	return image_left(&r->image) ? bad(r) : 0;
+}
+
+static int read_file_page(struct reader *r)
+{
+	uint32_t number = image_get32(&r->image);
+	uint64_t index = image_get64(&r->image);
+	uint32_t flags = image_get32(&r->image);
+	struct mm_file *file;
+	struct page *page;
+	int error;
+
+	if (r->image.error || number >= r->nr_files ||
+	    (flags & ~(uint32_t)(IMAGE_PAGE_DATA | IMAGE_PAGE_OUT | IMAGE_PAGE_BAD)))
+		return bad(r);
+	file = r->files[number];
+	if (!mm_file_is_shmem(file) || index >= file_pages(file))
+		return bad(r);
+	error = file_get_page(file, index, &page);
+	if (error)
+		return fail(r, error == RMAP_EHWPOISON ? RMAP_EBADMSG : error);
+	fill_contents(r, page, flags);
+	file_set_dirty(page, r->sys);
+	if (flags & IMAGE_PAGE_BAD)
+		page_set(page, PG_POISON);
+	page_unlock(r->sys, page);
+	if ((flags & IMAGE_PAGE_OUT) && lru_del(r->sys, page)) {
+		struct list_head list;
+
+		list_init(&list);
+		list_add(&page->lru, &list);
+		reclaim_pages(r->sys, &list, true);
+	} else {
+		page_put(r->sys, page);
+	}
+	return image_left(&r->image) ? bad(r) : r->image.error;
+}
+
+/* ---------------------------------------------------------------- the whole */
+
+static int read_chunk(struct reader *r)
+{
+	uint32_t type = r->image.type;
+
+	if (type != IMAGE_SITES && r->page && r->sites_left)
+		return bad(r);
+	switch (type) {
+	case IMAGE_FILE:
+		return r->nr_mms ? bad(r) : read_file(r);
+	case IMAGE_MM:
+		return r->nr_mms && r->mms[r->nr_mms - 1].nr != r->mms[r->nr_mms - 1].max ? bad(r) : read_mm(r);
+	case IMAGE_VMA:
+		return read_vma(r);
+	case IMAGE_PAGE:
+		return link_all(r) ? r->image.error : read_page(r);
+	case IMAGE_SITES:
+		return r->page && r->sites_left ? read_sites(r) : bad(r);
+	case IMAGE_POISON:
+		return link_all(r) ? r->image.error : read_poison(r);
+	case IMAGE_FILE_PAGE:
+		return link_all(r) ? r->image.error : read_file_page(r);
+	case IMAGE_END:
+		return link_all(r);
+	default:
+		return bad(r);
+	}
+}
+
+static int read_image(struct reader *r)
+{
+	if (read_header(r))
+		return r->image.error;
+	do {
+		if (image_next(&r->image) || read_chunk(r))
+			return r->image.error;
+	} while (r->image.type != IMAGE_END);
+	return r->image.error;
+}
+
+/* Let go of all that is not known to tier 1 yet; the rest by an ordinary exit, if it is not to stay. */
+static void drop_vmas(struct reader *r)
+{
+	for (uint64_t i = 0; r->vmas && i < r->nr_vmas; i++)
+		if (!r->vmas[i].linked)
+			vma_free(r->vmas[i].vma);
+}
+
+static void drop_mms(struct reader *r)
+{
+	for (uint32_t i = 0; r->mms && i < r->nr_mms; i++) {
+		if (r->mms[i].known)
+			mm_put(r->mms[i].mm);
+		else
+			mm_discard(r->mms[i].mm);
+	}
+}
+
+/* Files are held by the VMAs from here on. */
+static void drop_files(struct reader *r)
+{
+	for (uint32_t i = 0; r->files && i < r->nr_files; i++)
+		mm_file_put(r->files[i]);
+}
+
+static void keep_figures(struct reader *r)
+{
+	struct mm_system *sys = r->sys;
+
+	if (atomic_load(&sys->next_group) <= r->last_group)
+		atomic_store(&sys->next_group, r->last_group + 1);
+	for (uint32_t i = 0; i < sizeof(r->counters) / sizeof(r->counters[0]); i++)
+		atomic_store(&sys->count.v[i], r->counters[i]);
+}
+
+int mm_resume_image(struct mm_system *sys, const struct mm_stream *stream,
+		    const struct mm_resume *resume)
+{
+	struct reader r = {.sys = sys, .resume = resume};
+	int error;
+
+	if (!list_empty(&sys->mms) || !list_empty(&sys->files))
+		return RMAP_EBUSY;
+	error = image_open(sys, &r.image, stream);
+	if (error)
+		return error;
+	error = read_image(&r);
+	finish_page(&r);
+	if (r.bad)
+		page_put(sys, r.bad);
+	if (error) {
+		drop_vmas(&r);
+		drop_mms(&r);
+		drop_files(&r);
+		sys->port->os.rcu_barrier(sys->port->os.ctx);
+	} else {
+		keep_figures(&r);
+		for (uint32_t i = 0; i < r.nr_mms; i++)
+			resume->mm(resume->arg, r.mms[i].id, r.mms[i].mm);
+		drop_files(&r);
+	}
+	free_arrays(&r);
+	image_close(sys, &r.image);
+	return error;
+}
