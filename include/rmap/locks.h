@@ -180,5 +180,27 @@ static inline bool rmap_rwsem_is_write_locked(const struct rmap_rwsem *l)
 	return (atomic_load_explicit(&l->word, memory_order_relaxed) & RMAP_RWSEM_WRITER) != 0;
 }
 
+/*
+ * A lock that is a bit in somebody else's word (the page lock) reports itself, so that a checking header can see it: before
+ * waiting, when taken (also by a try), when released. The default header does not look.
+ */
+static inline void rmap_bit_lock_wait(const void *lock, enum rmap_lock_class lock_class)
+{
+	(void)lock;
+	(void)lock_class;
+}
+
+static inline void rmap_bit_lock_got(const void *lock, enum rmap_lock_class lock_class)
+{
+	(void)lock;
+	(void)lock_class;
+}
+
+static inline void rmap_bit_lock_released(const void *lock, enum rmap_lock_class lock_class)
+{
+	(void)lock;
+	(void)lock_class;
+}
+
 #endif /* RMAP_LOCKS_HEADER */
 #endif

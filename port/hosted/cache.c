@@ -206,6 +206,7 @@ void *hosted_cache_alloc(void *ctx, enum rmap_kind kind, size_t size)
 	struct hosted_local *local = local_of(h);
 	void *object;
 
+	HOSTED_MAY_SLEEP("alloc");
 	if (rmap_unlikely(!local))
 		return NULL;
 	if (rmap_likely(kind_is_cached(kind))) {

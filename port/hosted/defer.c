@@ -23,6 +23,8 @@
 
 #ifndef HOSTED_TSAN
 
+/* Sections in line: 2 ns instead of 7. The inline part asks for a licence compatible with the LGPL, which ours is. */
+#define _LGPL_SOURCE
 #include <urcu/urcu-memb.h>
 
 /* Whether this thread is registered; thread.c's flag costs a call. */
@@ -45,12 +47,14 @@ void hosted_rcu_read_lock(void *ctx)
 	(void)ctx;
 	if (rmap_unlikely(!registered))
 		hosted_thread_attach();
+	HOSTED_RCU_ENTER();
 	urcu_memb_read_lock();
 }
 
 void hosted_rcu_read_unlock(void *ctx)
 {
 	(void)ctx;
+	HOSTED_RCU_LEAVE();
 	urcu_memb_read_unlock();
 }
 
@@ -106,6 +110,7 @@ void hosted_rcu_read_lock(void *ctx)
 	(void)ctx;
 	if (!reader)
 		hosted_thread_attach();
+	HOSTED_RCU_ENTER();
 	if (!reader->nesting++)
 		atomic_store(&reader->period, atomic_load(&period));
 }
@@ -113,6 +118,7 @@ void hosted_rcu_read_lock(void *ctx)
 void hosted_rcu_read_unlock(void *ctx)
 {
 	(void)ctx;
+	HOSTED_RCU_LEAVE();
 	if (!--reader->nesting)
 		atomic_store(&reader->period, 0);
 }
@@ -172,6 +178,7 @@ void hosted_call_rcu(void *ctx, struct rmap_rcu *rcu, void (*func)(void *ctx, st
 
 void hosted_rcu_barrier(void *ctx)
 {
+	HOSTED_MAY_SLEEP("rcu_barrier");
 	defer_run(ctx);
 }
 

@@ -204,6 +204,7 @@ int hosted_file_read(void *ctx, void *handle, uint64_t index, void *data)
 	struct hosted_file *file = handle;
 	int r = 0;
 
+	HOSTED_MAY_SLEEP("file I/O");
 	pthread_mutex_lock(&file->lock);
 	if (index >= (file->size + RMAP_PAGE_SIZE - 1) >> RMAP_PAGE_SHIFT)
 		memset(data, 0, RMAP_PAGE_SIZE);
@@ -224,6 +225,7 @@ int hosted_file_write(void *ctx, void *handle, uint64_t index, const void *data)
 	uint64_t start = index << RMAP_PAGE_SHIFT, len = RMAP_PAGE_SIZE;
 	int r;
 
+	HOSTED_MAY_SLEEP("file I/O");
 	if (index >= SIZE_MAX_FILE >> RMAP_PAGE_SHIFT)
 		return RMAP_ENOSPC;
 	pthread_mutex_lock(&file->lock);

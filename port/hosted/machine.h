@@ -28,6 +28,17 @@
 #endif
 #endif
 
+/* In a build with locks that check (port/test/lockdep.h): may this thread sleep now? */
+#ifdef LOCKDEP_H
+#define HOSTED_MAY_SLEEP(what) lockdep_may_sleep(what)
+#define HOSTED_RCU_ENTER()     lockdep_rcu_enter()
+#define HOSTED_RCU_LEAVE()     lockdep_rcu_leave()
+#else
+#define HOSTED_MAY_SLEEP(what) ((void)0)
+#define HOSTED_RCU_ENTER()     ((void)0)
+#define HOSTED_RCU_LEAVE()     ((void)0)
+#endif
+
 #define HOSTED_CACHE_LINE 64
 
 /* A spin lock that gives the processor away when its holder may have lost it. */

@@ -40,6 +40,7 @@ int hosted_swap_write(void *ctx, uint64_t slot, const void *data)
 	uint64_t done = 0;
 	off_t offset;
 
+	HOSTED_MAY_SLEEP("swap I/O");
 	if (!slot_offset(h, slot, &offset))
 		return RMAP_EIO;
 	while (done < RMAP_PAGE_SIZE) {
@@ -61,6 +62,7 @@ int hosted_swap_read(void *ctx, uint64_t slot, void *data)
 	uint64_t done = 0;
 	off_t offset;
 
+	HOSTED_MAY_SLEEP("swap I/O");
 	if (!slot_offset(h, slot, &offset))
 		return RMAP_EIO;
 	while (done < RMAP_PAGE_SIZE) {

@@ -18,6 +18,7 @@
 void hosted_wait(void *ctx, const _Atomic uint32_t *word, uint32_t value)
 {
 	(void)ctx;
+	HOSTED_MAY_SLEEP("wait");
 	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
 }
 

@@ -130,14 +130,17 @@ void page_free(struct mm_system *sys, struct page *page)
 
 bool page_trylock(struct page *page)
 {
-	return !(atomic_fetch_or_explicit(&page->flags, PG_LOCKED, memory_order_acquire) &
-		 PG_LOCKED);
+	if (atomic_fetch_or_explicit(&page->flags, PG_LOCKED, memory_order_acquire) & PG_LOCKED)
+		return false;
+	rmap_bit_lock_got(&page->flags, RMAP_LOCK_PAGE);
+	return true;
 }
 
 void page_lock(struct mm_system *sys, struct page *page)
 {
 	const struct rmap_port *os = &sys->port->os;
 
+	rmap_bit_lock_wait(&page->flags, RMAP_LOCK_PAGE);
 	while (!page_trylock(page)) {
 		uint32_t v;
 
@@ -154,9 +157,11 @@ void page_lock(struct mm_system *sys, struct page *page)
 void page_unlock(struct mm_system *sys, struct page *page)
 {
 	const struct rmap_port *os = &sys->port->os;
-	uint32_t old = atomic_fetch_and_explicit(&page->flags, ~(uint32_t)(PG_LOCKED | PG_WAITERS),
-						 memory_order_release);
+	uint32_t old;
 
+	rmap_bit_lock_released(&page->flags, RMAP_LOCK_PAGE);
+	old = atomic_fetch_and_explicit(&page->flags, ~(uint32_t)(PG_LOCKED | PG_WAITERS),
+					memory_order_release);
 	MM_ASSERT(sys, old & PG_LOCKED);
 	if (rmap_unlikely(old & PG_WAITERS) && os->wake)
 		os->wake(os->ctx, &page->flags);

@@ -38,7 +38,8 @@ static void protect_entry(struct gather *g, struct vma *vma, pte_t *pte, uint64_
 	old = pte_exchange(pte, 0);
 	now = (old & kept) | vma_pte_bits(vma, may_write_now(g->mm->sys, vma, old));
 	pte_write(pte, now);
-	if (old & ~now)
+	/* The right to execute is taken away by setting a bit. */
+	if ((old & ~now) | (now & ~old & PTE_NX))
 		gather_address(g, addr);
 }
 
