@@ -151,11 +151,12 @@ void mm_system_destroy(struct mm_system *sys)
 {
 	const struct mm_port *port = sys->port;
 
+	/* VMAs that wait for their grace period hold files. */
+	port->os.rcu_barrier(port->os.ctx);
 	MM_ASSERT(sys, list_empty(&sys->mms));
 	/* The last user of a file may be a VMA that is still to be freed. */
 	port->os.rcu_barrier(port->os.ctx);
 	MM_ASSERT(sys, list_empty(&sys->files));
-	port->os.rcu_barrier(port->os.ctx);
 	rmap_destroy(&sys->rmap);
 	swap_destroy(sys);
 	frames_destroy(sys);
