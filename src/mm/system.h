@@ -56,8 +56,13 @@ struct mm_system {
 
 enum { WATERMARK_MIN, WATERMARK_LOW, WATERMARK_HIGH };
 
-#define MM_ASSERT(sys, cond)	   RMAP_ASSERT(&(sys)->port->os, cond)
-#define MM_DEBUG_ASSERT(sys, cond) RMAP_DEBUG_ASSERT(&(sys)->port->os, cond)
+/* Not by way of RMAP_ASSERT: the sentence is to show the condition as it stands, its macros not expanded. */
+#define MM_ASSERT(sys, cond)                                                                       \
+	do {                                                                                       \
+		const struct rmap_port *assert_os = &(sys)->port->os;                              \
+		if (rmap_unlikely(!(cond)))                                                        \
+			assert_os->panic(assert_os->ctx, __FILE__, __LINE__, #cond);               \
+	} while (0)
 
 /* Count n events: COUNT(sys, fault_cow_copy, 1). */
 #define COUNT(sys, name, n)                                                                        \

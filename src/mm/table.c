@@ -200,10 +200,11 @@ void table_free_range(struct mm *mm, uint64_t start, uint64_t end, uint64_t floo
 
 	if (floor < low)
 		floor = low;
+	/* Nothing is ever mapped in the last page below the top. */
+	if (ceiling >= MM_TASK_SIZE)
+		ceiling = top;
 	if (ceiling > high)
 		ceiling = high;
-	if (ceiling > top)
-		ceiling = top;
 	if (floor < ceiling)
 		free_below(mm, mm->pgd, PT_LEVELS, 0, floor, ceiling);
 }
