@@ -64,6 +64,13 @@ enum { WATERMARK_MIN, WATERMARK_LOW, WATERMARK_HIGH };
 			assert_os->panic(assert_os->ctx, __FILE__, __LINE__, #cond);               \
 	} while (0)
 
+/* Dear ones: only where RMAP_DEBUG is set. */
+#ifdef RMAP_DEBUG
+#define MM_DEBUG_ASSERT(sys, cond) MM_ASSERT(sys, cond)
+#else
+#define MM_DEBUG_ASSERT(sys, cond) ((void)sizeof(!(cond)), (void)(sys))
+#endif
+
 /* Count n events: COUNT(sys, fault_cow_copy, 1). */
 #define COUNT(sys, name, n)                                                                        \
 	((void)atomic_fetch_add_explicit(                                                          \
