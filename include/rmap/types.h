@@ -15,10 +15,13 @@
 
 _Static_assert(sizeof(void *) == 8 && sizeof(size_t) == 8, "rmap is for 64-bit machines");
 
+/* The embedder's. Default visibility: ours is hidden, where the libraries themselves are compiled. */
+#pragma GCC visibility push(default)
 void *memcpy(void *restrict dst, const void *restrict src, size_t n);
 void *memmove(void *dst, const void *src, size_t n);
 void *memset(void *dst, int c, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
+#pragma GCC visibility pop
 
 /* The page size is a build-time constant. */
 #ifndef RMAP_PAGE_SHIFT

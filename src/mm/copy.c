@@ -195,7 +195,7 @@ int copy_range(struct vma *dst, struct vma *src)
 		page_put(c.sys, c.spare);
 	for (int i = 0; i < RSS_KINDS; i++)
 		if (c.rss[i])
-			mm_rss_add(c.dst_mm, i, c.rss[i]);
+			mm_rss_add(c.dst_mm, (enum rss_kind)i, c.rss[i]);
 	COUNT(c.sys, fork_ptes, c.copied);
 	return error;
 }

@@ -10,6 +10,7 @@ compiler=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mapfile -t flags <"$root/cmake/freestanding-flags.txt"
+flags+=(-I "$root/src")
 
 failed=0
 for source in "$here"/planted/*.c; do
