@@ -27,7 +27,7 @@
 
 /* Which kinds of things were drawn: the legend shows those. */
 struct drawn {
-	bool list, tree, mapping, swap, file, parent, exclusive, shared, own;
+	bool list, tree, mapping, swap, file, parent, exclusive, shared;
 };
 
 static void put_text(FILE *out, const char *text)
@@ -55,6 +55,11 @@ static void put_text(FILE *out, const char *text)
 static const char *owner_word(const struct draw_model *m)
 {
 	return m->design[0] == 'a' && m->design[4] == '_' ? "anon_vma" : "owner";
+}
+
+static const char *link_word(const struct draw_model *m)
+{
+	return owner_word(m)[0] == 'a' ? "AVC" : "link";
 }
 
 /* ---------------------------------------------------------------- VMAs */
@@ -151,6 +156,10 @@ static void put_processes(const struct draw_model *m, FILE *out)
 		for (uint32_t v = 0; v < m->nr_vmas; v++)
 			if (m->vmas[v].process == p)
 				put_vma(m, out, v);
+		/* By rising address from the top: an edge inside a rank orders its ends, the last one first. */
+		for (uint32_t v = 1; v < m->nr_vmas; v++)
+			if (m->vmas[v].process == p && m->vmas[v - 1].process == p)
+				fprintf(out, "  {rank=same; v%u -> v%u [style=invis]}\n", v, v - 1);
 		if (process->vmas_left_out)
 			fprintf(out, "  more%u [label=<" SMALL("and %" PRIu64 " more VMAs") ">];\n",
 				p, process->vmas_left_out);
@@ -160,46 +169,42 @@ static void put_processes(const struct draw_model *m, FILE *out)
 
 /* ---------------------------------------------------------------- links, owners */
 
+/* A VMA's list as a strip of links, newest on top, so that it stays together wherever their owners stand. */
+static void put_strip(const struct draw_model *m, FILE *out, uint32_t number)
+{
+	const struct draw_vma *v = &m->vmas[number];
+
+	fprintf(out,
+		" l%u [label=<<TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"0\" "
+		"CELLPADDING=\"0\">",
+		number);
+	for (uint32_t i = 0; i < v->nr_links; i++)
+		fprintf(out,
+			"%s<TR><TD PORT=\"l%u\" BORDER=\"1\" STYLE=\"ROUNDED\" CELLPADDING=\"2\" "
+			"BGCOLOR=\"#fffbe6\" COLOR=\"#a08a2c\"><FONT "
+			"POINT-SIZE=\"9\">%s</FONT></TD></TR>",
+			i ? "<TR><TD><FONT POINT-SIZE=\"12\" COLOR=\"" COLOR_LIST
+			    "\"><B>&#8595;</B></FONT></TD></TR>"
+			  : "",
+			i, link_word(m));
+	if (v->links_left_out)
+		fprintf(out, "<TR><TD>" SMALL("and %u more") "</TD></TR>", v->links_left_out);
+	fputs("</TABLE>>];\n", out);
+	fprintf(out, " v%u:vma:e -> l%u:l0:w [color=\"" COLOR_LIST "\", penwidth=1.6];\n", number,
+		number);
+	for (uint32_t i = 0; i < v->nr_links; i++)
+		fprintf(out,
+			" l%u:l%u:e -> o%u [color=\"" COLOR_TREE "\", dir=back, penwidth=1.6];\n",
+			number, i, v->links[i].owner);
+}
+
 static void put_links(const struct draw_model *m, FILE *out, struct drawn *drawn)
 {
 	for (uint32_t n = 0; n < m->nr_vmas; n++) {
-		const struct draw_vma *v = &m->vmas[n];
-
-		for (uint32_t i = 0; i < v->nr_links; i++) {
-			fprintf(out,
-				" l%u_%u [label=<<TABLE BORDER=\"1\" STYLE=\"ROUNDED\" "
-				"CELLBORDER=\"0\" "
-				"CELLSPACING=\"0\" CELLPADDING=\"2\" BGCOLOR=\"#fffbe6\" "
-				"COLOR=\"#a08a2c\"><TR><TD>"
-				"<FONT POINT-SIZE=\"9\">AVC</FONT></TD></TR></TABLE>>, "
-				"group=l%u];\n",
-				n, i, n);
-			if (i == 0)
-				fprintf(out,
-					" v%u:vma:e -> l%u_0 [color=\"" COLOR_LIST
-					"\", penwidth=1.6];\n",
-					n, n);
-			else
-				fprintf(out,
-					" l%u_%u -> l%u_%u [color=\"" COLOR_LIST
-					"\", penwidth=1.6, constraint=false];\n {rank=same; "
-					"l%u_%u; l%u_%u}\n",
-					n, i - 1, n, i, n, i - 1, n, i);
-			fprintf(out,
-				" l%u_%u -> o%u [color=\"" COLOR_TREE
-				"\", dir=back, penwidth=1.6];\n",
-				n, i, v->links[i].owner);
-			drawn->list = drawn->tree = true;
-			drawn->own |= v->links[i].own;
-		}
-		if (v->links_left_out)
-			fprintf(out,
-				" lmore%u [label=<" SMALL(
-					"and %u more links") ">];\n l%u_%u -> lmore%u "
-							     "[color=\"" COLOR_LIST
-							     "\", constraint=false];\n {rank=same; "
-							     "l%u_%u; lmore%u}\n",
-				n, v->links_left_out, n, v->nr_links - 1, n, n, v->nr_links - 1, n);
+		if (!m->vmas[n].nr_links)
+			continue;
+		put_strip(m, out, n);
+		drawn->list = drawn->tree = true;
 	}
 }
 
@@ -249,7 +254,7 @@ static void put_owners(const struct draw_model *m, FILE *out, struct drawn *draw
 		if (m->vmas[n].file != DRAW_NONE) {
 			fprintf(out,
 				" v%u:vma:e -> f%u [color=\"" COLOR_TREE
-				"\", dir=back, penwidth=1.2];\n",
+				"\", dir=back, penwidth=1.2, minlen=2];\n",
 				n, m->vmas[n].file);
 			drawn->file = true;
 		}
