@@ -27,6 +27,7 @@ PRESETS = {
     "clang": "unit|example|house",
     "asan": "unit|scenario|cli|example|fuzz",
     "tsan": "unit|example",
+    "lockdep": "unit|scenario|example",
 }
 
 

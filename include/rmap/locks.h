@@ -13,8 +13,8 @@
  *
  * The order, outermost first:
  *
- *   system fork/exit list > mmap_lock > invalidate lock > page lock > file map lock > anon_vma root lock > page_table_lock >
- *   table lock (PTL; two of them: by address) > swap lock > mm list lock > file pages lock > LRU lock > frame lock
+ *   mmap_lock > invalidate lock > page lock > file map lock > anon_vma root lock > page_table_lock > table lock (PTL; two of
+ *   them: by address) > swap lock > mm list lock > system list > file pages lock > LRU lock > frame lock
  */
 #ifndef RMAP_LOCKS_H
 #define RMAP_LOCKS_H
@@ -22,7 +22,6 @@
 #include <rmap/types.h>
 
 enum rmap_lock_class {
-	RMAP_LOCK_SYSTEM,     /* struct mm_system's list of address spaces */
 	RMAP_LOCK_MMAP,	      /* struct mm: sleeping */
 	RMAP_LOCK_INVALIDATE, /* a file's size and what may be cached: sleeping */
 	RMAP_LOCK_PAGE,	      /* struct page: sleeping, a bit in its flags */
@@ -32,6 +31,7 @@ enum rmap_lock_class {
 	RMAP_LOCK_PTL,	      /* one table page: spin */
 	RMAP_LOCK_SWAP,	      /* the swap map: spin */
 	RMAP_LOCK_MM_LIST,    /* mms with swap entries: spin */
+	RMAP_LOCK_SYSTEM,     /* struct mm_system's lists of address spaces and files: spin */
 	RMAP_LOCK_FILE_PAGES, /* a file's page tree: spin */
 	RMAP_LOCK_LRU,	      /* spin */
 	RMAP_LOCK_FRAMES,     /* the free frames: spin */

@@ -44,9 +44,9 @@ __attribute__((weak)) void (*lockdep_on_violation)(const char *what);
 static inline const char *lockdep_name(uint32_t lock_class)
 {
 	static const char *const names[] = {
-		"no class",   "system list", "mmap_lock",  "invalidate lock", "page lock",
-		"file map",   "anon_vma",    "table_lock", "PTL",	      "swap lock",
-		"mm list",    "file pages",  "LRU lock",   "frame lock",
+		"no class",    "mmap_lock",  "invalidate lock", "page lock",  "file map",
+		"anon_vma",    "table_lock", "PTL",		"swap lock",  "mm list",
+		"system list", "file pages", "LRU lock",	"frame lock",
 	};
 
 	_Static_assert(sizeof(names) / sizeof(names[0]) == RMAP_LOCK_CLASSES + 1, "a name a class");
@@ -70,11 +70,6 @@ static inline void lockdep_violation(const char *what, uint32_t lock_class)
 	}
 	fprintf(stderr, "lockdep: %s\n", text);
 	abort();
-}
-
-static inline bool lockdep_is_spin(uint32_t lock_class)
-{
-	return lock_class > RMAP_LOCK_PAGE_TABLE || lock_class == RMAP_LOCK_SYSTEM + 1;
 }
 
 static inline void lockdep_sleeps(const char *what, const char *where)
