@@ -16,7 +16,7 @@ static bool give_up_slot(struct fault *f)
 {
 	struct mm_system *sys = f->mm->sys;
 
-	return f->write || (f->vma->flags & VM_LOCKED) || sys->swap.used * 2 > sys->swap.nr_slots;
+	return f->write || (f->vma->flags & VM_LOCKED) || swap_is_tight(sys);
 }
 
 /*
