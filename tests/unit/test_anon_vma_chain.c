@@ -193,7 +193,11 @@ static void test_forked_neighbour_is_not_shared(void **state)
 	exit_ok(c);
 }
 
-/* Without memory the VMA stays as it was. covers: 1.2-3 */
+/*
+ * Without memory the VMA stays as it was.
+ *
+ * covers: 1.2-3
+ */
 static void test_first_fault_fails(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -256,7 +260,11 @@ static void test_fork_and_cow(void **state)
 	exit_ok(c);
 }
 
-/* A VMA without pages is forked without anything. covers: 1.2-11 */
+/*
+ * A VMA without pages is forked without anything.
+ *
+ * covers: 1.2-11
+ */
 static void test_fork_unfaulted(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -462,6 +470,49 @@ static void test_clone_does_not_reuse(void **state)
 }
 
 /*
+ * What clone finds and leaves, for each of its users:
+ *
+ *	           | src unfaulted   src alone           src forked
+ *	-----------+------------------------------------------------------------
+ *	split,move | nothing         same own, one link  same own, src's links
+ *	fork       | nothing         own below src's     own below src's, src's links + 1
+ *
+ * covers: 1.2-10, 1.2-11
+ */
+static void test_clone_table(void **state)
+{
+	struct tiny_vm *vm = *state;
+	struct tiny_mm *p = tiny_mm_new(vm);
+	struct tiny_mm *c, *g;
+	struct tiny_vma *unfaulted, *alone, *forked;
+
+	tiny_map(p, 10, 4);
+	write_ok(p, 10, 1);
+	c = fork_ok(p);
+	forked = c->vma[0];
+	unfaulted = tiny_map(c, 20, 4);
+	alone = tiny_map(c, 30, 4);
+	write_ok(c, 30, 1);
+
+	assert_int_equal(links_of(vm, tiny_clone(unfaulted, 40, 4, 40)).n, 0);
+	assert_int_equal(links_of(vm, tiny_clone(alone, 44, 4, 30)).n, 1);
+	assert_ptr_equal(own_of(tiny_vma_at(c, 44)), own_of(alone));
+	assert_int_equal(links_of(vm, tiny_clone(forked, 48, 4, 10)).n, 2);
+	assert_ptr_equal(own_of(tiny_vma_at(c, 48)), own_of(forked));
+	tiny_check(vm);
+
+	g = fork_ok(c);
+	assert_int_equal(links_of(vm, tiny_vma_at(g, 20)).n, 0);
+	assert_int_equal(links_of(vm, tiny_vma_at(g, 30)).n, 2);
+	assert_int_equal(links_of(vm, tiny_vma_at(g, 10)).n, 3);
+	assert_ptr_equal(links_of(vm, tiny_vma_at(g, 10)).link[0].parent, own_of(forked));
+	assert_ptr_equal(links_of(vm, tiny_vma_at(g, 30)).link[0].parent, own_of(alone));
+	exit_ok(g);
+	exit_ok(c);
+	exit_ok(p);
+}
+
+/*
  * Two adjacent VMAs that share an anon_vma are forked: each of the child's gets one of its own, with the shared one as parent,
  * and the counts of the parent are right while they come and go.
  *
@@ -535,7 +586,11 @@ static void test_merge_rule(void **state)
 	exit_ok(c);
 }
 
-/* A faulted VMA merges with an unfaulted one, on either side: what grows imports the chain. covers: 1.9-4, 1.9-5, 1.9-6, B11 */
+/*
+ * A faulted VMA merges with an unfaulted one, on either side: what grows imports the chain.
+ *
+ * covers: 1.9-4, 1.9-5, 1.9-6, B11
+ */
 static void test_merge_imports(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -558,7 +613,11 @@ static void test_merge_imports(void **state)
 	}
 }
 
-/* Split a forked VMA twice and put it together again in both orders. covers: 1.9-6, 1.9-7, I4 */
+/*
+ * Split a forked VMA twice and put it together again in both orders.
+ *
+ * covers: 1.9-6, 1.9-7, I4
+ */
 static void test_split_and_merge_forked(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -622,7 +681,11 @@ static void test_boundary_moves(void **state)
 	exit_ok(mm);
 }
 
-/* The import before a merge that fails later is taken back. covers: B12, 1.9-5 */
+/*
+ * The import before a merge that fails later is taken back.
+ *
+ * covers: B12, 1.9-5
+ */
 static void test_merge_undo(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -719,7 +782,11 @@ static void test_one_page_at_many_offsets(void **state)
 	exit_ok(g);
 }
 
-/* Moved away and home again; a VMA that keeps its place but no page forgets its origin. covers: 1.10-3, 1.10-4, I12 */
+/*
+ * Moved away and home again; a VMA that keeps its place but no page forgets its origin.
+ *
+ * covers: 1.10-3, 1.10-4, I12
+ */
 static void test_move_and_forget(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -789,7 +856,11 @@ static void assert_unchanged(struct tiny_mm *mm, const struct snapshot *before)
 	tiny_check(mm->vm);
 }
 
-/* Fork of three VMAs, one of them with a long chain, with every allocation failing once. covers: B12, 1.2-12, 1.2-7 */
+/*
+ * Fork of three VMAs, one of them with a long chain, with every allocation failing once.
+ *
+ * covers: B12, 1.2-12, 1.2-7
+ */
 static void test_fork_fails(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -821,7 +892,11 @@ static void test_fork_fails(void **state)
 	exit_ok(g);
 }
 
-/* The same for split, merge with import, boundary and move. covers: B12 */
+/*
+ * The same for split, merge with import, boundary and move.
+ *
+ * covers: B12
+ */
 static void test_vma_calls_fail(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -886,7 +961,11 @@ static void test_vma_calls_fail(void **state)
 
 /* ---------------------------------------------------------------- the checker, and everything at random */
 
-/* Each kind of damage is named. covers: I1, I2, I3, I4, I5 */
+/*
+ * Each kind of damage is named.
+ *
+ * covers: I1, I2, I3, I4, I5
+ */
 static void test_check_sees_damage(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -1020,7 +1099,11 @@ static void random_step(struct tiny_vm *vm, uint32_t *seed)
 	}
 }
 
-/* Random calls, some with failing allocations, the full check after every one. covers: I1, I2, I3, I4, I5, I6, I7, I8 */
+/*
+ * Random calls, some with failing allocations, the full check after every one.
+ *
+ * covers: I1, I2, I3, I4, I5, I6, I7, I8
+ */
 static void test_random(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -1061,6 +1144,7 @@ int main(void)
 		TEST(test_reuse_bounds_a_line_of_forks),
 		TEST(test_active_is_not_reused),
 		TEST(test_clone_does_not_reuse),
+		TEST(test_clone_table),
 		TEST(test_fork_of_shared_neighbours),
 		TEST(test_merge_rule),
 		TEST(test_merge_imports),

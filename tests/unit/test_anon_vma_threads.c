@@ -221,7 +221,11 @@ static void *first_fault_next(void *arg)
 	return NULL;
 }
 
-/* Threads of one process fault in one VMA for the first time: one wins, nothing leaks. covers: 1.2-2, B28, 1.1-2, 1.1-3 */
+/*
+ * Threads of one process fault in one VMA for the first time: one wins, nothing leaks.
+ *
+ * covers: 1.2-2, B28, 1.1-2, 1.1-3
+ */
 static void test_racing_first_faults(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -255,15 +259,98 @@ static void test_racing_first_faults(void **state)
 	tiny_exit(mm);
 }
 
+/* ---------------------------------------------------------------- a PTE that moves while it is looked for */
+
+struct movement {
+	struct tiny_vm *vm;
+	struct tiny_mm *mm;
+	struct tiny_page *page;
+	_Atomic bool done;
+	_Atomic uint64_t missed;
+	_Atomic uint64_t walks;
+};
+
+/* Between two VMAs: let the others run. */
+static bool dawdle(const struct rmap_vma *vma, void *arg)
+{
+	(void)vma;
+	(void)arg;
+	sched_yield();
+	return false;
+}
+
+static void *seeker(void *arg)
+{
+	struct movement *m = arg;
+
+	do {
+		struct rmap_walk walk = { .skip = dawdle, .purpose = RMAP_WALK_MIGRATE };
+
+		rmap_walk(&m->vm->rmap, &m->page->rmap, &walk);
+		if (walk.found == 0)
+			atomic_fetch_add(&m->missed, 1);
+		atomic_fetch_add(&m->walks, 1);
+	} while (!atomic_load(&m->done));
+	return NULL;
+}
+
+static void move_pte(struct tiny_mm *mm, unsigned int to, unsigned int from)
+{
+	rmap_spin_lock(&mm->ptl);
+	mm->pte[to] = mm->pte[from];
+	mm->pte[from] = (struct tiny_pte){ .kind = TINY_NONE };
+	rmap_spin_unlock(&mm->ptl);
+}
+
+/*
+ *	page offset:   10 . 12 . . . . 18
+ *	low            [----x---------]      at 10
+ *	high                [x-]             at 40
+ *
+ * The page at offset 12 goes from low to high and back. Walks see low first. To high no lock is needed: the walker comes there
+ * later. Back to low, which existed before, it could pass by on the other side; the locks of the move prevent that.
+ *
+ * covers: B13, 1.10-4, 1.10-5
+ */
+static void test_moving_pte_is_not_missed(void **state)
+{
+	struct tiny_vm *vm = *state;
+	struct tiny_mm *mm = tiny_mm_new(vm);
+	struct tiny_vma *low = tiny_map(mm, 10, 8);
+	struct tiny_vma *high;
+	struct movement m = { .vm = vm, .mm = mm };
+	pthread_t thread[2];
+
+	assert_int_equal(tiny_write(mm, 12, 1), RMAP_OK);
+	m.page = tiny_page_at(mm, 12);
+	high = tiny_clone(low, 40, 2, 12);
+	pthread_create(&thread[0], NULL, seeker, &m);
+	pthread_create(&thread[1], NULL, seeker, &m);
+	for (unsigned int i = 0; i < 300 || atomic_load(&m.walks) < 1000; i++) {
+		rmap_move_begin(&vm->rmap, &high->rmap, &low->rmap, i % 2);
+		move_pte(mm, 40, 12);
+		rmap_move_end(&vm->rmap, &high->rmap, &low->rmap, i % 2);
+		sched_yield();
+		rmap_move_begin(&vm->rmap, &low->rmap, &high->rmap, true);
+		move_pte(mm, 12, 40);
+		rmap_move_end(&vm->rmap, &low->rmap, &high->rmap, true);
+	}
+	atomic_store(&m.done, true);
+	pthread_join(thread[0], NULL);
+	pthread_join(thread[1], NULL);
+	assert_int_equal(m.missed, 0);
+	tiny_check(vm);
+	tiny_exit(mm);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_walkers_against_families),
-		TEST(test_walkers_against_children),
-		TEST(test_walkers_against_both),
-		TEST(test_racing_first_faults),
+		TEST(test_walkers_against_families), TEST(test_walkers_against_children),
+		TEST(test_walkers_against_both),     TEST(test_racing_first_faults),
+		TEST(test_moving_pte_is_not_missed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,7 +103,11 @@ static void test_swap_in_belongs_to_root(void **state)
 	exit_ok(p);
 }
 
-/* An exclusive page comes back from swap as the VMA's own. covers: 1.6-4, I8 */
+/*
+ * An exclusive page comes back from swap as the VMA's own.
+ *
+ * covers: 1.6-4, I8
+ */
 static void test_swap_in_exclusive(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -124,7 +128,11 @@ static void test_swap_in_exclusive(void **state)
 	exit_ok(c);
 }
 
-/* A write finds the page unshared: it becomes the writer's, and walks from it are short again. covers: 1.4-3, 1.6-3 */
+/*
+ * A write finds the page unshared: it becomes the writer's, and walks from it are short again.
+ *
+ * covers: 1.4-3, 1.6-3
+ */
 static void test_adopt(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -151,7 +159,11 @@ static void test_adopt(void **state)
 	exit_ok(other);
 }
 
-/* The owner and index stay on an unmapped page until it is freed; a walk finds nothing without a look. covers: 1.4-5 */
+/*
+ * The owner and index stay on an unmapped page until it is freed; a walk finds nothing without a look.
+ *
+ * covers: 1.4-5
+ */
 static void test_owner_stays_until_free(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -175,7 +187,11 @@ static void test_owner_stays_until_free(void **state)
 	exit_ok(mm);
 }
 
-/* Pages come in runs: the masks say which came to be mapped and which are unmapped now. covers: 1.4-1, 1.4-2, 1.4-5, I8 */
+/*
+ * Pages come in runs: the masks say which came to be mapped and which are unmapped now.
+ *
+ * covers: 1.4-1, 1.4-2, 1.4-5, I8
+ */
 static void test_runs(void **state)
 {
 	enum { N = 60 };
@@ -258,7 +274,50 @@ static void test_migration(void **state)
 	exit_ok(g);
 }
 
-/* In the middle of a migration everybody exits. The pin keeps the owner for the walk that finds nothing. covers: 1.5-10, B5 */
+/*
+ * Between entries and PTEs the layout changes: VMAs are split, moved and merged, entries and all, and a process forks. Whoever
+ * takes the entries out finds them by the same rule by which they were put in, at the places where they are now.
+ *
+ * covers: 1.5-11, B13, B17
+ */
+static void test_layout_changes_during_migration(void **state)
+{
+	struct tiny_vm *vm = *state;
+	struct tiny_mm *p = tiny_mm_new(vm);
+	struct tiny_mm *c, *g;
+	struct tiny_page *page;
+	struct tiny_vma *high;
+	void *pin;
+
+	tiny_map(p, 10, 8);
+	write_ok(p, 15, 9);
+	c = fork_ok(p);
+	page = tiny_migrate_begin(vm, tiny_page_at(p, 15), &pin);
+	high = tiny_split(c->vma[0], 14);
+	tiny_check(vm);
+	high = tiny_move(high, 40);
+	tiny_check(vm);
+	g = fork_ok(c);
+	assert_non_null(tiny_split(p->vma[0], 15));
+	assert_int_equal(tiny_merge(p->vma[0], p->vma[1]), RMAP_OK);
+	high = tiny_move(high, 14);
+	tiny_check(vm);
+	assert_int_equal(tiny_merge(c->vma[0], high), RMAP_OK);
+	assert_int_equal(tiny_migrate_end(vm, page, pin).found, 3);
+	tiny_check(vm);
+	assert_ptr_equal(tiny_page_at(p, 15), page);
+	assert_ptr_equal(tiny_page_at(c, 15), page);
+	assert_ptr_equal(tiny_page_at(g, 41), page);
+	exit_ok(p);
+	exit_ok(c);
+	exit_ok(g);
+}
+
+/*
+ * In the middle of a migration everybody exits. The pin keeps the owner for the walk that finds nothing.
+ *
+ * covers: 1.5-10, B5
+ */
 static void test_exit_during_migration(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -281,7 +340,11 @@ static void test_exit_during_migration(void **state)
 	assert_int_equal(tiny_objects(vm, RMAP_KIND_ANON_VMA), 0);
 }
 
-/* A pin on a grandchild's anon_vma outlives the family; the root is freed after it. covers: B5, 1.2-15 */
+/*
+ * A pin on a grandchild's anon_vma outlives the family; the root is freed after it.
+ *
+ * covers: B5, 1.2-15
+ */
 static void test_pin_keeps_root(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -494,7 +557,11 @@ static void test_move_locks(void **state)
 	exit_ok(mm);
 }
 
-/* While bounds change, walkers are held off; afterwards they find the pages. covers: 1.1-1, 1.1-5 */
+/*
+ * While bounds change, walkers are held off; afterwards they find the pages.
+ *
+ * covers: 1.1-1, 1.1-5
+ */
 static void test_adjust_holds_walkers_off(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -545,7 +612,11 @@ static enum rmap_visit note_order(struct rmap_hit *hit, void *arg)
 	return RMAP_VISIT_NEXT;
 }
 
-/* Order, early end, skipping, purposes, maxima, and the checker that counts nothing. covers: 1.5-2, 1.5-3, 1.5-7 */
+/*
+ * Order, early end, skipping, purposes, maxima, and the checker that counts nothing.
+ *
+ * covers: 1.5-2, 1.5-3, 1.5-7
+ */
 static void test_walk_rules(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -597,6 +668,33 @@ static void test_walk_rules(void **state)
 	exit_ok(g);
 }
 
+/*
+ * The page table decides. A VMA that could have the page but has another one there, or nothing, costs a look; one without a page
+ * table there costs none.
+ *
+ * covers: 1.5-4, 1.5-5
+ */
+static void test_hit_is_verified(void **state)
+{
+	struct tiny_vm *vm = *state;
+	struct tiny_mm *mm = tiny_mm_new(vm);
+	struct tiny_vma *vma = tiny_map(mm, 10, 4);
+	uint64_t far = (uint64_t)(TINY_SLOTS + 10) << RMAP_PAGE_SHIFT;
+	struct rmap_vma beyond;
+	struct rmap_walk walk;
+
+	write_ok(mm, 10, 1);
+	assert_non_null(tiny_clone(vma, 20, 4, 10)); /* empty there */
+	assert_non_null(tiny_clone(vma, 30, 2, 12)); /* does not cover it */
+	rmap_vma_init(&beyond, &mm->rmap, far, far + 4 * RMAP_PAGE_SIZE, 10, NULL, 0);
+	assert_int_equal(rmap_vma_clone(&vm->rmap, &beyond, &vma->rmap), RMAP_OK);
+	walk = tiny_walk(vm, tiny_page_at(mm, 10), 0);
+	assert_int_equal(walk.found, 1);
+	assert_int_equal(walk.looks, 2);
+	rmap_vma_unlink(&vm->rmap, &beyond);
+	exit_ok(mm);
+}
+
 /* The VMA of a hit: known here; where a design does not, the port is asked and it counts. */
 static void test_hit_vma(void **state)
 {
@@ -643,6 +741,7 @@ int main(void)
 		TEST(test_owner_stays_until_free),
 		TEST(test_runs),
 		TEST(test_migration),
+		TEST(test_layout_changes_during_migration),
 		TEST(test_exit_during_migration),
 		TEST(test_pin_keeps_root),
 		TEST(test_exit_while_walker_sleeps),
@@ -651,6 +750,7 @@ int main(void)
 		TEST(test_move_locks),
 		TEST(test_adjust_holds_walkers_off),
 		TEST(test_walk_rules),
+		TEST(test_hit_is_verified),
 		TEST(test_hit_vma),
 		cmocka_unit_test(test_names),
 	};

@@ -133,7 +133,11 @@ static void test_page_at_different_offsets(void **state)
 	tiny_file_page_free(vm, page);
 }
 
-/* A VMA is split and the upper half moved: each part still has the page at its index. covers: 1.9-7, B26 */
+/*
+ * A VMA is split and the upper half moved: each part still has the page at its index.
+ *
+ * covers: 1.9-7, B26
+ */
 static void test_split_and_move(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -204,7 +208,11 @@ static void test_fork_order(void **state)
 	tiny_exit(stranger);
 }
 
-/* A private mapping of a file: read, then written; the page of the file and the copy are found apart. covers: 1.6-2 */
+/*
+ * A private mapping of a file: read, then written; the page of the file and the copy are found apart.
+ *
+ * covers: 1.6-2
+ */
 static void test_private_file(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -239,7 +247,11 @@ static void locked(void *arg)
 	fail_msg("a walk slept for a lock under TRYLOCK");
 }
 
-/* While the file's lock is held for a move, a walk that must not wait says so. covers: 1.1-5, 1.10-5 */
+/*
+ * While the file's lock is held for a move, a walk that must not wait says so.
+ *
+ * covers: 1.1-5, 1.10-5
+ */
 static void test_trylock(void **state)
 {
 	struct tiny_vm *vm = *state;
@@ -277,7 +289,11 @@ static bool skip_all(const struct rmap_vma *vma, void *arg)
 	return true;
 }
 
-/* Early ends, skipped VMAs, counters by purpose. covers: 1.5-2, 1.5-8 */
+/*
+ * Early ends, skipped VMAs, counters by purpose.
+ *
+ * covers: 1.5-2, 1.5-8
+ */
 static void test_walk_rules(void **state)
 {
 	struct tiny_vm *vm = *state;

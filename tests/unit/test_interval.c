@@ -130,7 +130,11 @@ static void test_random(void **state)
 	}
 }
 
-/* A child of a fork comes right behind its parent, before others of the same offset. covers: 1.5-12 */
+/*
+ * A child of a fork comes right behind its parent, before others of the same offset.
+ *
+ * covers: 1.5-12
+ */
 static void test_insert_after(void **state)
 {
 	static struct range all[N];

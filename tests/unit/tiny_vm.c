@@ -563,6 +563,22 @@ struct tiny_vma *tiny_split(struct tiny_vma *vma, unsigned int n)
 	return upper;
 }
 
+struct tiny_vma *tiny_clone(struct tiny_vma *vma, unsigned int first, unsigned int pages,
+			    uint64_t pgoff)
+{
+	struct tiny_mm *mm = mm_of(vma->rmap.mm);
+	struct tiny_vma *dst =
+		vma_new(mm, first, first + pages, pgoff, vma->rmap.file, vma->rmap.flags);
+
+	if (rmap_vma_clone(&mm->vm->rmap, &dst->rmap, &vma->rmap)) {
+		free(dst);
+		return NULL;
+	}
+	rmap_vma_link(&mm->vm->rmap, &dst->rmap);
+	vma_enter(mm, dst);
+	return dst;
+}
+
 int tiny_merge(struct tiny_vma *a, struct tiny_vma *b)
 {
 	struct rmap *rmap = &mm_of(a->rmap.mm)->vm->rmap;
@@ -610,15 +626,10 @@ struct tiny_vma *tiny_move(struct tiny_vma *vma, unsigned int n)
 	struct rmap *rmap = &mm->vm->rmap;
 	unsigned int from = page_of(vma->rmap.start);
 	unsigned int pages = page_of(vma->rmap.end) - from;
-	struct tiny_vma *dst =
-		vma_new(mm, n, n + pages, vma->rmap.pgoff, vma->rmap.file, vma->rmap.flags);
+	struct tiny_vma *dst = tiny_clone(vma, n, pages, vma->rmap.pgoff);
 
-	if (rmap_vma_clone(rmap, &dst->rmap, &vma->rmap)) {
-		free(dst);
+	if (!dst)
 		return NULL;
-	}
-	rmap_vma_link(rmap, &dst->rmap);
-	vma_enter(mm, dst);
 	rmap_move_begin(rmap, &dst->rmap, &vma->rmap, false);
 	for (unsigned int i = 0; i < pages; i++) {
 		rmap_spin_lock(&mm->ptl);

@@ -101,6 +101,9 @@ void tiny_unmap(struct tiny_vma *vma);
 
 /* Page n becomes a VMA's first: the upper part is new and returned; NULL when an allocation failed. */
 struct tiny_vma *tiny_split(struct tiny_vma *vma, unsigned int n);
+/* Another VMA of the same mm for the same pages, from pgoff on, as mremap makes one. NULL: an allocation failed. */
+struct tiny_vma *tiny_clone(struct tiny_vma *vma, unsigned int first, unsigned int pages,
+			    uint64_t pgoff);
 /* Two neighbours become the first of them: 0, RMAP_EINVAL when the design refuses, RMAP_ENOMEM. */
 int tiny_merge(struct tiny_vma *a, struct tiny_vma *b);
 /* The boundary between neighbours goes to page n: the growing one imports what it needs. */
