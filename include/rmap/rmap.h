@@ -138,8 +138,7 @@ struct rmap_walk_counters {
 	_Atomic uint64_t steps;
 	_Atomic uint64_t found;	    /* PTEs that map the page */
 	_Atomic uint64_t max_looks; /* of one walk */
-	_Atomic uint64_t
-		recent; /* short walks that are not in the above yet, packed; see rmap_counters_sync() */
+	_Atomic uint64_t recent;    /* short walks not yet in the above: rmap_counters_sync() */
 };
 
 /* A peak is exact unless two CPUs race for it; then it may be short by what the slower one had just allocated. */

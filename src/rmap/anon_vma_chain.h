@@ -19,13 +19,11 @@
 struct anon_vma {
 	_Atomic(struct anon_vma *) root; /* itself for a root; fixed while refcount > 0 */
 	struct rmap_rwsem rwsem;	 /* RMAP_LOCK_ANON_VMA; used in roots */
-	_Atomic uint32_t
-		refcount; /* one for being linked, one per pin; in a root also one per member */
-	uint32_t
-		num_children; /* anon_vmas whose parent this is, a root counting itself; root lock */
-	uint32_t num_active_vmas; /* VMAs whose new pages go here; root lock */
-	struct anon_vma *parent;  /* that of the VMA it was forked from, itself for a root; fixed */
-	struct rb_root rb_root;	  /* interval tree of AVCs by the VMAs' page offsets; root lock */
+	_Atomic uint32_t refcount; /* 1 for being linked, 1 a pin; in a root also 1 a member */
+	uint32_t num_children;	   /* whose parent this is; a root counts itself; root lock */
+	uint32_t num_active_vmas;  /* VMAs whose new pages go here; root lock */
+	struct anon_vma *parent;   /* of the VMA it was forked from; a root's: itself; fixed */
+	struct rb_root rb_root;	   /* interval tree of AVCs by page offset; root lock */
 };
 
 /* A link between a VMA and an anon_vma: one line of the many-to-many table, in two lists. */

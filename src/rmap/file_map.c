@@ -129,8 +129,8 @@ int file_map_walk(struct rmap *rmap, struct rmap_file *file, struct rmap_page *p
 	uint64_t index = page->index;
 	uint64_t *steps = &state->walk->steps;
 	struct rb_node *node;
-	uint64_t nodes =
-		0; /* counted as VMAs by walk_vma(), so only those that it does not see are added */
+	/* walk_vma() counts the VMAs that it sees, and here a node is a VMA: only the others are added. */
+	uint64_t nodes = 0;
 	uint64_t visited = 0;
 
 	if (lock_for_walk(rmap, file, state->walk->flags))
