@@ -31,6 +31,8 @@ static int bytes_write(void *ctx, const void *data, uint64_t len)
 {
 	struct bytes *b = ctx;
 
+	if (!len)
+		return 0;
 	if (b->size + len > b->room) {
 		size_t room = (b->size + len) * 2;
 		uint8_t *more = realloc(b->data, room);
@@ -51,7 +53,8 @@ static int bytes_read(void *ctx, void *data, uint64_t len)
 
 	if (len > b->size - b->pos)
 		return RMAP_EBADMSG;
-	memcpy(data, b->data + b->pos, len);
+	if (len)
+		memcpy(data, b->data + b->pos, len);
 	b->pos += len;
 	return 0;
 }
