@@ -141,12 +141,15 @@ struct rmap_walk_counters {
 	_Atomic uint64_t recent;    /* short walks not yet in the above: rmap_counters_sync() */
 };
 
-/* A peak is exact unless two CPUs race for it; then it may be short by what the slower one had just allocated. */
+/*
+ * A kind has one size, so that bytes need no counter of their own; fork pays for each. A peak is exact unless two CPUs race for
+ * it; then it may be short by what the slower one had just allocated.
+ */
 struct rmap_object_counters {
-	_Atomic uint64_t objects;
-	_Atomic uint64_t bytes;
+	_Atomic uint64_t objects; /* live */
+	_Atomic uint64_t freed;	  /* since the beginning; with objects: allocated */
+	_Atomic uint64_t size;	  /* bytes of one */
 	_Atomic uint64_t peak_bytes;
-	_Atomic uint64_t allocated; /* since the beginning */
 };
 
 struct rmap_counters {

@@ -168,20 +168,30 @@ static int copy_step(struct copy *c, uint64_t *addr, uint64_t end)
 	return c->spare ? 0 : RMAP_ENOMEM;
 }
 
-int copy_range(struct vma *dst, struct vma *src)
+/* All but the run's pages, which half a kilobyte would be zeroed for. */
+static void copy_begin(struct copy *c, struct vma *dst, struct vma *src)
 {
-	struct copy c = {
-		.sys = vma_mm(src)->sys,
-		.dst = dst,
-		.src = src,
-		.dst_mm = vma_mm(dst),
-		.src_mm = vma_mm(src),
-	};
+	c->sys = vma_mm(src)->sys;
+	c->dst = dst;
+	c->src = src;
+	c->dst_mm = vma_mm(dst);
+	c->src_mm = vma_mm(src);
+	c->spare = NULL;
+	for (int i = 0; i < RSS_KINDS; i++)
+		c->rss[i] = 0;
+	c->copied = 0;
+	c->nr = 0;
+}
+
+int copy_range(struct vma *dst, struct vma *src, uint64_t *copied)
+{
+	struct copy c;
 	uint64_t addr = src->rmap.start;
 	int error = 0;
 
 	if (!vma_faulted(src))
 		return 0;
+	copy_begin(&c, dst, src);
 	/* Before the first swap entry is there: swapoff must find it. */
 	if (atomic_load_explicit(&c.src_mm->rss[RSS_SWAP], memory_order_relaxed))
 		swap_note_mm(c.sys, c.dst_mm);
@@ -196,6 +206,6 @@ int copy_range(struct vma *dst, struct vma *src)
 	for (int i = 0; i < RSS_KINDS; i++)
 		if (c.rss[i])
 			mm_rss_add(c.dst_mm, (enum rss_kind)i, c.rss[i]);
-	COUNT(c.sys, fork_ptes, c.copied);
+	*copied += c.copied;
 	return error;
 }

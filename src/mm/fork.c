@@ -14,13 +14,14 @@
 #include "table.h"
 #include "vma.h"
 
-static uint64_t new_group(struct mm_system *sys)
-{
-	return atomic_fetch_add_explicit(&sys->next_group, 1, memory_order_relaxed);
-}
+/* What is counted once a fork rather than once a VMA: an atomic is as dear as an allocation here. */
+struct fork {
+	uint64_t group; /* the next new VMA's: as many are set aside as the parent has VMAs */
+	uint64_t vmas, ptes;
+};
 
 /* Tier 1's part of one VMA: nothing inherited where the child is to start from zeros. */
-static int fork_links(struct vma *dst, struct vma *src)
+static int fork_links(struct fork *f, struct vma *dst, struct vma *src)
 {
 	struct rmap *rmap = &vma_mm(src)->sys->rmap;
 	int error;
@@ -34,13 +35,12 @@ static int fork_links(struct vma *dst, struct vma *src)
 		return error;
 	if (vma_faulted(src)) {
 		dst->forked = true;
-		atomic_store_explicit(&dst->group, new_group(vma_mm(src)->sys),
-				      memory_order_relaxed);
+		atomic_store_explicit(&dst->group, f->group++, memory_order_relaxed);
 	}
 	return 0;
 }
 
-static int fork_vma(struct mm *child, struct vma *src)
+static int fork_vma(struct fork *f, struct mm *child, struct vma *src)
 {
 	struct vma *dst;
 	int error;
@@ -56,15 +56,15 @@ static int fork_vma(struct mm *child, struct vma *src)
 		goto uncharge;
 	}
 	dst->flags &= ~VM_LOCKED_MASK;
-	error = fork_links(dst, src);
+	error = fork_links(f, dst, src);
 	if (error)
 		goto free_vma;
 	vma_tree_insert(child, dst);
 	mm_account(child, dst->flags, (int64_t)vma_pages(dst));
-	COUNT(child->sys, fork_vmas, 1);
+	f->vmas++;
 	if (src->flags & VM_WIPEONFORK)
 		return 0;
-	return copy_range(dst, src);
+	return copy_range(dst, src, &f->ptes);
 
 free_vma:
 	vma_free(dst);
@@ -76,18 +76,24 @@ uncharge:
 
 static int fork_vmas(struct mm *child, struct mm *parent)
 {
+	struct mm_system *sys = parent->sys;
+	struct fork f = {
+		.group = atomic_fetch_add_explicit(&sys->next_group, parent->map_count,
+						   memory_order_relaxed),
+	};
 	struct vma *vma;
+	int error = 0;
 
 	vma_for_each(vma, parent) {
-		int error;
-
 		if (vma->flags & VM_DONTCOPY)
 			continue;
-		error = fork_vma(child, vma);
+		error = fork_vma(&f, child, vma);
 		if (error)
-			return error;
+			break;
 	}
-	return 0;
+	COUNT(sys, fork_vmas, f.vmas);
+	COUNT(sys, fork_ptes, f.ptes);
+	return error;
 }
 
 static void inherit(struct mm *child, const struct mm *parent)

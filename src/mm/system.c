@@ -10,40 +10,49 @@
 #include "mm_types.h"
 #include "table.h"
 
-static void count_alloc(struct rmap_object_counters *c, size_t size)
+static bool kind_is_various(enum rmap_kind kind)
 {
-	uint64_t bytes = atomic_fetch_add_explicit(&c->bytes, size, memory_order_relaxed) + size;
-	uint64_t peak = atomic_load_explicit(&c->peak_bytes, memory_order_relaxed);
+	return kind == RMAP_KIND_SYSTEM || kind == RMAP_KIND_BUFFER;
+}
 
-	atomic_fetch_add_explicit(&c->objects, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&c->allocated, 1, memory_order_relaxed);
+/* Two atomics for a kind of one size, whose bytes are known by its number; fork pays for each. */
+static void count_alloc(struct mm_system *sys, enum rmap_kind kind, size_t size)
+{
+	uint64_t bytes, peak;
+
+	if (kind_is_various(kind))
+		atomic_fetch_add_explicit(&sys->various_bytes[kind], size, memory_order_relaxed);
+	else if (atomic_load_explicit(&sys->object_size[kind], memory_order_relaxed) != size)
+		atomic_store_explicit(&sys->object_size[kind], size, memory_order_relaxed);
+	atomic_fetch_add_explicit(&sys->objects[kind], 1, memory_order_relaxed);
+	bytes = atomic_fetch_add_explicit(&sys->object_bytes, size, memory_order_relaxed) + size;
+	peak = atomic_load_explicit(&sys->peak_object_bytes, memory_order_relaxed);
 	while (bytes > peak &&
-	       !atomic_compare_exchange_weak_explicit(&c->peak_bytes, &peak, bytes,
+	       !atomic_compare_exchange_weak_explicit(&sys->peak_object_bytes, &peak, bytes,
 						      memory_order_relaxed, memory_order_relaxed))
 		;
 }
 
-static void count_free(struct rmap_object_counters *c, size_t size)
+static void count_free(struct mm_system *sys, enum rmap_kind kind, size_t size)
 {
-	atomic_fetch_sub_explicit(&c->bytes, size, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&c->objects, 1, memory_order_relaxed);
+	if (kind_is_various(kind))
+		atomic_fetch_sub_explicit(&sys->various_bytes[kind], size, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&sys->objects[kind], 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&sys->object_bytes, size, memory_order_relaxed);
 }
 
 void *mm_alloc(struct mm_system *sys, enum rmap_kind kind, size_t size)
 {
 	void *object = sys->port->os.alloc(sys->port->os.ctx, kind, size);
 
-	if (!object)
-		return NULL;
-	count_alloc(&sys->object[kind], size);
-	count_alloc(&sys->object_total, size);
+	if (object)
+		count_alloc(sys, kind, size);
 	return object;
 }
 
 void mm_free(struct mm_system *sys, enum rmap_kind kind, void *object, size_t size)
 {
-	count_free(&sys->object[kind], size);
-	count_free(&sys->object_total, size);
+	count_free(sys, kind, size);
 	sys->port->os.free(sys->port->os.ctx, kind, object, size);
 }
 
@@ -160,7 +169,7 @@ void mm_system_destroy(struct mm_system *sys)
 	rmap_destroy(&sys->rmap);
 	swap_destroy(sys);
 	frames_destroy(sys);
-	MM_ASSERT(sys, atomic_load(&sys->object_total.objects) == 0);
+	MM_ASSERT(sys, atomic_load(&sys->object_bytes) == 0);
 	port->os.free(port->os.ctx, RMAP_KIND_SYSTEM, sys, sizeof(*sys));
 }
 
@@ -207,20 +216,23 @@ void mm_get_memory(struct mm_system *sys, struct mm_memory *out)
 	rmap_spin_unlock(&sys->swap.lock);
 	out->descriptor_bytes = sys->nr_frames * sizeof(struct page);
 	out->object_bytes =
-		atomic_load(&sys->object_total.bytes) + atomic_load(&sys->rmap.total.bytes);
-	out->peak_object_bytes = atomic_load(&sys->object_total.peak_bytes) +
+		atomic_load(&sys->object_bytes) + atomic_load(&sys->rmap.total.bytes);
+	out->peak_object_bytes = atomic_load(&sys->peak_object_bytes) +
 				 atomic_load(&sys->rmap.total.peak_bytes);
 }
 
 void mm_get_objects(const struct mm_system *sys, enum rmap_kind kind, uint64_t *objects,
 		    uint64_t *bytes)
 {
-	const struct rmap_object_counters *c;
-
-	if (kind < RMAP_KIND_TIER1_END)
-		c = &sys->rmap.count.object[kind];
-	else
-		c = &sys->object[kind];
-	*objects = atomic_load_explicit(&c->objects, memory_order_relaxed);
-	*bytes = atomic_load_explicit(&c->bytes, memory_order_relaxed);
+	if (kind < RMAP_KIND_TIER1_END) {
+		*objects = atomic_load_explicit(&sys->rmap.count.object[kind].objects,
+						memory_order_relaxed);
+		*bytes = rmap_bytes(&sys->rmap, kind);
+		return;
+	}
+	*objects = atomic_load_explicit(&sys->objects[kind], memory_order_relaxed);
+	*bytes = atomic_load_explicit(&sys->various_bytes[kind], memory_order_relaxed);
+	if (!kind_is_various(kind))
+		*bytes = *objects *
+			 atomic_load_explicit(&sys->object_size[kind], memory_order_relaxed);
 }

@@ -49,8 +49,11 @@ struct mm_system {
 	_Atomic uint64_t next_id;	/* for mms and files */
 	_Atomic uint64_t next_group;	/* anonymous origins: see vma.h */
 
-	struct rmap_object_counters object[RMAP_KINDS]; /* tier 2's objects; atomics */
-	struct rmap_object_counters object_total;
+	/* Tier 2's objects: how many live, of which size (kinds of one size), their bytes (kinds of many), and of all. Atomics. */
+	_Atomic uint64_t objects[RMAP_KINDS];
+	_Atomic uint64_t object_size[RMAP_KINDS];
+	_Atomic uint64_t various_bytes[RMAP_KINDS];
+	_Atomic uint64_t object_bytes, peak_object_bytes;
 	struct mm_atomic_counters count;
 };
 

@@ -108,9 +108,9 @@ uint64_t move_range(struct vma *dst, uint64_t new_addr, struct vma *src, uint64_
 
 /*
  * fork: give dst's mm the entries of src, of another mm; both sides become write-protected where private. 0, or RMAP_ENOMEM
- * with dst half filled. Both mmap write.
+ * with dst half filled. Both mmap write. *copied grows by the entries.
  */
-int copy_range(struct vma *dst, struct vma *src);
+int copy_range(struct vma *dst, struct vma *src, uint64_t *copied);
 
 /* ---- fault.c and its cases ---- */
 

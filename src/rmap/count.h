@@ -2,7 +2,7 @@
 /*
  * Counting: every allocation of tier 1 goes through here, and every event counter.
  *
- * Counters are relaxed atomics. An allocation costs four of them; who allocates several objects of a kind at once (fork)
+ * Counters are relaxed atomics. An allocation costs two of them; who allocates several objects of a kind at once (fork)
  * counts them at once.
  */
 #ifndef RMAP_COUNT_H
@@ -33,10 +33,10 @@ static inline void count_objects(struct rmap *rmap, enum rmap_kind kind, uint64_
 	struct rmap_object_counters *c = &rmap->count.object[kind];
 	uint64_t bytes = n * size;
 
-	count_add(&c->objects, n);
-	count_add(&c->allocated, n);
+	if (atomic_load_explicit(&c->size, memory_order_relaxed) != size)
+		atomic_store_explicit(&c->size, size, memory_order_relaxed);
 	count_peak(&c->peak_bytes,
-		   atomic_fetch_add_explicit(&c->bytes, bytes, memory_order_relaxed) + bytes);
+		   (atomic_fetch_add_explicit(&c->objects, n, memory_order_relaxed) + n) * size);
 	count_peak(&rmap->total.peak_bytes,
 		   atomic_fetch_add_explicit(&rmap->total.bytes, bytes, memory_order_relaxed) +
 			   bytes);
@@ -49,7 +49,7 @@ static inline void discount_objects(struct rmap *rmap, enum rmap_kind kind, uint
 	struct rmap_object_counters *c = &rmap->count.object[kind];
 
 	atomic_fetch_sub_explicit(&c->objects, n, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&c->bytes, n * size, memory_order_relaxed);
+	count_add(&c->freed, n);
 	atomic_fetch_sub_explicit(&rmap->total.bytes, n * size, memory_order_relaxed);
 }
 

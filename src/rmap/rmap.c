@@ -29,9 +29,13 @@ void rmap_destroy(struct rmap *rmap)
 
 uint64_t rmap_bytes(const struct rmap *rmap, enum rmap_kind kind)
 {
+	const struct rmap_object_counters *c;
+
 	if (kind >= RMAP_KIND_TIER1_END)
 		return atomic_load_explicit(&rmap->total.bytes, memory_order_relaxed);
-	return atomic_load_explicit(&rmap->count.object[kind].bytes, memory_order_relaxed);
+	c = &rmap->count.object[kind];
+	return atomic_load_explicit(&c->objects, memory_order_relaxed) *
+	       atomic_load_explicit(&c->size, memory_order_relaxed);
 }
 
 /* ---------------------------------------------------------------- address spaces */

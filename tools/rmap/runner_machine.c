@@ -135,7 +135,8 @@ void runner_totals(struct runner *r, struct totals *out)
 	for (unsigned int i = 0; i < RMAP_KIND_TIER1_END; i++) {
 		out->object[i].peak_bytes = larger(out->object[i].peak_bytes,
 						   atomic_load(&count->object[i].peak_bytes));
-		out->object[i].allocated += atomic_load(&count->object[i].allocated);
+		out->object[i].allocated += atomic_load(&count->object[i].objects) +
+					    atomic_load(&count->object[i].freed);
 	}
 	out->anon_vma_reused += atomic_load(&count->anon_vma_reused);
 	out->anon_vma_shared += atomic_load(&count->anon_vma_shared);
