@@ -387,9 +387,9 @@ static const char *entry_wrong(const struct hosted *h, const struct tlb_entry *e
 
 static int cpu_check(struct hosted_cpu *cpu, char *error)
 {
-	const struct tlb_entry *entry;
+	const struct tlb_entry *first = &cpu->tlb[0][0], *entry;
 
-	for (entry = cpu->tlb[0]; entry < cpu->tlb[0] + TLB_SIZE; entry++) {
+	for (entry = first; entry < first + TLB_SIZE; entry++) {
 		const char *wrong = entry->mm_id ? entry_wrong(cpu->h, entry) : NULL;
 
 		if (!wrong)

@@ -6,14 +6,14 @@
  * write fault writes a page of a new pattern, each read fault checks what is there. Mapped files
  * stand as sparse files of the recorded size, System V and memfd memory as shared memory files. The
  * vdso and its data are anonymous pages that nobody writes. Limits that the program may have had
- * raised (stack, locked memory) are open, and overcommit refuses nothing, since the record knows
+ * raised (stack, locked memory) are wide, and overcommit refuses nothing, since the record knows
  * what was granted.
  *
  * Calls that failed are done again only where failing has effects (ENOMEM halfway through a range);
  * what failed for reasons outside the memory manager (a bad descriptor, a missing right) is left out.
  * Advice that this machine does not know (huge pages, merging) is left out and counted.
  */
-#include "ops.h"
+#include "replay.h"
 #include "rmrec.h"
 
 #include <inttypes.h>
@@ -24,6 +24,7 @@
 #define REPLAY_PARTS  10u /* phases that a record is cut into, so that checks have places */
 #define REPLAY_QUEUED 8u  /* operations that one event may become */
 #define LINUX_ENOMEM  12u
+#define STACK_LIMIT   (1ull << 30) /* more than programs have; less, so that strays do not fit */
 
 struct replay {
 	struct op_source source; /* first: the source is the replay */
@@ -102,7 +103,7 @@ static void queue_exec(struct replay *r, const struct rmrec_event *ev)
 		op->flags = MM_CAP_IPC_LOCK | MM_CAP_SYS_ADMIN;
 		op = queue_op(r, OP_LIMIT, proc);
 		op->flags = MM_LIMIT_STACK;
-		op->value = MM_LIMIT_INFINITY;
+		op->value = STACK_LIMIT;
 		r->began = true;
 	} else {
 		queue_op(r, OP_EXEC, proc);
@@ -369,33 +370,27 @@ static void replay_close(struct op_source *source)
 	free(r);
 }
 
-int replay_open(const char *path, struct op_source **out, char err[OPS_ERR_SIZE])
+/* Takes the record and the name, also on failure. */
+static int open_record(struct rmrec *record, char *name, struct op_source **out,
+		       char err[OPS_ERR_SIZE])
 {
+	const struct rmrec_info *info = rmrec_info(record);
 	struct replay *r = calloc(1, sizeof(*r));
-	char sentence[RMREC_ERR_SIZE];
-	const struct rmrec_info *info;
 
-	if (!r || !(r->name = strdup(path))) {
-		free(r);
-		snprintf(err, OPS_ERR_SIZE, "%.200s: no memory", path);
-		return -1;
-	}
-	if (rmrec_open(path, &r->record, sentence)) {
-		snprintf(err, OPS_ERR_SIZE, "%.200s: %s", path, sentence);
+	if (r)
+		r->made = calloc((size_t)info->nr_files + 1, sizeof(*r->made));
+	if (!name || !r || !r->made) {
+		snprintf(err, OPS_ERR_SIZE, "no memory to replay a record");
 		goto fail;
 	}
-	info = rmrec_info(r->record);
 	if (info->page_size != RMAP_PAGE_SIZE) {
 		snprintf(err, OPS_ERR_SIZE,
-			 "%.200s: its pages have %" PRIu32 " bytes, ours have %u", path,
+			 "%.200s: its pages have %" PRIu32 " bytes, ours have %u", name,
 			 info->page_size, (unsigned int)RMAP_PAGE_SIZE);
 		goto fail;
 	}
-	r->made = calloc((size_t)info->nr_files + 1, sizeof(*r->made));
-	if (!r->made) {
-		snprintf(err, OPS_ERR_SIZE, "%.200s: no memory", path);
-		goto fail;
-	}
+	r->record = record;
+	r->name = name;
 	r->source = (struct op_source){
 		.name = r->name,
 		.kind = "record",
@@ -411,8 +406,35 @@ int replay_open(const char *path, struct op_source **out, char err[OPS_ERR_SIZE]
 	*out = &r->source;
 	return 0;
 fail:
-	rmrec_close(r->record);
-	free(r->name);
+	rmrec_close(record);
+	free(name);
+	if (r)
+		free(r->made);
 	free(r);
 	return -1;
+}
+
+int replay_open(const char *path, struct op_source **out, char err[OPS_ERR_SIZE])
+{
+	char sentence[RMREC_ERR_SIZE];
+	struct rmrec *record;
+
+	if (rmrec_open(path, &record, sentence)) {
+		snprintf(err, OPS_ERR_SIZE, "%.200s: %s", path, sentence);
+		return -1;
+	}
+	return open_record(record, strdup(path), out, err);
+}
+
+int replay_open_mem(const char *name, const void *bytes, size_t size, struct op_source **out,
+		    char err[OPS_ERR_SIZE])
+{
+	char sentence[RMREC_ERR_SIZE];
+	struct rmrec *record;
+
+	if (rmrec_open_mem(bytes, size, &record, sentence)) {
+		snprintf(err, OPS_ERR_SIZE, "%.200s: %s", name, sentence);
+		return -1;
+	}
+	return open_record(record, strdup(name), out, err);
 }
