@@ -97,6 +97,6 @@ int fault_cow(struct fault *f)
 	page_get(page);
 	rmap_spin_unlock(f->ptl);
 	error = copy(f, page);
-	page_put(sys, page);
+	swap_put_page(sys, page);
 	return error;
 }

@@ -104,7 +104,7 @@ int fault_swap(struct fault *f)
 
 unlock:
 	page_unlock(sys, page);
-	page_put(sys, page);
+	swap_put_page(sys, page);
 unreserve:
 	rmap_unreserve(&sys->rmap, &reserve);
 	return error;

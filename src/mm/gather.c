@@ -21,18 +21,6 @@ void gather_begin(struct gather *g, struct mm *mm)
 	gather_reset(g);
 }
 
-/* A page that only the swap cache would keep now is of no use to anybody: nothing could ever ask for it. */
-static void put_zapped(struct mm_system *sys, struct page *page)
-{
-	if (page_test(page, PG_SWAPCACHE) && !rmap_page_mapcount(&page->rmap) &&
-	    page_trylock(page)) {
-		if (page_test(page, PG_SWAPCACHE))
-			swap_try_free(sys, page);
-		page_unlock(sys, page);
-	}
-	page_put(sys, page);
-}
-
 void gather_flush(struct gather *g)
 {
 	struct mm_system *sys = g->mm->sys;
@@ -42,7 +30,7 @@ void gather_flush(struct gather *g)
 		sys->port->tlb_flush(sys->port->ctx, g->mm, g->start, g->end);
 	}
 	for (unsigned int i = 0; i < g->nr; i++)
-		put_zapped(sys, g->pages[i]);
+		swap_put_page(sys, g->pages[i]);
 	gather_reset(g);
 }
 

@@ -196,6 +196,17 @@ bool swap_try_free(struct mm_system *sys, struct page *page)
 	return out;
 }
 
+void swap_put_page(struct mm_system *sys, struct page *page)
+{
+	if (page_test(page, PG_SWAPCACHE) && !rmap_page_mapcount(&page->rmap) &&
+	    page_trylock(page)) {
+		if (!rmap_page_mapcount(&page->rmap))
+			swap_try_free(sys, page);
+		page_unlock(sys, page);
+	}
+	page_put(sys, page);
+}
+
 bool swap_cache_reclaim(struct mm_system *sys, struct page *page)
 {
 	struct swap_map *map = &sys->swap;

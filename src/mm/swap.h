@@ -62,6 +62,11 @@ void swap_cache_replace(struct mm_system *sys, struct page *old, struct page *ne
 bool swap_try_free(struct mm_system *sys, struct page *page);
 
 /*
+ * Return the reference of a page that may be of no use to anybody now: if nothing maps it and no entry names its slot, it leaves
+ * the cache, too. Does not sleep; page not locked by the caller.
+ */
+void swap_put_page(struct mm_system *sys, struct page *page);
+/*
  * Reclaim: take a locked, clean, unmapped page with no reference but the cache's and the caller's out of the cache. True: only
  * the caller's is left.
  */

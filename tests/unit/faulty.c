@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* See faulty.h. */
+#include "faulty.h"
+
+#include <string.h>
+
+void faulty_setup(struct engine *e, struct testport **tp, const struct engine_config *config)
+{
+	struct engine_config c = {0};
+	char error[HOSTED_ERROR] = "";
+
+	if (config)
+		c = *config;
+	if (!c.machine.nr_frames)
+		c.machine.nr_frames = 2048;
+	if (!c.machine.nr_swap_slots)
+		c.machine.nr_swap_slots = 1024;
+	if (c.machine.nr_swap_slots == UINT64_MAX)
+		c.machine.nr_swap_slots = 0;
+	c.machine.phantom = c.mm.phantom;
+	memset(e, 0, sizeof(*e));
+	if (testport_create(&c.machine, tp, error))
+		fail_msg("%s", error);
+	e->h = testport_hosted(*tp);
+	assert_int_equal(mm_system_create(&c.mm, testport_port(*tp), &e->sys), 0);
+	e->cpu = hosted_cpu(e->h, 0);
+	engine_check(e);
+}
+
+void faulty_teardown(struct engine *e, struct testport *tp)
+{
+	testport_fail_none(tp);
+	engine_check(e);
+	mm_system_destroy(e->sys);
+	assert_int_equal(testport_destroy(tp, NULL, NULL), 0);
+}
+
+struct mm_file *pattern_file(struct engine *e, uint64_t pages, uint64_t seed)
+{
+	struct hosted_file *handle;
+	struct mm_file *file;
+
+	assert_int_equal(hosted_file_temp(e->h, pages * PAGE, seed, &handle), 0);
+	assert_int_equal(mm_file_create(e->sys, handle, pages * PAGE, &file), 0);
+	return file;
+}
+
+struct mm_file *shmem_file(struct engine *e, uint64_t pages)
+{
+	struct mm_file *file;
+
+	assert_int_equal(mm_file_create(e->sys, NULL, pages * PAGE, &file), 0);
+	return file;
+}
+
+uint64_t pattern_word(uint64_t seed, uint64_t offset)
+{
+	uint64_t word = 0;
+
+	for (unsigned int i = 8; i-- > 0;)
+		word = word << 8 | hosted_pattern_byte(seed, offset + i);
+	return word;
+}
+
+struct mm_memory memory_of(struct engine *e)
+{
+	struct mm_memory m;
+
+	mm_get_memory(e->sys, &m);
+	return m;
+}
