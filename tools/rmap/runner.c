@@ -17,6 +17,9 @@
 /* Looked at in one go at the end of a phase. */
 #define PEEK_LIMIT 20000u
 
+/* How many frames are in use is asked once in so many operations, and at the ends of phases. */
+#define SAMPLE_EVERY 64u
+
 uint64_t runner_now(void)
 {
 	struct timespec t;
@@ -99,6 +102,16 @@ static uint64_t default_frames(void)
 	return quarter < most ? quarter : most;
 }
 
+/* Whoever gives a workload less memory than it wants, wants it to swap: there is room for all of it. */
+static uint64_t default_swap(const struct runner *r)
+{
+	uint64_t slots = r->source->config.frames;
+
+	if (!slots && strcmp(r->source->kind, "workload"))
+		slots = default_frames();
+	return slots > r->frames ? slots : r->frames;
+}
+
 static void choose_size(struct runner *r)
 {
 	const struct op_config *want = &r->source->config;
@@ -112,7 +125,7 @@ static void choose_size(struct runner *r)
 	else if (want->has_swap)
 		r->swap_slots = want->swap_slots;
 	else
-		r->swap_slots = want->frames > r->frames ? want->frames : r->frames;
+		r->swap_slots = default_swap(r);
 }
 
 static enum runner_result take_snapshot(struct runner *r)
@@ -243,10 +256,22 @@ static enum runner_result end_of_phase(struct runner *r, bool last)
 	return ret;
 }
 
+static void sample_memory(struct runner *r)
+{
+	struct mm_memory memory;
+
+	if (!r->sys)
+		return;
+	mm_get_memory(r->sys, &memory);
+	if (memory.frames - memory.free > r->peak_used)
+		r->peak_used = memory.frames - memory.free;
+}
+
 static void note_phase(struct runner *r)
 {
 	uint64_t now = runner_now();
 
+	sample_memory(r);
 	if (r->nr_phases) {
 		struct phase_time *phase = &r->phases[r->nr_phases - 1];
 
@@ -417,6 +442,8 @@ enum runner_result runner_step(struct runner *r, const struct op *op, char err[O
 	if (ret != RUNNER_OK)
 		r->end_ns = runner_now();
 	r->result = ret;
+	if (r->ops % SAMPLE_EVERY == 0)
+		sample_memory(r);
 	return ret;
 }
 

@@ -115,6 +115,7 @@ struct runner {
 	struct process *procs, *last_proc;
 	struct process *proc_hash[PROC_BUCKETS];
 	uint64_t nr_procs, peak_procs, procs_made;
+	uint64_t peak_used; /* frames, as sampled */
 	struct rfile *files[FILE_BUCKETS]; /* by mm_file_id */
 	struct rfile **named;	/* by the workload's number */
 	uint32_t nr_named;

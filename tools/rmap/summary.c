@@ -202,8 +202,10 @@ static void print_memory(struct runner *r, const struct totals *t, FILE *out)
 	struct mm_memory m;
 
 	mm_get_memory(r->sys, &m);
-	fprintf(out, "memory       %s frames free, %s anonymous, %s of files, %s tables\n",
-		count(m.free, a), count(m.anon, b), count(m.file + m.shmem, c), count(m.tables, d));
+	fprintf(out, "memory       at most %s frames in use (%s); now %s\n", count(r->peak_used, a),
+		bytes(r->peak_used << RMAP_PAGE_SHIFT, b), count(m.frames - m.free, c));
+	fprintf(out, "             now %s anonymous, %s of files, %s shared memory, %s tables\n",
+		count(m.anon, a), count(m.file, b), count(m.shmem, c), count(m.tables, d));
 	fprintf(out, "             descriptors %s, objects %s (at most %s), %s of %s swap slots used\n",
 		bytes(m.descriptor_bytes, a), bytes(m.object_bytes, b),
 		bytes(t->peak_object_bytes, c), count(m.swap_used, d),
@@ -447,6 +449,7 @@ int runner_print_json(struct runner *r, FILE *out, enum runner_result result, co
 	put(root, "operations", r->ops);
 	put(root, "ns", run_ns(r));
 	put(root, "processes_at_most", r->peak_procs);
+	put(root, "frames_at_most", r->peak_used);
 	json_object_set_new(root, "phases", json_phases(r));
 	json_object_set_new(root, "times", json_operations(r));
 	json_object_set_new(root, "probes", json_probes(r));

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * rmap: the command. Finds the subcommand and steps aside.
+ */
+#include "commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#ifndef RMAP_VERSION
+#define RMAP_VERSION "0.1.0"
+#endif
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *doc;
+} commands[] = {
+	{ "run", cmd_run, "carry out a workload, a record or a generator, and show what happened" },
+	{ "draw", cmd_draw, "draw the live structures of a workload at a point of it, as SVG" },
+	{ "record", cmd_record, "record a real program's memory, for rmap run" },
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const char examples[] =
+	"\n"
+	"Which page-table entries map this page? rmap runs a virtual memory manager with Linux's\n"
+	"semantics on a reverse map that answers it, and shows what the answer costs.\n"
+	"\n"
+	"  rmap run fork-cow:children=200,pages=1000\n"
+	"        a parent forks 200 children that write all pages: faults, COW, walks, memory\n"
+	"  rmap run --phantom fork-cow:children=1000,pages=1000\n"
+	"        the same at scale, with frames that hold no contents\n"
+	"  rmap run --list\n"
+	"        all generators and their parameters\n"
+	"  rmap run --check=1 workloads/tour.rmw\n"
+	"        a workload file, everything checked after every step\n"
+	"  rmap run --frames 16M --swap 64M workloads/records/redis.rmrec\n"
+	"        a recorded program in little memory, swapping\n"
+	"  rmap run --json fork-chain:generations=50 > chain.json\n"
+	"        the figures for other programs\n"
+	"  rmap draw --at 12 -o tour.svg workloads/tour.rmw\n"
+	"        processes, VMAs, anon_vmas, chains and pages as they are behind line 12\n"
+	"  rmap record -o make.rmrec -- make -j4\n"
+	"        record a program and all its children (as root)\n"
+	"\n"
+	"'rmap COMMAND --help' says more; so do rmap(1), rmap-run(1), rmap-workload(5).\n"
+	"Exit code: 0 all is well; 1 something that was expected or checked is wrong; 2 the\n"
+	"command line or a file cannot be used.\n";
+
+static void usage(FILE *out)
+{
+	fprintf(out, "Usage: rmap COMMAND ...\n\n");
+	for (size_t i = 0; i < COMMANDS; i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].doc);
+	fputs(examples, out);
+}
+
+int main(int argc, char **argv)
+{
+	static char name[64];
+
+	if (argc < 2) {
+		fprintf(stderr, "rmap: a command is missing (try 'rmap --help')\n");
+		return 2;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		usage(stdout);
+		return fflush(stdout) ? 2 : 0;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		printf("rmap %s\n", RMAP_VERSION);
+		return fflush(stdout) ? 2 : 0;
+	}
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (!strcmp(argv[1], commands[i].name)) {
+			/* So that messages of option parsing begin with "rmap run:". */
+			snprintf(name, sizeof(name), "rmap %s", commands[i].name);
+			argv[1] = name;
+			return commands[i].run(argc - 1, argv + 1);
+		}
+	fprintf(stderr, "rmap: there is no command '%s' (try 'rmap --help')\n", argv[1]);
+	return 2;
+}
