@@ -65,19 +65,21 @@ static int check_arguments(const struct remap *r)
 
 static int check_vma(const struct remap *r)
 {
+	uint64_t kept = r->new_len < r->old_len ? r->new_len : r->old_len;
 	const struct vma *vma = r->vma;
 	uint64_t pgoff;
 
 	if (!vma)
 		return RMAP_EFAULT;
+	/* What stays in place need not even be mapped all over. */
+	if (r->new_len <= r->old_len && !implies_new_addr(r))
+		return 0;
 	/* Length 0 asks for a second mapping of the same memory, which private memory cannot have. */
 	if (!r->old_len && !(vma->flags & (VM_SHARED | VM_MAYSHARE)))
 		return RMAP_EINVAL;
 	if ((r->flags & MM_MREMAP_DONTUNMAP) && (vma->flags & VM_DONTEXPAND))
 		return RMAP_EINVAL;
-	if (r->new_len < r->old_len && !implies_new_addr(r))
-		return 0;
-	if (r->old_len > vma->rmap.end - r->addr)
+	if (kept > vma->rmap.end - r->addr)
 		return RMAP_EFAULT;
 	if (r->new_len <= r->old_len)
 		return 0;
