@@ -3,8 +3,6 @@
 #
 # Shows what rmap does, in less than a minute: replays a recorded Redis and the large fork workloads
 # with the checker on, and draws the structures. Drawings land in build/demo/.
-#
-# A workload asks for a drawing by a comment `# draw: NAME` behind the step after which it is drawn.
 set -eu
 cd "$(dirname "$0")/.."
 rmap=$PWD/build/rmap
@@ -32,15 +30,5 @@ step "200 children with contents" \
 	run fork-cow:children=200,pages=1000 --check
 
 printf '\n=== Drawings\n'
-drawn=0
-while IFS=: read -r file line text; do
-	name=${text##*draw: }
-	"$rmap" draw "$file" --at "$line" -o "$out/$name.svg"
-	printf '%-32s %s, line %s\n' "$out/$name.svg" "$file" "$line"
-	drawn=$((drawn + 1))
-done < <(grep -rHn --include='*.rmw' -o '# draw: [a-z0-9-]*' workloads | sort)
-if [ "$drawn" -eq 0 ]; then
-	echo "demo: no workload asks for a drawing" >&2
-	exit 1
-fi
+RMAP=$rmap scripts/draw-all.sh "$out"
 printf '\ndone in %d s\n' $((SECONDS - start))

@@ -26,19 +26,24 @@ enum {
 };
 
 struct args {
-	const char *workload, *design, *page, *output;
-	uint64_t at; /* line; 0: the end */
+	const char *workload, *design, *page, *output, *title;
+	uint64_t at; /* line, or operations; 0: the end */
 	struct draw_limits limits;
 };
 
 static const struct argp_option options[] = {
 	{ "design", 'd', "NAME", 0, "The reverse map to use (default: anon_vma_chain)", 0 },
-	{ "at", 'a', "LINE", 0, "Stop behind this line of the workload (default: at its end)", 0 },
+	{ "at", 'a', "LINE", 0,
+	  "Stop behind this line of the workload, or this many operations of a record or generator "
+	  "(default: at its end)",
+	  0 },
 	{ "page", 'p', "WHERE", 0,
 	  "Draw only the page at WHERE, as 'P heap+1p', and what maps it or is looked at for it",
 	  0 },
 	{ "output", 'o', "FILE", 0,
 	  "Write FILE.svg, FILE.png, FILE.pdf or, Graphviz's text, FILE.dot", 0 },
+	{ "title", 't', "TEXT", 0, "What stands over the drawing (default: the workload and line)",
+	  0 },
 	{ "processes", 'n', "N", 0, "Draw at most N processes (default: 8)", 0 },
 	{ "vmas", 'm', "N", 0, "Draw at most N VMAs of each process (default: 8)", 0 },
 	{ 0 },
@@ -66,13 +71,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->design = arg;
 		break;
 	case 'a':
-		args->at = parse_number(arg, state, "--at", UINT32_MAX);
+		args->at = parse_number(arg, state, "--at", UINT64_MAX);
 		break;
 	case 'p':
 		args->page = arg;
 		break;
 	case 'o':
 		args->output = arg;
+		break;
+	case 't':
+		args->title = arg;
 		break;
 	case 'n':
 		args->limits.processes =
@@ -109,33 +117,28 @@ static const struct argp argp = {
 
 /* ---------------------------------------------------------------- to the point */
 
-/* Everything up to the line is done. */
-static int run_to(struct runner *r, struct op_source *source, uint64_t at, uint32_t *last_line,
+/* Everything up to the line, or that many operations of a source without lines, is done. */
+static int run_to(struct runner *r, struct op_source *source, uint64_t at, uint64_t *reached,
 		  char err[OPS_ERR_SIZE])
 {
 	struct op op;
+	uint64_t operations = 0;
 	int more;
 
-	*last_line = 0;
+	*reached = 0;
 	while ((more = source->next(source, &op, err)) > 0) {
+		uint64_t here = op.line ? op.line : ++operations;
 		enum runner_result result;
 
-		if (at && op.line > at)
+		if (at && here > at)
 			return EXIT_OK;
 		result = runner_step(r, &op, err);
 		if (result != RUNNER_OK)
 			return result == RUNNER_FAILED ? EXIT_FAILED : EXIT_BAD;
-		if (op.line > *last_line)
-			*last_line = op.line;
+		if (here > *reached)
+			*reached = here;
 	}
-	if (more < 0)
-		return EXIT_BAD;
-	if (at && !*last_line) {
-		snprintf(err, OPS_ERR_SIZE, "%s is a %s: it has no lines to stop at.", source->name,
-			 source->kind);
-		return EXIT_BAD;
-	}
-	return EXIT_OK;
+	return more < 0 ? EXIT_BAD : EXIT_OK;
 }
 
 struct process_list {
@@ -287,14 +290,19 @@ static int write_picture(const char *path, const char *format, const char *text,
 }
 
 /* The workload's name and the point, over the picture. */
-static void make_title(const struct args *args, const struct draw_model *m, uint32_t line,
-		       char *title, size_t size)
+static void make_title(const struct args *args, const struct draw_model *m, const char *kind,
+		       uint64_t reached, char *title, size_t size)
 {
 	const char *name = strrchr(args->workload, '/');
 	int used = snprintf(title, size, "%s", name ? name + 1 : args->workload);
 
-	if (line && used > 0 && (size_t)used < size)
-		used += snprintf(title + used, size - (size_t)used, ", line %u", line);
+	if (args->title) {
+		snprintf(title, size, "%s", args->title);
+		return;
+	}
+	if (reached && used > 0 && (size_t)used < size)
+		used += snprintf(title + used, size - (size_t)used, ", %s %" PRIu64,
+				 strcmp(kind, "workload") ? "operation" : "line", reached);
 	if (args->page && used > 0 && (size_t)used < size)
 		used += snprintf(title + used, size - (size_t)used, ": the page at %s", args->page);
 	if (strcmp(m->design, "anon_vma_chain") && used > 0 && (size_t)used < size)
@@ -302,7 +310,7 @@ static void make_title(const struct args *args, const struct draw_model *m, uint
 }
 
 static int draw(const struct args *args, const char *format, struct runner *r,
-		struct op_source *source, uint32_t line, char err[OPS_ERR_SIZE])
+		struct op_source *source, uint64_t reached, char err[OPS_ERR_SIZE])
 {
 	struct process_list list = { .r = r };
 	struct page *page = NULL;
@@ -314,6 +322,11 @@ static int draw(const struct args *args, const char *format, struct runner *r,
 	if (args->page && find_page(r, source, args->page, &page, err))
 		return EXIT_BAD;
 	runner_for_each(r, add_process, &list);
+	if (!list.nr && !list.failed) {
+		snprintf(err, OPS_ERR_SIZE,
+			 "No process is left to draw there (--at asks for an earlier point).");
+		return EXIT_BAD;
+	}
 	if (list.failed ||
 	    draw_collect(&model, runner_system(r), list.array, list.nr, page, args->limits)) {
 		free(list.array);
@@ -321,7 +334,7 @@ static int draw(const struct args *args, const char *format, struct runner *r,
 		return EXIT_BAD;
 	}
 	free(list.array);
-	make_title(args, &model, line, title, sizeof(title));
+	make_title(args, &model, source->kind, reached, title, sizeof(title));
 	text = draw_dot(&model, title, &size);
 	draw_free(&model);
 	if (!text) {
@@ -338,7 +351,7 @@ static int run_and_draw(const struct args *args, const char *format, char err[OP
 	struct runner_options run = { .design = args->design };
 	struct op_source *source;
 	struct runner *r;
-	uint32_t line;
+	uint64_t reached;
 	int result;
 
 	if (source_open(args->workload, &source, err))
@@ -347,9 +360,9 @@ static int run_and_draw(const struct args *args, const char *format, char err[OP
 		source->close(source);
 		return EXIT_BAD;
 	}
-	result = run_to(r, source, args->at, &line, err);
+	result = run_to(r, source, args->at, &reached, err);
 	if (result == EXIT_OK)
-		result = draw(args, format, r, source, args->at ? line : 0, err);
+		result = draw(args, format, r, source, args->at ? reached : 0, err);
 	runner_destroy(r);
 	source->close(source);
 	return result;

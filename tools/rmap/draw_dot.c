@@ -25,6 +25,9 @@
 /* Small text in a table cell. */
 #define SMALL(text)   "<FONT POINT-SIZE=\"9\" COLOR=\"" COLOR_FAINT "\">" text "</FONT>"
 
+/* A table row across all columns. */
+#define WIDE(text)    "<TR><TD COLSPAN=\"3\" ALIGN=\"LEFT\">" text "</TD></TR>"
+
 /* Which kinds of things were drawn: the legend shows those. */
 struct drawn {
 	bool list, tree, mapping, swap, file, parent, exclusive, shared;
@@ -64,9 +67,9 @@ static const char *link_word(const struct draw_model *m)
 
 /* ---------------------------------------------------------------- VMAs */
 
-static void put_pte_row(const struct draw_model *m, FILE *out, const struct draw_pte *pte,
-			unsigned int row)
+static void put_pte_row(const struct draw_model *m, FILE *out, uint32_t vma, uint32_t row)
 {
+	const struct draw_pte *pte = &m->vmas[vma].ptes[row];
 	const char *what = "";
 
 	switch (pte->target) {
@@ -91,8 +94,8 @@ static void put_pte_row(const struct draw_model *m, FILE *out, const struct draw
 	}
 	fprintf(out,
 		"<TR><TD ALIGN=\"LEFT\">0x%" PRIx64
-		"</TD><TD ALIGN=\"RIGHT\">" SMALL("%s%s") "</TD><TD PORT=\"p%u\">%s</TD></TR>",
-		pte->addr, what, m->wanted && pte->target == DRAW_EMPTY ? " here" : "", row,
+		"</TD><TD ALIGN=\"RIGHT\">" SMALL("%s%s") "</TD><TD PORT=\"v%ur%u\">%s</TD></TR>",
+		pte->addr, what, m->wanted && pte->target == DRAW_EMPTY ? " here" : "", vma, row,
 		pte->target == DRAW_PAGE || pte->target == DRAW_SLOT ||
 				pte->target == DRAW_MIGRATING
 			? "&#9679;"
@@ -106,11 +109,10 @@ static void put_vma(const struct draw_model *m, FILE *out, uint32_t number)
 	char name[8];
 
 	fprintf(out,
-		"  v%u [label=<<TABLE BORDER=\"1\" CELLBORDER=\"0\" CELLSPACING=\"0\" "
-		"CELLPADDING=\"3\" "
-		"COLOR=\"" COLOR_FAINT "\" BGCOLOR=\"white\"><TR><TD PORT=\"vma\" COLSPAN=\"3\" "
-		"BGCOLOR=\"#dfe7f1\" ALIGN=\"LEFT\"><B>VMA</B> 0x%" PRIx64 "&#8211;0x%" PRIx64
-		" %c%c%c%c</TD></TR>",
+		"<TR><TD><TABLE BORDER=\"1\" CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"3\" "
+		"COLOR=\"" COLOR_FAINT "\" BGCOLOR=\"white\"><TR><TD PORT=\"v%u\" COLSPAN=\"3\" "
+		"BGCOLOR=\"#dfe7f1\" ALIGN=\"LEFT\"><B>VMA&#160;&#160;</B>0x%" PRIx64
+		"&#8211;0x%" PRIx64 "&#160; %c%c%c%c&#160;&#160;</TD></TR>",
 		number, info->start, info->end, info->prot & MM_PROT_READ ? 'r' : '-',
 		info->prot & MM_PROT_WRITE ? 'w' : '-', info->prot & MM_PROT_EXEC ? 'x' : '-',
 		info->shared ? 's' : 'p');
@@ -122,48 +124,49 @@ static void put_vma(const struct draw_model *m, FILE *out, uint32_t number)
 	for (uint32_t i = 0; i < v->nr_links; i++)
 		if (v->links[i].own)
 			fprintf(out,
-				SMALL(" &#183; new pages &#8594; ") "<FONT POINT-SIZE=\"9\" "
-								    "COLOR=\"" COLOR_TREE
-								    "\"><B>%s</B></FONT>",
+				SMALL("&#160;&#183; new pages &#8594;&#160;") "<FONT "
+									      "POINT-SIZE=\"9\" "
+									      "COLOR=\"" COLOR_TREE
+									      "\"><B>%s</B></FONT>",
 				draw_owner_name(v->links[i].owner, name));
 	fputs("</TD></TR>", out);
 	for (uint32_t i = 0; i < v->nr_ptes; i++)
-		put_pte_row(m, out, &v->ptes[i], i);
+		put_pte_row(m, out, number, i);
 	if (v->ptes_left_out)
-		fprintf(out,
-			"<TR><TD COLSPAN=\"3\" ALIGN=\"LEFT\">" SMALL("and %" PRIu64
-								      " more entries") "</TD></TR>",
-			v->ptes_left_out);
+		fprintf(out, WIDE(SMALL("and %" PRIu64 " more entries")), v->ptes_left_out);
 	if (!v->nr_ptes)
-		fputs("<TR><TD COLSPAN=\"3\" ALIGN=\"LEFT\">" SMALL("no page yet") "</TD></TR>",
-		      out);
-	fputs("</TABLE>>];\n", out);
+		fputs(WIDE(SMALL("no page yet")), out);
+	fputs("</TABLE></TD></TR>", out);
 }
 
+/*
+ * A process is one node with its VMAs as tables in it: Graphviz orders nodes as it is told to (by the edges of an unseen one),
+ * but turns clusters around at will, and what is in them.
+ */
 static void put_processes(const struct draw_model *m, FILE *out)
 {
+	fputs(" first [shape=point, style=invis, width=0.01, ordering=out];\n", out);
+	for (uint32_t p = 0; p < m->nr_processes; p++)
+		fprintf(out, " first -> p%u [style=invis, minlen=1];\n", p);
 	for (uint32_t p = 0; p < m->nr_processes; p++) {
 		const struct draw_process *process = &m->processes[p];
 
-		fprintf(out, " subgraph cluster_p%u { label=<<B>", p);
-		put_text(out, process->name);
 		fprintf(out,
-			"</B> &#160;" SMALL("mm %" PRIu64) ">; labelloc=t; labeljust=l; "
-							   "style=\"rounded,filled\"; "
-							   "fillcolor=\"#f4f6f9\"; "
-							   "color=\"#c3ccd8\"; margin=10;\n",
+			" p%u [label=<<TABLE BORDER=\"1\" "
+			"STYLE=\"ROUNDED\" "
+			"CELLBORDER=\"0\" CELLSPACING=\"5\" CELLPADDING=\"1\" BGCOLOR=\"#f4f6f9\" "
+			"COLOR=\"#c3ccd8\"><TR><TD ALIGN=\"LEFT\"><B>",
+			p);
+		put_text(out, process->name);
+		fprintf(out, "&#160;&#160;</B>" SMALL("mm %" PRIu64) "</TD></TR>",
 			mm_id(process->mm));
 		for (uint32_t v = 0; v < m->nr_vmas; v++)
 			if (m->vmas[v].process == p)
 				put_vma(m, out, v);
-		/* By rising address from the top: an edge inside a rank orders its ends, the last one first. */
-		for (uint32_t v = 1; v < m->nr_vmas; v++)
-			if (m->vmas[v].process == p && m->vmas[v - 1].process == p)
-				fprintf(out, "  {rank=same; v%u -> v%u [style=invis]}\n", v, v - 1);
 		if (process->vmas_left_out)
-			fprintf(out, "  more%u [label=<" SMALL("and %" PRIu64 " more VMAs") ">];\n",
-				p, process->vmas_left_out);
-		fputs(" }\n", out);
+			fprintf(out, WIDE(SMALL("and %" PRIu64 " more VMAs")),
+				process->vmas_left_out);
+		fputs("</TABLE>>];\n", out);
 	}
 }
 
@@ -190,8 +193,8 @@ static void put_strip(const struct draw_model *m, FILE *out, uint32_t number)
 	if (v->links_left_out)
 		fprintf(out, "<TR><TD>" SMALL("and %u more") "</TD></TR>", v->links_left_out);
 	fputs("</TABLE>>];\n", out);
-	fprintf(out, " v%u:vma:e -> l%u:l0:w [color=\"" COLOR_LIST "\", penwidth=1.6];\n", number,
-		number);
+	fprintf(out, " p%u:v%u:e -> l%u:l0:w [color=\"" COLOR_LIST "\", penwidth=1.6];\n",
+		v->process, number, number);
 	for (uint32_t i = 0; i < v->nr_links; i++)
 		fprintf(out,
 			" l%u:l%u:e -> o%u [color=\"" COLOR_TREE "\", dir=back, penwidth=1.6];\n",
@@ -218,6 +221,9 @@ static uint32_t parent_of(const struct draw_model *m, const struct draw_owner *o
 
 static void put_owners(const struct draw_model *m, FILE *out, struct drawn *drawn)
 {
+	fputs(" last [shape=point, style=invis, width=0.01, ordering=in];\n", out);
+	for (uint32_t i = 0; i < m->nr_owners; i++)
+		fprintf(out, " o%u -> last [style=invis, minlen=1];\n", i);
 	for (uint32_t i = 0; i < m->nr_owners; i++) {
 		const struct draw_owner *o = &m->owners[i];
 		uint32_t parent = o->parent ? parent_of(m, o) : DRAW_NONE;
@@ -253,9 +259,9 @@ static void put_owners(const struct draw_model *m, FILE *out, struct drawn *draw
 	for (uint32_t n = 0; n < m->nr_vmas; n++)
 		if (m->vmas[n].file != DRAW_NONE) {
 			fprintf(out,
-				" v%u:vma:e -> f%u [color=\"" COLOR_TREE
-				"\", dir=back, penwidth=1.2, minlen=2];\n",
-				n, m->vmas[n].file);
+				" p%u:v%u:e -> f%u [color=\"" COLOR_TREE
+				"\", dir=back, penwidth=1.2, minlen=4];\n",
+				m->vmas[n].process, n, m->vmas[n].file);
 			drawn->file = true;
 		}
 }
@@ -302,24 +308,29 @@ static void put_page(const struct draw_model *m, FILE *out, uint32_t number, str
 	}
 }
 
+static void put_entry(const struct draw_model *m, FILE *out, uint32_t vma, uint32_t row,
+		      struct drawn *drawn)
+{
+	const struct draw_vma *v = &m->vmas[vma];
+	const struct draw_pte *pte = &v->ptes[row];
+	bool faint = m->wanted && pte->target == DRAW_PAGE && !m->pages[pte->number].wanted;
+
+	if (pte->target == DRAW_PAGE || pte->target == DRAW_MIGRATING)
+		fprintf(out, " p%u:v%ur%u:e -> g%u [color=\"%s\"%s];\n", v->process, vma, row,
+			pte->number, faint ? "#a7b0bc" : COLOR_PTE,
+			pte->target == DRAW_MIGRATING ? ", style=dotted" : "");
+	if (pte->target == DRAW_SLOT) {
+		fprintf(out, " p%u:v%ur%u:e -> s%u [color=\"" COLOR_SWAP "\"];\n", v->process, vma,
+			row, pte->number);
+		drawn->swap = true;
+	}
+}
+
 static void put_entries(const struct draw_model *m, FILE *out, struct drawn *drawn)
 {
 	for (uint32_t n = 0; n < m->nr_vmas; n++)
-		for (uint32_t i = 0; i < m->vmas[n].nr_ptes; i++) {
-			const struct draw_pte *pte = &m->vmas[n].ptes[i];
-
-			if (pte->target == DRAW_PAGE || pte->target == DRAW_MIGRATING)
-				fprintf(out, " v%u:p%u:e -> g%u [color=\"%s\"%s];\n", n, i,
-					pte->number,
-					m->wanted && !m->pages[pte->number].wanted ? "#a7b0bc"
-										   : COLOR_PTE,
-					pte->target == DRAW_MIGRATING ? ", style=dotted" : "");
-			if (pte->target == DRAW_SLOT) {
-				fprintf(out, " v%u:p%u:e -> s%u [color=\"" COLOR_SWAP "\"];\n", n,
-					i, pte->number);
-				drawn->swap = true;
-			}
-		}
+		for (uint32_t i = 0; i < m->vmas[n].nr_ptes; i++)
+			put_entry(m, out, n, i, drawn);
 	for (uint32_t i = 0; i < m->nr_pages; i++)
 		put_page(m, out, i, drawn);
 	for (uint32_t i = 0; i < m->nr_slots; i++)
@@ -333,7 +344,8 @@ static void put_entries(const struct draw_model *m, FILE *out, struct drawn *dra
 
 /* ---------------------------------------------------------------- the frame */
 
-static void put_legend(const struct draw_model *m, FILE *out, const struct drawn *drawn)
+static void put_legend(const struct draw_model *m, FILE *out, const struct drawn *drawn,
+		       const char *title)
 {
 	const struct {
 		bool there;
@@ -358,7 +370,11 @@ static void put_legend(const struct draw_model *m, FILE *out, const struct drawn
 	};
 	int column = 0;
 
-	fputs("<TABLE BORDER=\"0\" CELLSPACING=\"2\" CELLPADDING=\"2\">", out);
+	fputs("<TABLE BORDER=\"0\" CELLSPACING=\"1\" CELLPADDING=\"1\"><TR><TD COLSPAN=\"4\" "
+	      "ALIGN=\"LEFT\"><FONT POINT-SIZE=\"14\"><B>",
+	      out);
+	put_text(out, title);
+	fputs("</B></FONT></TD></TR>", out);
 	if (m->processes_left_out)
 		fprintf(out,
 			"<TR><TD COLSPAN=\"4\" ALIGN=\"LEFT\"><B>Left out: %" PRIu64
@@ -382,7 +398,8 @@ static void put_legend(const struct draw_model *m, FILE *out, const struct drawn
 			column ? "</TR>" : "");
 		column = !column;
 	}
-	fputs(column ? "<TD></TD><TD></TD></TR></TABLE>" : "</TABLE>", out);
+	fputs(column ? "<TD></TD><TD></TD></TR>" : "", out);
+	fputs("<TR><TD> </TD></TR></TABLE>", out);
 }
 
 char *draw_dot(const struct draw_model *m, const char *title, size_t *size)
@@ -395,20 +412,16 @@ char *draw_dot(const struct draw_model *m, const char *title, size_t *size)
 	if (!out)
 		return NULL;
 	fputs("digraph rmap {\n graph [rankdir=LR, fontname=\"" FONT
-	      "\", fontsize=11, nodesep=0.2, ranksep=\"0.9\", bgcolor=\"white\", pad=0.15];\n"
+	      "\", fontsize=11, nodesep=0.2, ranksep=\"0.4\", bgcolor=\"white\", pad=0.15];\n"
 	      " node [shape=plain, fontname=\"" FONT "\", fontsize=11];\n"
-	      " edge [fontname=\"" FONT "\", fontsize=9, arrowsize=0.6];\n"
-	      " subgraph cluster_all { peripheries=0; labelloc=t; labeljust=l; label=<<FONT "
-	      "POINT-SIZE=\"14\"><B>",
+	      " edge [fontname=\"" FONT "\", fontsize=9, arrowsize=0.6, minlen=2];\n",
 	      out);
-	put_text(out, title);
-	fprintf(out, "</B></FONT>>;\n");
 	put_processes(m, out);
 	put_links(m, out, &drawn);
 	put_owners(m, out, &drawn);
 	put_entries(m, out, &drawn);
-	fputs(" }\n labelloc=b; labeljust=l; label=<", out);
-	put_legend(m, out, &drawn);
+	fputs(" labelloc=t; labeljust=l; label=<", out);
+	put_legend(m, out, &drawn, title);
 	fputs(">;\n}\n", out);
 	failed = ferror(out);
 	if (fclose(out) || failed) {

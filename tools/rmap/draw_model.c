@@ -167,42 +167,57 @@ static bool read_wanted_pte(struct draw_model *m, struct draw_vma *v, const stru
 }
 
 struct link_reader {
-	struct draw_model *m;
-	struct draw_vma *v;
+	struct rmap_link_info *links;
+	uint32_t nr;
 	bool failed;
 };
 
 static void read_link(const struct rmap_link_info *info, void *arg)
 {
 	struct link_reader *r = arg;
-	uint32_t number = owner_number(r->m, info->owner);
-	struct draw_owner *owner;
-	struct draw_link *link;
+	struct rmap_link_info *link = add(&r->links, &r->nr, sizeof(*link));
 
-	if (number == DRAW_NONE) {
+	if (link)
+		*link = *info;
+	else
 		r->failed = true;
-		return;
+}
+
+/* Owners are numbered from the root's on, so that a family's first letter is its root's. */
+static bool number_links(struct draw_model *m, struct draw_vma *v, const struct link_reader *r)
+{
+	for (uint32_t i = r->nr; i-- > 0;) {
+		const struct rmap_link_info *info = &r->links[i];
+		uint32_t number = owner_number(m, info->owner);
+
+		if (number == DRAW_NONE)
+			return false;
+		m->owners[number].parent = info->parent;
+		m->owners[number].root = info->root;
+		m->owners[number].vmas_own += info->own;
+		if (i < DRAW_LINKS)
+			v->links[i] = (struct draw_link){ info->link, number, info->own };
 	}
-	owner = &r->m->owners[number];
-	owner->parent = info->parent;
-	owner->root = info->root;
-	if (info->own)
-		owner->vmas_own++;
-	if (r->v->nr_links == DRAW_LINKS) {
-		r->v->links_left_out++;
-		return;
-	}
-	link = &r->v->links[r->v->nr_links++];
-	link->link = info->link;
-	link->owner = number;
-	link->own = info->own;
+	v->nr_links = r->nr < DRAW_LINKS ? r->nr : DRAW_LINKS;
+	v->links_left_out = r->nr - v->nr_links;
+	return true;
+}
+
+static bool read_links(struct draw_model *m, struct draw_vma *v)
+{
+	struct link_reader reader = { 0 };
+	bool ok;
+
+	rmap_vma_links(mm_system_rmap(m->sys), v->info.rmap, read_link, &reader);
+	ok = !reader.failed && number_links(m, v, &reader);
+	free(reader.links);
+	return ok;
 }
 
 static bool read_vma(struct draw_model *m, uint32_t process, const struct mm_vma_info *info)
 {
 	struct draw_vma *v = ADD(m, vmas);
 	const struct mm *mm = m->processes[process].mm;
-	struct link_reader reader = { .m = m, .v = v };
 
 	if (!v)
 		return false;
@@ -211,8 +226,7 @@ static bool read_vma(struct draw_model *m, uint32_t process, const struct mm_vma
 	v->file = info->file ? file_number(m, info->file) : DRAW_NONE;
 	if (info->file && v->file == DRAW_NONE)
 		return false;
-	rmap_vma_links(mm_system_rmap(m->sys), info->rmap, read_link, &reader);
-	if (reader.failed)
+	if (!read_links(m, v))
 		return false;
 	return m->wanted ? read_wanted_pte(m, v, mm) : read_ptes(m, v, mm);
 }
