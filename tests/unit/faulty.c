@@ -69,3 +69,11 @@ struct mm_memory memory_of(struct engine *e)
 	mm_get_memory(e->sys, &m);
 	return m;
 }
+
+void settle(struct engine *e)
+{
+	const struct rmap_port *os = &mm_system_port(e->sys)->os;
+
+	os->rcu_barrier(os->ctx);
+	engine_check(e);
+}

@@ -21,4 +21,7 @@ uint64_t pattern_word(uint64_t seed, uint64_t offset);
 
 struct mm_memory memory_of(struct engine *e);
 
+/* Let grace periods pass, so that what was deferred (a VMA's hold on its file) has happened. */
+void settle(struct engine *e);
+
 #endif

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Write-back: what was written through mappings reaches the store, once; nothing written meanwhile is lost; errors are told. */
+#include "faulty.h"
+
+#include <string.h>
+
+#include "mm/file.h"
+
+static struct engine e;
+static struct testport *tp;
+
+static int setup(void **state)
+{
+	(void)state;
+	faulty_setup(&e, &tp, NULL);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	faulty_teardown(&e, tp);
+	return 0;
+}
+
+#define RW (MM_PROT_READ | MM_PROT_WRITE)
+
+static uint64_t in_store(struct mm_file *file, uint64_t offset)
+{
+	const struct mm_port *port = testport_port(tp);
+	unsigned char page[PAGE];
+	uint64_t word;
+
+	assert_int_equal(port->file_read(port->ctx, mm_file_handle(file), offset / PAGE, page), 0);
+	memcpy(&word, page + offset % PAGE, sizeof(word));
+	return word;
+}
+
+/*
+ *	dirty, writable  --sync-->  clean, read-only  --write-->  dirty, writable
+ *
+ * covers: 1.5-8
+ */
+static void protected_before_written(void **state)
+{
+	struct mm *p = engine_mm(&e), *q = engine_mm(&e);
+	struct mm_file *file = pattern_file(&e, 2, 5);
+	uint64_t a = map_with(&e, p, 0, 2, RW, MM_MAP_SHARED, file, 0);
+	uint64_t b = map_with(&e, q, 0, 2, RW, MM_MAP_SHARED, file, 0);
+
+	(void)state;
+	poke(&e, p, a, 1);
+	poke(&e, q, b, 2);
+	assert_int_equal(in_store(file, 0), pattern_word(5, 0));
+	assert_int_equal(STEP(&e, mm_file_sync(file)), 0);
+	assert_int_equal(in_store(file, 0), 2);
+	assert_false(page_info(p, a).writable);
+	assert_false(page_info(q, b).writable);
+	assert_int_equal(memory_of(&e).dirty, 0);
+	/* Through the TLBs, too: a write after the sync faults and makes it dirty again. */
+	poke(&e, p, a, 3);
+	assert_int_equal(memory_of(&e).dirty, 1);
+	assert_int_equal(STEP(&e, mm_file_sync(file)), 0);
+	assert_int_equal(in_store(file, 0), 3);
+	assert_int_equal(counters_of(&e).file_out, 2);
+	/* Nothing dirty: nothing written. */
+	assert_int_equal(STEP(&e, mm_file_sync(file)), 0);
+	assert_int_equal(counters_of(&e).file_out, 2);
+	mm_put(p);
+	mm_put(q);
+	mm_file_put(file);
+}
+
+/* A private mapping of a page is not asked, and keeps what it may. covers: 1.5-8 */
+static void private_mappings_are_left_alone(void **state)
+{
+	struct mm *p = engine_mm(&e), *q = engine_mm(&e);
+	struct mm_file *file = pattern_file(&e, 1, 5);
+	uint64_t a = map_with(&e, p, 0, 1, RW, MM_MAP_SHARED, file, 0);
+	uint64_t b = map_with(&e, q, 0, 1, RW, MM_MAP_PRIVATE, file, 0);
+
+	(void)state;
+	poke(&e, p, a, 1);
+	assert_int_equal(peek(&e, q, b), 1);
+	assert_true(same_frame(p, a, q, b));
+	assert_int_equal(STEP(&e, mm_file_sync(file)), 0);
+	assert_int_equal(page_info(q, b).state, MM_PAGE_PRESENT);
+	poke(&e, q, b, 9);
+	assert_int_equal(peek(&e, p, a), 1);
+	assert_int_equal(STEP(&e, mm_file_sync(file)), 0);
+	assert_int_equal(in_store(file, 0), 1);
+	mm_put(p);
+	mm_put(q);
+	mm_file_put(file);
+}
+
+/* Some pages fail, the others are written all the same; the error is told once, and the failed page goes with the next sync. */
+static void one_page_fails(void **state)
+{
+	struct mm_file *file = pattern_file(&e, 3, 5);
+
+	(void)state;
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(STEP(&e, mm_file_write(file, i * PAGE, &i, 8, NULL)), 0);
+	testport_io_error(tp, RMAP_ENOSPC);
+	testport_fail(tp, TESTPORT_FILE_WRITE, 2, TESTPORT_ONCE);
+	assert_int_equal(STEP(&e, mm_file_sync(file)), RMAP_ENOSPC);
+	testport_fail_none(tp);
+	assert_int_equal(in_store(file, 0), 0);
+	assert_int_equal(in_store(file, PAGE), pattern_word(5, PAGE));
+	assert_int_equal(in_store(file, 2 * PAGE), 2);
+	assert_int_equal(memory_of(&e).dirty, 1);
+	assert_int_equal(STEP(&e, mm_file_sync(file)), 0);
+	assert_int_equal(in_store(file, PAGE), 1);
+	assert_int_equal(memory_of(&e).dirty, 0);
+	mm_file_put(file);
+}
+
+/* The dirty bit of a mapping that goes reaches the page. */
+static void unmapped_page_is_still_dirty(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *file = pattern_file(&e, 1, 5);
+	uint64_t a = map_with(&e, mm, 0, 1, RW, MM_MAP_SHARED, file, 0);
+
+	(void)state;
+	poke(&e, mm, a, 1);
+	mm_put(mm);
+	engine_check(&e);
+	assert_int_equal(memory_of(&e).dirty, 1);
+	assert_int_equal(STEP(&e, mm_file_sync(file)), 0);
+	assert_int_equal(in_store(file, 0), 1);
+	mm_file_put(file);
+}
+
+/* What stands behind the end in the last page is not written. */
+static void tail_is_zeroed(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *file = pattern_file(&e, 1, 0);
+	uint64_t a = map_with(&e, mm, 0, 1, RW, MM_MAP_SHARED, file, 0);
+
+	(void)state;
+	assert_int_equal(STEP(&e, mm_file_truncate(file, 16)), 0);
+	poke(&e, mm, a + 8, 1);
+	poke(&e, mm, a + 16, 2);
+	assert_int_equal(STEP(&e, mm_file_sync(file)), 0);
+	assert_int_equal(in_store(file, 8), 1);
+	assert_int_equal(in_store(file, 16), 0);
+	mm_put(mm);
+	mm_file_put(file);
+}
+
+/* The last holder goes: what is dirty is written before the store is let go. */
+static void last_put_writes(void **state)
+{
+	struct mm_file *file = pattern_file(&e, 2, 5);
+	uint64_t word = 1;
+
+	(void)state;
+	assert_int_equal(STEP(&e, mm_file_write(file, 0, &word, 8, NULL)), 0);
+	mm_file_put(file);
+	engine_check(&e);
+	assert_int_equal(counters_of(&e).file_out, 1);
+	assert_int_equal(memory_of(&e).file, 0);
+}
+
+/* msync writes its range and no other. covers: 1.11-7 */
+static void msync_writes_its_range(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *file = pattern_file(&e, 4, 5);
+	uint64_t a = map_with(&e, mm, 0, 4, RW, MM_MAP_SHARED, file, 0);
+
+	(void)state;
+	for (uint64_t i = 0; i < 4; i++)
+		poke(&e, mm, a + i * PAGE, i + 1);
+	assert_int_equal(STEP(&e, mm_msync(mm, a + PAGE, 2 * PAGE, MM_MS_SYNC)), 0);
+	assert_int_equal(counters_of(&e).file_out, 2);
+	assert_int_equal(memory_of(&e).dirty, 2);
+	assert_int_equal(in_store(file, PAGE), 2);
+	assert_int_equal(in_store(file, 3 * PAGE), pattern_word(5, 3 * PAGE));
+	mm_put(mm);
+	mm_file_put(file);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(protected_before_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(private_mappings_are_left_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_page_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(unmapped_page_is_still_dirty, setup, teardown),
+		cmocka_unit_test_setup_teardown(tail_is_zeroed, setup, teardown),
+		cmocka_unit_test_setup_teardown(last_put_writes, setup, teardown),
+		cmocka_unit_test_setup_teardown(msync_writes_its_range, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
