@@ -99,11 +99,6 @@ static int check_vma_origin(struct check *c, const struct mm *mm, const struct v
 		return check_wrong(c,
 				   "mm %lu, VMA 0x%lx-0x%lx: inherited faulted, but has no group",
 				   mm->id, vma->rmap.start, vma->rmap.end);
-	if (vma_is_anonymous(vma) && !vma_faulted(vma) &&
-	    vma->rmap.pgoff != vma->rmap.start >> RMAP_PAGE_SHIFT)
-		return check_wrong(
-			c, "mm %lu, VMA 0x%lx-0x%lx: unfaulted anonymous memory has offset 0x%lx",
-			mm->id, vma->rmap.start, vma->rmap.end, vma->rmap.pgoff);
 	return check_chain(c, mm, vma);
 }
 

@@ -221,8 +221,7 @@ static void keep_empty(struct remap *r, const struct vma *copy)
 	rmap_vma_forget(mm_rmap_of(mm), &vma->rmap);
 	atomic_store_explicit(&vma->group, 0, memory_order_relaxed);
 	vma->forked = false;
-	if (vma_is_anonymous(vma))
-		vma->rmap.pgoff = PAGES(vma->rmap.start);
+	/* Its pgoff stays what it was, as on Linux 6.18: if it had come from elsewhere, it merges with nothing new here. */
 }
 
 static int move_vma(struct remap *r)
