@@ -242,14 +242,18 @@ static bool vma_possible(const struct reader *r, const struct vma_record *v, uin
 	uint64_t pages = (v->end - v->start) >> RMAP_PAGE_SHIFT;
 
 	if (((v->start | v->end) & ~RMAP_PAGE_MASK) || v->start < floor || v->end <= v->start ||
-	    v->end > (uint64_t)1 << 47 || v->pgoff > UINT64_MAX / 4 || v->pgoff + pages < v->pgoff)
+	    v->end > MM_TASK_SIZE || v->pgoff > UINT64_MAX / 4 || v->pgoff + pages < v->pgoff)
 		return false;
 	if ((v->flags & ~VM_KNOWN) || v->forked > 1 || v->file > r->nr_files ||
 	    v->family > r->nr_families)
 		return false;
-	if (v->flags & VM_SHARED)
-		return v->file && !v->group;
-	return v->group ? v->group < UINT64_MAX / 2 : !v->family && !v->forked;
+	if (v->group)
+		return !(v->flags & VM_SHARED) && v->group < UINT64_MAX / 2;
+	if (v->family || v->forked)
+		return false;
+	if (!v->file)
+		return !(v->flags & VM_SHARED) && v->pgoff == v->start >> RMAP_PAGE_SHIFT;
+	return true;
 }
 
 /* Of the address space that was read last. */
