@@ -600,6 +600,17 @@ static void mm_unknown_to_system(struct scene *x)
 	unlink_from(x, &x->s->list);
 }
 
+static void swap_mms_unknown(struct scene *x)
+{
+	static struct mm nobody;
+	struct list_head *head = &x->e.sys->swap.mms;
+
+	nobody.swap_list.next = head->next;
+	nobody.swap_list.prev = head;
+	SET(x, head->next->prev, (uintptr_t)&nobody.swap_list);
+	SET(x, head->next, (uintptr_t)&nobody.swap_list);
+}
+
 static void slots_beyond_the_device(struct scene *x)
 {
 	SET(x, x->e.sys->swap.next, x->e.sys->swap.nr_slots + 1);
@@ -884,6 +895,7 @@ static const struct {
 	DAMAGE(mm_list_broken, "the list of address spaces is broken behind member 1"),
 	DAMAGE(mm_unknown_to_rmap, "there are 3 address spaces, the reverse map knows 2"),
 	DAMAGE(mm_unknown_to_system, "an address space that the system does not"),
+	DAMAGE(swap_mms_unknown, "swapoff would look into an address space that is not there"),
 	DAMAGE(slots_beyond_the_device, "swap slots are in use up to 1025 of 1024"),
 	DAMAGE(slot_cached_nowhere, "it is cached in what is no page"),
 	DAMAGE(slot_free_but_named, "it is free, but entries name it"),
