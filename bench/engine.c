@@ -15,8 +15,9 @@
 #include <string.h>
 
 #define PAGE	  RMAP_PAGE_SIZE
-#define HERE	  ((uint64_t)1 << 40) /* where things are mapped: the beginning of a table at every level but the top */
-#define THERE	  ((uint64_t)2 << 40)
+/* Where a program's heap is, so that no two levels of its tables have one index; both begin a level 1 table. */
+#define HERE	  ((uint64_t)0x555555200000)
+#define THERE	  ((uint64_t)0x7f5555200000)
 #define WARM_PAGES 1024u
 
 struct machine {
