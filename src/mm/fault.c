@@ -212,9 +212,10 @@ static int lock_vma(struct mm *mm, uint64_t addr, struct vma **out)
 		mm_read_unlock(mm);
 		if (!vma || !(vma->flags & VM_GROWSDOWN))
 			return RMAP_EFAULT;
+		/* Whatever forbids growth (a limit, the guard gap, no memory): to the program nothing is mapped there. */
 		error = grow_for(mm, addr);
 		if (error)
-			return error;
+			return RMAP_EFAULT;
 	}
 }
 

@@ -504,15 +504,11 @@ static bool parse_fail(struct parser *p)
 	struct op *op = &p->st->op;
 
 	p->prog->source.config.injects = true;
-	if (lang_accept(p, "none")) {
-		op->flags = OP_FAIL_POINTS;
-		return true;
-	}
 	for (op->flags = 0; op->flags < OP_FAIL_POINTS; op->flags++)
 		if (lang_accept(p, op_fail_point_name(op->flags)))
 			break;
 	if (op->flags == OP_FAIL_POINTS)
-		return unexpected(p, "alloc, swapwrite, swapread, filewrite, fileread or none");
+		return unexpected(p, "alloc, swapwrite, swapread, filewrite or fileread");
 	op->value = 1;
 	return at_stop(p) || lang_number(p, "which one", &op->value);
 }

@@ -65,7 +65,7 @@ enum op_kind {
 	OP_MIGRATE, /* proc, addr, len (0: one page) */
 	OP_POISON,  /* proc, addr */
 	OP_HIBERNATE, /* everything to an image, and on a fresh machine from there */
-	OP_FAIL,    /* what may fail fails once: flags = enum op_fail_point, value = the how manieth from now; 0: nothing fails */
+	OP_FAIL,    /* in the next operation the value-th event of this kind fails: flags = enum op_fail_point */
 	/* the run */
 	OP_PHASE,   /* text = name; the phase before ends */
 	OP_CHECK,   /* mm_check() */

@@ -424,6 +424,8 @@ static enum runner_result do_exit(struct runner *r, const struct op *op)
 
 	if (proc)
 		runner_remove(r, proc);
+	else if (op->outcome == OP_MAY_FAIL)
+		result = RUNNER_OK; /* its fork may have failed, too */
 	return result;
 }
 
