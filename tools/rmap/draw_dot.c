@@ -344,8 +344,7 @@ static void put_entries(const struct draw_model *m, FILE *out, struct drawn *dra
 
 /* ---------------------------------------------------------------- the frame */
 
-static void put_legend(const struct draw_model *m, FILE *out, const struct drawn *drawn,
-		       const char *title)
+static void put_key(const struct drawn *drawn, FILE *out)
 {
 	const struct {
 		bool there;
@@ -368,38 +367,46 @@ static void put_legend(const struct draw_model *m, FILE *out, const struct drawn
 		{ drawn->shared, "&#9632;", "#f2cf63",
 		  "page that several may share: a write copies it" },
 	};
-	int column = 0;
+	bool second = false;
 
-	fputs("<TABLE BORDER=\"0\" CELLSPACING=\"1\" CELLPADDING=\"1\"><TR><TD COLSPAN=\"4\" "
-	      "ALIGN=\"LEFT\"><FONT POINT-SIZE=\"14\"><B>",
-	      out);
-	put_text(out, title);
-	fputs("</B></FONT></TD></TR>", out);
-	if (m->processes_left_out)
-		fprintf(out,
-			"<TR><TD COLSPAN=\"4\" ALIGN=\"LEFT\"><B>Left out: %" PRIu64
-			" more process%s.</B></TD></TR>",
-			m->processes_left_out, m->processes_left_out == 1 ? "" : "es");
-	if (m->wanted)
-		fprintf(out,
-			"<TR><TD COLSPAN=\"4\" ALIGN=\"LEFT\">A walk from page %" PRIu64
-			" looks at %" PRIu64 " PTE%s and finds %" PRIu64
-			" that map%s it.</TD></TR>",
-			m->nr_pages ? (uint64_t)(m->wanted - m->sys->pages) : 0, m->walk_looks,
-			m->walk_looks == 1 ? "" : "s", m->walk_found,
-			m->walk_found == 1 ? "s" : "");
+	fputs("<TABLE BORDER=\"0\" CELLSPACING=\"1\" CELLPADDING=\"1\">", out);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		if (!lines[i].there)
 			continue;
 		fprintf(out,
 			"%s<TD ALIGN=\"RIGHT\"><FONT COLOR=\"%s\">%s</FONT></TD><TD "
-			"ALIGN=\"LEFT\">" SMALL("%s") "</TD>%s",
-			column ? "" : "<TR>", lines[i].color, lines[i].sign, lines[i].text,
-			column ? "</TR>" : "");
-		column = !column;
+			"ALIGN=\"LEFT\">" SMALL("%s&#160;&#160;") "</TD>%s",
+			second ? "" : "<TR>", lines[i].color, lines[i].sign, lines[i].text,
+			second ? "</TR>" : "");
+		second = !second;
 	}
-	fputs(column ? "<TD></TD><TD></TD></TR>" : "", out);
-	fputs("<TR><TD> </TD></TR></TABLE>", out);
+	fputs(second ? "<TD></TD><TD></TD></TR></TABLE>" : "</TABLE>", out);
+}
+
+/* What stands over the drawing. */
+static void put_head(const struct draw_model *m, FILE *out, const struct drawn *drawn,
+		     const char *title)
+{
+	fputs("<TABLE BORDER=\"0\" CELLSPACING=\"2\" CELLPADDING=\"1\"><TR><TD ALIGN=\"LEFT\">"
+	      "<FONT POINT-SIZE=\"14\"><B>",
+	      out);
+	put_text(out, title);
+	fputs("</B></FONT></TD></TR>", out);
+	if (m->processes_left_out)
+		fprintf(out,
+			"<TR><TD ALIGN=\"LEFT\"><B>Left out: %" PRIu64
+			" more process%s.</B></TD></TR>",
+			m->processes_left_out, m->processes_left_out == 1 ? "" : "es");
+	if (m->wanted)
+		fprintf(out,
+			"<TR><TD ALIGN=\"LEFT\">A walk from page %" PRIu64 " looks at %" PRIu64
+			" PTE%s and finds %" PRIu64 " that map%s it.</TD></TR>",
+			page_to_pfn(m->sys, m->wanted), m->walk_looks,
+			m->walk_looks == 1 ? "" : "s", m->walk_found,
+			m->walk_found == 1 ? "s" : "");
+	fputs("<TR><TD ALIGN=\"LEFT\">", out);
+	put_key(drawn, out);
+	fputs("</TD></TR><TR><TD> </TD></TR></TABLE>", out);
 }
 
 char *draw_dot(const struct draw_model *m, const char *title, size_t *size)
@@ -421,7 +428,7 @@ char *draw_dot(const struct draw_model *m, const char *title, size_t *size)
 	put_owners(m, out, &drawn);
 	put_entries(m, out, &drawn);
 	fputs(" labelloc=t; labeljust=l; label=<", out);
-	put_legend(m, out, &drawn, title);
+	put_head(m, out, &drawn, title);
 	fputs(">;\n}\n", out);
 	failed = ferror(out);
 	if (fclose(out) || failed) {
