@@ -208,11 +208,23 @@ static enum runner_result expect_layout(struct runner *r, const struct op *op)
 
 /* ---------------------------------------------------------------- pages */
 
+/* A page of the swap cache and a swap entry may name one slot: then they are one page. */
+static bool has_slot(const struct mm_page_info *info, uint64_t *slot)
+{
+	if (info->state == MM_PAGE_SWAPPED)
+		*slot = info->slot;
+	else if (info->state == MM_PAGE_PRESENT && info->swapcache)
+		*slot = info->page->private;
+	else
+		return false;
+	return true;
+}
+
 static enum runner_result expect_shared(struct runner *r, const struct op *op)
 {
 	struct mm_page_info one, other;
 	enum runner_result ret;
-	uint64_t addr, addr2;
+	uint64_t addr, addr2, slot, slot2;
 	struct process *a = place(r, op->proc, &op->addr, &addr, &ret);
 	struct process *b = a ? place(r, op->target, &op->new_addr, &addr2, &ret) : NULL;
 	bool shared;
@@ -221,9 +233,9 @@ static enum runner_result expect_shared(struct runner *r, const struct op *op)
 		return ret;
 	mm_page_info(a->space->mm, addr, &one);
 	mm_page_info(b->space->mm, addr2, &other);
-	shared = one.state == other.state &&
-		 ((one.state == MM_PAGE_PRESENT && one.pfn == other.pfn) ||
-		  (one.state == MM_PAGE_SWAPPED && one.slot == other.slot));
+	shared = (one.state == MM_PAGE_PRESENT && other.state == MM_PAGE_PRESENT &&
+		  one.pfn == other.pfn) ||
+		 (has_slot(&one, &slot) && has_slot(&other, &slot2) && slot == slot2);
 	if (shared == !op->negate)
 		return RUNNER_OK;
 	return runner_failed(r, "expected %s, found %s (%s frame or slot %llu) and %s (%llu)",

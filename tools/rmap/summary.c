@@ -198,7 +198,7 @@ static void print_objects(struct runner *r, const struct totals *t, FILE *out)
 
 static void print_memory(struct runner *r, const struct totals *t, FILE *out)
 {
-	char a[32], b[32], c[32], d[32];
+	char a[32], b[32], c[32], d[32], e[32];
 	struct mm_memory m;
 
 	mm_get_memory(r->sys, &m);
@@ -209,7 +209,7 @@ static void print_memory(struct runner *r, const struct totals *t, FILE *out)
 	fprintf(out, "             descriptors %s, objects %s (at most %s), %s of %s swap slots used\n",
 		bytes(m.descriptor_bytes, a), bytes(m.object_bytes, b),
 		bytes(t->peak_object_bytes, c), count(m.swap_used, d),
-		bytes(m.swap_slots << RMAP_PAGE_SHIFT, a));
+		count(m.swap_slots, e));
 }
 
 static void print_probes(struct runner *r, FILE *out)
