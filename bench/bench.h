@@ -31,7 +31,8 @@ enum bench_op {
 	BENCH_SWAP_OUT,	   /* madvise(PAGEOUT), per page */
 	BENCH_SWAP_IN,	   /* touching it again, per page */
 	BENCH_TRUNCATE,	   /* truncation of a page that is mapped 1,001 times, per PTE */
-	BENCH_WALK_WARM,   /* whole walk for one page after the other of one address space, per PTE */
+	BENCH_WALK_ONE,	   /* whole walk for one page after the other of one address space */
+	BENCH_WALK_WARM,   /* walk for a page mapped 1,001 times in one address space, per PTE */
 	BENCH_WALK_1001,   /* walk for a page mapped in 1,001 address spaces, per PTE */
 	BENCH_MILLION,	   /* 1,000 children of a process of 1,000 pages: fork, write all, exit; the whole */
 	BENCH_OPS,

@@ -15,8 +15,9 @@
 #include <string.h>
 
 #define PAGE	  RMAP_PAGE_SIZE
-#define HERE	  ((uint64_t)1 << 40) /* where things are mapped: the beginning of a table at every level but the top */
-#define THERE	  ((uint64_t)2 << 40)
+/* Where a program's heap is, so that no two levels of its tables have one index; both begin a level 1 table. */
+#define HERE	  ((uint64_t)0x555555200000)
+#define THERE	  ((uint64_t)0x7f5555200000)
 #define WARM_PAGES 1024u
 
 struct machine {
@@ -298,31 +299,43 @@ static int do_swap(struct machine *m, const struct bench_scale *s, bool back, do
 	return r;
 }
 
+/* => an address space that maps one page of a file many times, at every other page from HERE on */
+static int make_mappings(struct machine *m, uint64_t mappings, struct mm **out, struct mm_file **file)
+{
+	uint64_t i;
+	int r = mm_create(m->sys, out);
+
+	if (r)
+		return r;
+	r = mm_file_create(m->sys, NULL, PAGE, file);
+	if (r) {
+		mm_put(*out);
+		return r;
+	}
+	for (i = 0; i < mappings && !r; i++) {
+		r = map_fixed(*out, HERE + 2 * i * PAGE, 1, *file);
+		if (!r)
+			r = write_pages(m, *out, HERE + 2 * i * PAGE, 1);
+	}
+	if (r) {
+		mm_put(*out);
+		mm_file_put(*file);
+	}
+	return r;
+}
+
 static int do_truncate(struct machine *m, const struct bench_scale *s, double *ns)
 {
 	struct mm_file *file;
 	struct mm *mm;
-	uint64_t i;
 	double t;
-	int r = mm_create(m->sys, &mm);
+	int r = make_mappings(m, s->mappings, &mm, &file);
 
 	if (r)
 		return r;
-	r = mm_file_create(m->sys, NULL, PAGE, &file);
-	if (r) {
-		mm_put(mm);
-		return r;
-	}
-	for (i = 0; i < s->mappings && !r; i++) {
-		r = map_fixed(mm, HERE + 2 * i * PAGE, 1, file);
-		if (!r)
-			r = write_pages(m, mm, HERE + 2 * i * PAGE, 1);
-	}
-	if (!r) {
-		t = bench_now();
-		r = mm_file_truncate(file, 0);
-		*ns = (bench_now() - t) / (double)s->mappings;
-	}
+	t = bench_now();
+	r = mm_file_truncate(file, 0);
+	*ns = (bench_now() - t) / (double)s->mappings;
 	mm_put(mm);
 	mm_file_put(file);
 	return r;
@@ -345,7 +358,7 @@ static int walk_pages(struct machine *m, struct mm *mm, uint64_t pages, double *
 			return RMAP_ENOENT;
 	}
 	/* The first round warms. */
-	for (round = 0; round < 5 && !r; round++) {
+	for (round = 0; round < 20 && !r; round++) {
 		if (round == 1) {
 			found = 0;
 			t = bench_now();
@@ -362,7 +375,7 @@ static int walk_pages(struct machine *m, struct mm *mm, uint64_t pages, double *
 	return !r && !found ? RMAP_ENOENT : r;
 }
 
-static int do_walk_warm(struct machine *m, const struct bench_scale *s, double *ns)
+static int do_walk_one(struct machine *m, const struct bench_scale *s, double *ns)
 {
 	uint64_t pages = s->pages < WARM_PAGES ? s->pages : WARM_PAGES;
 	struct mm *mm;
@@ -372,6 +385,20 @@ static int do_walk_warm(struct machine *m, const struct bench_scale *s, double *
 		return r;
 	r = walk_pages(m, mm, pages, ns);
 	mm_put(mm);
+	return r;
+}
+
+static int do_walk_warm(struct machine *m, const struct bench_scale *s, double *ns)
+{
+	struct mm_file *file;
+	struct mm *mm;
+	int r = make_mappings(m, s->mappings, &mm, &file);
+
+	if (r)
+		return r;
+	r = walk_pages(m, mm, 1, ns);
+	mm_put(mm);
+	mm_file_put(file);
 	return r;
 }
 
@@ -446,6 +473,8 @@ static int run(struct machine *m, enum bench_op op, const struct bench_scale *s,
 		return do_swap(m, s, true, ns);
 	case BENCH_TRUNCATE:
 		return do_truncate(m, s, ns);
+	case BENCH_WALK_ONE:
+		return do_walk_one(m, s, ns);
 	case BENCH_WALK_WARM:
 		return do_walk_warm(m, s, ns);
 	case BENCH_WALK_1001:

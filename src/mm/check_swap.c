@@ -83,12 +83,37 @@ static int check_slots(struct check *c)
 	return check_free_slots(c, free);
 }
 
+/* Where swapoff looks: only address spaces that are there. */
+static int check_mms(struct check *c)
+{
+	struct list_head *head = &c->sys->swap.mms, *pos;
+	uint64_t nr;
+	int error = check_list(c, head, "address spaces with swap entries", &nr);
+
+	if (error)
+		return error;
+	list_for_each(pos, head) {
+		const struct mm *mm = list_entry(pos, struct mm, swap_list);
+
+		if (!check_map_find(&c->mm_of, &mm->rmap, false))
+			return check_wrong(
+				c, "swapoff would look into an address space that is not there");
+	}
+	return 0;
+}
+
 int check_swap(struct check *c)
 {
+	struct swap_map *swap = &c->sys->swap;
 	int error;
 
-	rmap_spin_lock(&c->sys->swap.lock);
+	rmap_spin_lock(&swap->lock);
 	error = check_slots(c);
-	rmap_spin_unlock(&c->sys->swap.lock);
+	rmap_spin_unlock(&swap->lock);
+	if (error)
+		return error;
+	rmap_spin_lock(&swap->mms_lock);
+	error = check_mms(c);
+	rmap_spin_unlock(&swap->mms_lock);
 	return error;
 }

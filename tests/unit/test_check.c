@@ -9,6 +9,12 @@
  *                     0x40000 [m m]       shared memory   [. .]
  *                     0x50000 [f f f f]   a file, shared  [. . . .]
  *                     0x60000 [w]         anonymous       unmapped there
+ *                     0x70000 [. w]       grows down      [. w]
+ *                     0x80000 [f . . .]   file, private   [. . . .]
+ *                     0x90000 [w]         locked          [w]
+ *   0xa0000 [w]       0xa0000 [w]         no rights       [w]
+ *   0xb0000 [s .]                         shared memory, in swap
+ *   0xc0000 [!]                           gone bad
  *
  * (all 0x1000 times that; w written, s in swap, z the zero page)
  */
@@ -26,16 +32,42 @@
 #define SHMEM 0x40000000ull
 #define FILES 0x50000000ull
 #define OWN   0x60000000ull
+#define STACK 0x70000000ull
+#define CODE  0x80000000ull
+#define LOCK  0x90000000ull
+#define NONE  0xa0000000ull
+#define OUT   0xb0000000ull
+#define BAD   0xc0000000ull
 
 struct scene {
 	struct engine e;
 	struct mm *s, *p, *c;
 	struct mm_file *file;
 	/* what the last damage changed */
-	void *field;
-	size_t size;
-	unsigned char before[64];
+	struct saved {
+		void *field;
+		size_t size;
+		unsigned char before[64];
+	} saved[8];
+	unsigned int nr_saved;
 };
+
+/* Shared memory of S goes out: its tree names a slot. */
+static void scene_shmem_out(struct scene *x)
+{
+	uint64_t index = 0;
+
+	map_with(&x->e, x->s, OUT, 2, MM_PROT_READ | MM_PROT_WRITE,
+		 MM_MAP_SHARED | MM_MAP_ANONYMOUS, NULL, 0);
+	poke(&x->e, x->s, OUT, 1);
+	for (int i = 0; i < 64; i++) {
+		index = 0;
+		if (file_entry_is_slot(file_tree_next(&vma_file(vma_at(x->s, OUT))->pages, &index)))
+			return;
+		STEP(&x->e, (int)mm_reclaim(x->e.sys, 32));
+	}
+	fail_msg("shared memory does not go to swap");
+}
 
 static void scene_make(struct scene *x)
 {
@@ -54,6 +86,15 @@ static void scene_make(struct scene *x)
 	swap_out(&x->e, x->s, ANON + PAGE);
 	swap_out(&x->e, x->p, SWAP);
 	swap_out(&x->e, x->p, SWAP + PAGE);
+	scene_shmem_out(x);
+	/* A slot that was used and is free again. */
+	map_anon(&x->e, x->s, NONE, 1);
+	poke(&x->e, x->s, NONE, 1);
+	swap_out(&x->e, x->s, NONE);
+	poke(&x->e, x->s, NONE, 2);
+	map_anon(&x->e, x->s, BAD, 1);
+	poke(&x->e, x->s, BAD, 1);
+	assert_int_equal(STEP(&x->e, mm_poison(x->s, BAD)), 0);
 	poke(&x->e, x->s, ANON, 4);
 	map_anon(&x->e, x->p, ANON, 4);
 	for (uint64_t i = 0; i < 3; i++)
@@ -71,6 +112,19 @@ static void scene_make(struct scene *x)
 	peek(&x->e, x->p, FILES + PAGE);
 	map_anon(&x->e, x->p, OWN, 1);
 	poke(&x->e, x->p, OWN, 11);
+	map_with(&x->e, x->p, STACK, 2, MM_PROT_READ | MM_PROT_WRITE,
+		 MM_MAP_PRIVATE | MM_MAP_ANONYMOUS | MM_MAP_GROWSDOWN, NULL, 0);
+	poke(&x->e, x->p, STACK + PAGE, 1);
+	map_with(&x->e, x->p, CODE, 4, MM_PROT_READ | MM_PROT_WRITE | MM_PROT_EXEC, MM_MAP_PRIVATE,
+		 x->file, 0);
+	assert_int_equal(touch_read(&x->e, x->p, CODE), 0);
+	map_with(&x->e, x->p, CODE + 8 * PAGE, 1, MM_PROT_READ | MM_PROT_EXEC, MM_MAP_PRIVATE,
+		 x->file, 0);
+	map_anon(&x->e, x->p, LOCK, 1);
+	assert_int_equal(STEP(&x->e, mm_mlock(x->p, LOCK, PAGE, 0)), 0);
+	map_anon(&x->e, x->p, NONE, 1);
+	poke(&x->e, x->p, NONE, 1);
+	assert_int_equal(STEP(&x->e, mm_mprotect(x->p, NONE, PAGE, MM_PROT_NONE)), 0);
 	x->c = engine_fork(&x->e, x->p);
 	assert_int_equal(STEP(&x->e, mm_munmap(x->c, OWN, PAGE)), 0);
 	poke(&x->e, x->p, OWN, 12);
@@ -93,16 +147,22 @@ static void scene_end(struct scene *x)
 
 static void put(struct scene *x, void *field, size_t size, const void *value)
 {
-	assert_true(size <= sizeof(x->before));
-	x->field = field;
-	x->size = size;
-	memcpy(x->before, field, size);
+	struct saved *saved = &x->saved[x->nr_saved++];
+
+	assert_true(size <= sizeof(saved->before));
+	saved->field = field;
+	saved->size = size;
+	memcpy(saved->before, field, size);
 	memcpy(field, value, size);
 }
 
 static void repair(struct scene *x)
 {
-	memcpy(x->field, x->before, x->size);
+	while (x->nr_saved) {
+		struct saved *saved = &x->saved[--x->nr_saved];
+
+		memcpy(saved->field, saved->before, saved->size);
+	}
 }
 
 /* Set a field of whatever integer type. */
@@ -357,7 +417,7 @@ static void total_vm(struct scene *x)
 
 static void locked_vm(struct scene *x)
 {
-	SET(x, x->p->locked_vm, 1);
+	SET(x, x->p->locked_vm, 2);
 }
 
 static void data_vm(struct scene *x)
@@ -378,11 +438,6 @@ static void vma_end(struct scene *x)
 static void vma_of_other_mm(struct scene *x)
 {
 	SET(x, vma_of(x->p, RO)->rmap.mm, (uintptr_t)&x->s->rmap);
-}
-
-static void vma_pgoff_unfaulted(struct scene *x)
-{
-	SET(x, vma_of(x->p, RO)->rmap.pgoff, 5);
 }
 
 static void vma_group(struct scene *x)
@@ -517,6 +572,239 @@ static void system_untouched(struct scene *x)
 	SET(x, x->e.sys->untouched, x->e.sys->nr_frames + 1);
 }
 
+/* ---- and those that take more than one field */
+
+static void unlink_from(struct scene *x, struct list_head *entry)
+{
+	SET(x, entry->prev->next, (uintptr_t)entry->next);
+	SET(x, entry->next->prev, (uintptr_t)entry->prev);
+}
+
+static void mm_list_broken(struct scene *x)
+{
+	SET(x, x->p->list.prev, 0);
+}
+
+static void mm_unknown_to_rmap(struct scene *x)
+{
+	unlink_from(x, &x->s->rmap.list);
+}
+
+static void mm_unknown_to_system(struct scene *x)
+{
+	unlink_from(x, &x->s->list);
+}
+
+static void swap_mms_unknown(struct scene *x)
+{
+	static struct mm nobody;
+	struct list_head *head = &x->e.sys->swap.mms;
+
+	nobody.swap_list.next = head->next;
+	nobody.swap_list.prev = head;
+	SET(x, head->next->prev, (uintptr_t)&nobody.swap_list);
+	SET(x, head->next, (uintptr_t)&nobody.swap_list);
+}
+
+static void slots_beyond_the_device(struct scene *x)
+{
+	SET(x, x->e.sys->swap.next, x->e.sys->swap.nr_slots + 1);
+}
+
+static void slot_cached_nowhere(struct scene *x)
+{
+	SET(x, x->e.sys->swap.slots[slot_at(x->p, SWAP)].cache, 64);
+}
+
+static void slot_free_but_named(struct scene *x)
+{
+	SET(x, x->e.sys->swap.slots[slot_at(x->p, SWAP + PAGE)].flags, 0);
+}
+
+static void slot_in_use_for_nothing(struct scene *x)
+{
+	assert_true(x->e.sys->swap.free != SWAP_NONE);
+	SET(x, x->e.sys->swap.slots[x->e.sys->swap.free].flags, SWAP_SLOT_USED);
+}
+
+static void slots_free_unlisted(struct scene *x)
+{
+	SET(x, x->e.sys->swap.free, SWAP_NONE);
+}
+
+static void vma_shared_without_file(struct scene *x)
+{
+	struct vma *vma = vma_of(x->p, RO);
+
+	SET(x, vma->flags, vma->flags | VM_SHARED);
+	SET(x, vma->rmap.flags, vma_rmap_flags(vma->flags));
+}
+
+static void vma_of_unknown_file(struct scene *x)
+{
+	SET(x, vma_of(x->p, FILES)->rmap.file, (uintptr_t)&x->p->rmap);
+}
+
+static void file_tree_is_no_tree(struct scene *x)
+{
+	SET(x, x->file->rmap.vmas.node->parent_color, 0);
+}
+
+static struct file_tree_node *file_root(struct scene *x)
+{
+	return x->file->pages.root;
+}
+
+static void file_with_store_has_slot(struct scene *x)
+{
+	SET(x, file_root(x)->slot[0], (uintptr_t)file_entry_of_slot(0));
+}
+
+static void file_tree_has_no_page(struct scene *x)
+{
+	SET(x, file_root(x)->slot[0], 64);
+}
+
+static void file_page_elsewhere(struct scene *x)
+{
+	SET(x, file_root(x)->slot[0], (uintptr_t)file_root(x)->slot[1]);
+}
+
+static void shmem_slot_never_used(struct scene *x)
+{
+	struct file_tree_node *root = vma_file(vma_of(x->s, OUT))->pages.root;
+
+	assert_true(file_entry_is_slot(root->slot[0]));
+	SET(x, root->slot[0], (uintptr_t)file_entry_of_slot(1 << 30));
+}
+
+static void page_lru_list_bits(struct scene *x)
+{
+	SET(x, page_at(x->p, ANON)->flags, page_at(x->p, ANON)->flags ^ (1u << PG_LRU_LIST_SHIFT));
+}
+
+static void page_mapped_on_no_list(struct scene *x)
+{
+	struct page *page = page_at(x->p, ANON);
+	enum lru_list list = lru_list_on(page);
+
+	unlink_from(x, &page->lru);
+	SET(x, page->flags, page->flags & ~(uint32_t)(PG_LRU | PG_LRU_LIST));
+	SET(x, x->e.sys->nr_lru[list], x->e.sys->nr_lru[list] - 1);
+}
+
+static struct page *take_free_page(struct scene *x)
+{
+	struct page *page = free_page(x);
+
+	unlink_from(x, &page->lru);
+	SET(x, x->e.sys->nr_free, x->e.sys->nr_free - 1);
+	return page;
+}
+
+static void page_lost(struct scene *x)
+{
+	take_free_page(x);
+}
+
+static void table_unreached(struct scene *x)
+{
+	struct page *page = take_free_page(x);
+
+	SET(x, page->refs, 1);
+	SET(x, page->flags, PG_TABLE);
+	SET(x, page->rmap.index, ANON);
+	SET(x, page->rmap.mapping, (uintptr_t)x->p);
+}
+
+static void free_but_bad(struct scene *x)
+{
+	SET(x, free_page(x)->flags, PG_POISON);
+}
+
+static void zero_page_mapped(struct scene *x)
+{
+	SET(x, x->e.sys->zero_page->rmap.mapcount, 1);
+}
+
+static void table_in_unused_frame(struct scene *x)
+{
+	SET(x, x->p->pgd[3], pte_make(x->e.sys->untouched, PTE_PRESENT));
+}
+
+static void table_twice(struct scene *x)
+{
+	SET(x, x->p->pgd[3], x->p->pgd[0]);
+}
+
+static void table_behind_user_space(struct scene *x)
+{
+	SET(x, x->p->pgd[300], x->p->pgd[0]);
+}
+
+static void table_entry_leads_nowhere(struct scene *x)
+{
+	SET(x, x->p->pgd[3], PTE_KIND_SWAP);
+}
+
+static void pte_anon_in_shared_vma(struct scene *x)
+{
+	SET(x, *table_find(x->p, SHMEM), *table_find(x->p, OWN));
+}
+
+static void pte_wrong_page_of_file(struct scene *x)
+{
+	SET(x, *table_find(x->p, SHMEM), *table_find(x->p, SHMEM + PAGE));
+}
+
+static void pte_writes_private_file(struct scene *x)
+{
+	SET(x, *table_find(x->p, CODE), *table_find(x->p, CODE) | PTE_WRITE);
+}
+
+static void pte_readable_without_right(struct scene *x)
+{
+	SET(x, *table_find(x->p, NONE), *table_find(x->p, NONE) | PTE_USER);
+}
+
+static void pte_swap_in_shared_vma(struct scene *x)
+{
+	SET(x, *table_find(x->p, SHMEM), *table_find(x->p, SWAP));
+}
+
+static void pte_swap_exclusive_but_mapped(struct scene *x)
+{
+	SET(x, *table_find(x->p, SWAP), *table_find(x->p, SWAP) | PTE_SWP_EXCLUSIVE);
+}
+
+static void pte_in_no_vma(struct scene *x)
+{
+	SET(x, *table_find(x->p, ANON + 32 * PAGE), *table_find(x->p, RO));
+}
+
+static void pte_to_free_page(struct scene *x)
+{
+	SET(x, *table_find(x->p, OWN), pte_make(page_to_pfn(x->e.sys, free_page(x)), PTE_PRESENT));
+}
+
+static void pte_to_table(struct scene *x)
+{
+	SET(x, *table_find(x->p, OWN),
+	    pte_make(page_to_pfn(x->e.sys, table_of(x->p, OWN)), PTE_PRESENT));
+}
+
+static void migration_writable_not_exclusive(struct scene *x)
+{
+	SET(x, *table_find(x->p, OWN),
+	    (*table_find(x->p, OWN) & PTE_PFN_MASK) | PTE_KIND_MIGRATION | PTE_MIG_WRITE);
+}
+
+static void migration_still_counted(struct scene *x)
+{
+	SET(x, *table_find(x->p, OWN),
+	    (*table_find(x->p, OWN) & PTE_PFN_MASK) | PTE_KIND_MIGRATION);
+}
+
 #define DAMAGE(what, sentence)                                                                     \
 	{                                                                                          \
 #what, what, sentence                                                              \
@@ -567,12 +855,11 @@ static const struct {
 	DAMAGE(swap_list, "but swapoff would not look there"),
 	DAMAGE(map_count, "mm 2: "),
 	DAMAGE(total_vm, "it counts 1000 pages of memory and has"),
-	DAMAGE(locked_vm, "it counts 1 locked pages and has 0"),
+	DAMAGE(locked_vm, "it counts 2 locked pages and has 1"),
 	DAMAGE(data_vm, "it counts 1000 pages of data and has"),
 	DAMAGE(brk_below_start, "the heap ends at 0x0, before its beginning 0x1000000"),
 	DAMAGE(vma_end, "mm 2"),
 	DAMAGE(vma_of_other_mm, "it says it is another mm's"),
-	DAMAGE(vma_pgoff_unfaulted, "unfaulted anonymous memory has offset 0x5"),
 	DAMAGE(vma_group, "the reverse map says unfaulted, the layout has group 5"),
 	DAMAGE(vma_no_group, "the reverse map says faulted, the layout has group 0"),
 	DAMAGE(vma_forked, "inherited faulted, but has no group"),
@@ -586,9 +873,9 @@ static const struct {
 	DAMAGE(slot_used, "swap counts 1 slots in use"),
 	DAMAGE(slot_free_in_use, "is on the list of free slots, but is not free"),
 	DAMAGE(swapcache_flag, "says it is in the swap cache, but is not found there"),
-	DAMAGE(file_vmas, "it counts 1 VMAs, 2 of them writable, and has 2, 2 of them writable"),
-	DAMAGE(file_writable, "it counts 2 VMAs, 1 of them writable"),
-	DAMAGE(file_unlinked_vmas, "2 VMAs map it, its tree has 0"),
+	DAMAGE(file_vmas, "it counts 1 VMAs, 2 of them writable, and has 6, 2 of them writable"),
+	DAMAGE(file_writable, "it counts 6 VMAs, 1 of them writable"),
+	DAMAGE(file_unlinked_vmas, "6 VMAs map it, its tree has 0"),
 	DAMAGE(file_entries, "it counts 1 entries of its tree and has"),
 	DAMAGE(file_dirty, "it counts 0 dirty pages and has 1"),
 	DAMAGE(file_size, "something is cached at 0x1, behind its end"),
@@ -599,9 +886,47 @@ static const struct {
 	DAMAGE(system_dirty, "the system counts 77 dirty pages and has 1"),
 	DAMAGE(system_committed, "the system has promised 7777 pages, its VMAs account for"),
 	DAMAGE(system_untouched, "frames are in use up to"),
+	DAMAGE(mm_list_broken, "the list of address spaces is broken behind member 1"),
+	DAMAGE(mm_unknown_to_rmap, "there are 3 address spaces, the reverse map knows 2"),
+	DAMAGE(mm_unknown_to_system, "an address space that the system does not"),
+	DAMAGE(swap_mms_unknown, "swapoff would look into an address space that is not there"),
+	DAMAGE(slots_beyond_the_device, "swap slots are in use up to 1025 of 1024"),
+	DAMAGE(slot_cached_nowhere, "it is cached in what is no page"),
+	DAMAGE(slot_free_but_named, "it is free, but entries name it"),
+	DAMAGE(slot_in_use_for_nothing, "it is in use, but nothing names or caches it"),
+	DAMAGE(slots_free_unlisted, "swap slots are free, on the list are less"),
+	DAMAGE(vma_shared_without_file, "it is shared, but of no file"),
+	DAMAGE(vma_of_unknown_file, "the system does not know its file"),
+	DAMAGE(file_tree_is_no_tree, "its tree of VMAs is no red-black tree"),
+	DAMAGE(file_with_store_has_slot, "a swap slot at 0x0, though it has a store"),
+	DAMAGE(file_tree_has_no_page, "its tree has at 0x0 what is no page"),
+	DAMAGE(file_page_elsewhere, "at 0x0 of its tree says it belongs elsewhere, to 0x1"),
+	DAMAGE(shmem_slot_never_used, "at 0x0 stands slot 1073741824, which was never used"),
+	DAMAGE(page_lru_list_bits, "but says it is on another"),
+	DAMAGE(page_mapped_on_no_list,
+	       "is mapped and nobody else has it, but it is on no LRU list"),
+	DAMAGE(page_lost, "is lost: nobody has it, and it is not free"),
+	DAMAGE(table_unreached, "is a page table for 0x10000000 that no address space reaches"),
+	DAMAGE(free_but_bad, "has gone bad, but may be handed out again"),
+	DAMAGE(zero_page_mapped, "is no proper zero page"),
+	DAMAGE(table_in_unused_frame, "which was never used"),
+	DAMAGE(table_twice, "is met again at 0x18000000000, level 3"),
+	DAMAGE(table_behind_user_space, "behind all user addresses"),
+	DAMAGE(table_entry_leads_nowhere, "leads nowhere"),
+	DAMAGE(pte_anon_in_shared_vma, "a shared VMA holds anonymous page"),
+	DAMAGE(pte_wrong_page_of_file, "is at offset 0x1 of its file, the VMA at 0x0"),
+	DAMAGE(pte_writes_private_file, "of a file is writable in a private VMA"),
+	DAMAGE(pte_readable_without_right, "may be read, which VMA 0xa0000000-0xa0001000"),
+	DAMAGE(pte_swap_in_shared_vma, "a shared VMA holds a swap entry, of slot"),
+	DAMAGE(pte_swap_exclusive_but_mapped, "is exclusive, but its page is mapped"),
+	DAMAGE(pte_in_no_vma, "lies in no VMA"),
+	DAMAGE(pte_to_free_page, "which is free"),
+	DAMAGE(pte_to_table, "which is a page table"),
+	DAMAGE(migration_writable_not_exclusive, "is writable, but not exclusive"),
+	DAMAGE(migration_still_counted, "has map count 1, 0 PTEs map it"),
 };
 
-/* covers: I1, I3, I6, I7, I8, I9, I10, I11, I12, I13 */
+/* covers: I1, I3, I6, I7, I8, I9, I10, I11, I13 */
 static void test_every_damage_is_named(void **state)
 {
 	struct scene x;
@@ -630,7 +955,58 @@ static void test_every_damage_is_named(void **state)
 
 /* ---------------------------------------------------------------- a design whose walks are wrong */
 
-static enum { WALK_RIGHT, WALK_MISSES, WALK_TWICE, WALK_ELSEWHERE } walks;
+static enum {
+	WALK_RIGHT,
+	WALK_MISSES,
+	WALK_TWICE,
+	WALK_ELSEWHERE,
+	WALK_UNKNOWN_MM,
+	WALK_OTHER_SLOT,
+	WALK_OTHER_VMA,
+	WALK_COUNTS_WRONG,
+	WALK_FAILS,
+	WALKS,
+} walks;
+
+/* Change what the walk shows, behind its back. */
+struct forger {
+	enum rmap_visit (*visit)(struct rmap_hit *hit, void *arg);
+	void *arg;
+};
+
+static enum rmap_visit forge(struct rmap_hit *hit, void *arg)
+{
+	static struct rmap_mm nobody;
+	struct forger *f = arg;
+	struct rmap_hit shown = *hit;
+	struct rmap_vma vma = *hit->vma;
+	pte_t other = 0;
+
+	if (walks == WALK_UNKNOWN_MM)
+		shown.mm = &nobody;
+	if (walks == WALK_OTHER_SLOT)
+		shown.pte = &other;
+	if (walks == WALK_OTHER_VMA) {
+		vma.start = hit->addr + PAGE;
+		shown.vma = &vma;
+	}
+	return f->visit(&shown, f->arg);
+}
+
+static int forged_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_state *state)
+{
+	struct forger f = { state->walk->visit, state->walk->arg };
+	int result;
+
+	if (f.visit) {
+		state->walk->visit = forge;
+		state->walk->arg = &f;
+	}
+	result = rmap_anon_vma_chain.walk(rmap, page, state);
+	state->walk->visit = f.visit;
+	state->walk->arg = f.arg;
+	return result;
+}
 
 /* The real walk, then the mistake. */
 static int bad_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_state *state)
@@ -640,15 +1016,19 @@ static int bad_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_
 
 	if (walks == WALK_MISSES && rmap_page_mapcount(page) > 1)
 		return 0;
+	if (walks == WALK_FAILS)
+		return RMAP_EAGAIN;
 	if (walks == WALK_TWICE)
 		rmap_anon_vma_chain.walk(rmap, page, state);
+	if (walks == WALK_COUNTS_WRONG)
+		state->walk->found++;
 	if (walks == WALK_ELSEWHERE) {
 		mm = list_entry(rmap->mms.next, struct rmap_mm, list);
 		hit = (struct rmap_hit){ .mm = mm, .addr = 0x777000, .pte = mm_of_rmap(mm)->pgd };
 		if (state->walk->visit)
 			state->walk->visit(&hit, state->walk->arg);
 	}
-	return rmap_anon_vma_chain.walk(rmap, page, state);
+	return forged_walk(rmap, page, state);
 }
 
 static void test_wrong_walks_are_named(void **state)
@@ -657,6 +1037,11 @@ static void test_wrong_walks_are_named(void **state)
 		[WALK_MISSES] = "it finds 0 of 2",
 		[WALK_TWICE] = "twice",
 		[WALK_ELSEWHERE] = "at 0x777000, where the page is not",
+		[WALK_UNKNOWN_MM] = "meets an address space that is not there",
+		[WALK_OTHER_SLOT] = "by a slot that does not name it",
+		[WALK_OTHER_VMA] = "with a VMA that is elsewhere",
+		[WALK_COUNTS_WRONG] = "says it found 3 PTEs and shows 2",
+		[WALK_FAILS] = "fails (EAGAIN)",
 	};
 	struct rmap_ops ops = rmap_anon_vma_chain;
 	struct engine_config config = { .mm.design = &ops };
@@ -671,7 +1056,7 @@ static void test_wrong_walks_are_named(void **state)
 	map_anon(&e, p, ANON, 1);
 	poke(&e, p, ANON, 1);
 	c = engine_fork(&e, p);
-	for (walks = WALK_MISSES; walks <= WALK_ELSEWHERE; walks++) {
+	for (walks = WALK_MISSES; walks < WALKS; walks++) {
 		struct mm_check check = { 0 };
 
 		assert_int_equal(mm_check(e.sys, &check), RMAP_EBADMSG);
@@ -680,6 +1065,41 @@ static void test_wrong_walks_are_named(void **state)
 	}
 	walks = WALK_RIGHT;
 	mm_put(c);
+	mm_put(p);
+	engine_teardown(&e);
+}
+
+/* Where migration entries stand for a page, the walk that is asked for those must find them. */
+static void test_migration_entries_are_walked_too(void **state)
+{
+	struct rmap_ops ops = rmap_anon_vma_chain;
+	struct engine_config config = { .mm.design = &ops };
+	struct mm_check check = { 0 };
+	struct engine e;
+	struct page *page;
+	struct mm *p;
+	pte_t *pte, old;
+
+	(void)state;
+	walks = WALK_RIGHT;
+	ops.walk = bad_walk;
+	engine_setup(&e, &config);
+	p = engine_mm(&e);
+	map_anon(&e, p, ANON, 1);
+	poke(&e, p, ANON, 1);
+	page = page_at(p, ANON);
+	pte = table_find(p, ANON);
+	old = *pte;
+	*pte = (old & PTE_PFN_MASK) | PTE_KIND_MIGRATION | PTE_MIG_EXCLUSIVE | PTE_MIG_WRITE;
+	atomic_store(&page->rmap.mapcount, 0);
+	assert_int_equal(mm_check(e.sys, &check), 0);
+	assert_int_equal(check.ptes, 0);
+	walks = WALK_TWICE;
+	assert_int_equal(mm_check(e.sys, &check), RMAP_EBADMSG);
+	assert_non_null(strstr(check.message, "twice"));
+	walks = WALK_RIGHT;
+	atomic_store(&page->rmap.mapcount, 1);
+	*pte = old;
 	mm_put(p);
 	engine_teardown(&e);
 }
@@ -880,6 +1300,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_damage_is_named),
 		cmocka_unit_test(test_wrong_walks_are_named),
+		cmocka_unit_test(test_migration_entries_are_walked_too),
 		cmocka_unit_test(test_a_sample_is_as_large_as_it_says),
 		cmocka_unit_test(test_the_sample_depends_on_the_seed_alone),
 		cmocka_unit_test(test_checking_changes_and_counts_nothing),
