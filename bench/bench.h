@@ -75,7 +75,11 @@ struct bench_sizes {
 };
 void engine_sizes(struct bench_sizes *out);
 
-/* Nanoseconds, monotonic. */
+/*
+ * Nanoseconds that this thread has used the processor for, so that a loaded machine measures the same as an idle one; and of the
+ * clock on the wall, where waiting for a disk is part of the matter.
+ */
 double bench_now(void);
+double bench_wall(void);
 
 #endif

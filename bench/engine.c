@@ -284,16 +284,16 @@ static int do_swap(struct machine *m, const struct bench_scale *s, bool back, do
 
 	if (r)
 		return r;
-	out = bench_now();
+	out = bench_wall();
 	r = mm_madvise(mm, HERE, s->pages * PAGE, MM_MADV_PAGEOUT);
-	out = bench_now() - out;
+	out = bench_wall() - out;
 	mm_get_stats(mm, &stats);
 	if (!r && stats.swap_entries != s->pages)
 		r = RMAP_EBUSY;
-	in = bench_now();
+	in = bench_wall();
 	if (!r)
 		r = read_pages(m, mm, HERE, s->pages);
-	in = bench_now() - in;
+	in = bench_wall() - in;
 	*ns = (back ? in : out) / (double)s->pages;
 	mm_put(mm);
 	return r;
