@@ -183,8 +183,11 @@ int migrate_page(struct mm_system *sys, struct page *page)
 		listed = lru_del(sys, page);
 		error = migrate_locked(&m, to);
 		rmap_unreserve(&sys->rmap, &m.reserve);
-		if (listed)
-			lru_add(sys, error ? page : to);
+		/* Where reclaim had the page in hand, it has put it back by now, the old one; the new one is on no list yet. */
+		if (!error)
+			lru_add(sys, to);
+		else if (listed)
+			lru_add(sys, page);
 	}
 	page_unlock(sys, to);
 	page_unlock(sys, page);

@@ -651,7 +651,6 @@ static int read_page(struct reader *r)
 {
 	struct page *page;
 
-	finish_page(r);
 	r->page_flags = image_get32(&r->image);
 	r->sites_left = image_get32(&r->image);
 	if (r->image.error || !r->sites_left ||
@@ -733,8 +732,11 @@ static int read_chunk(struct reader *r)
 {
 	uint32_t type = r->image.type;
 
-	if (type != IMAGE_SITES && r->page && r->sites_left)
-		return bad(r);
+	if (type != IMAGE_SITES) {
+		if (r->page && r->sites_left)
+			return bad(r);
+		finish_page(r);
+	}
 	switch (type) {
 	case IMAGE_FILE:
 		return r->nr_mms ? bad(r) : read_file(r);
