@@ -288,6 +288,12 @@ int hosted_exec(struct hosted_cpu *cpu, struct mm *mm, uint64_t addr, void *data
 
 /* ---------------------------------------------------------------- flushing */
 
+/* All TLB_SIZE entries in a row: a pointer to the first set would end with it. */
+static struct tlb_entry *tlb_begin(struct hosted_cpu *cpu)
+{
+	return (struct tlb_entry *)(void *)cpu->tlb;
+}
+
 static void flush_cpu(struct hosted_cpu *cpu, uint64_t mm_id, uint64_t first, uint64_t end)
 {
 	struct tlb_entry *entry;
@@ -303,7 +309,7 @@ static void flush_cpu(struct hosted_cpu *cpu, uint64_t mm_id, uint64_t first, ui
 		}
 		return;
 	}
-	for (entry = cpu->tlb[0]; entry < cpu->tlb[0] + TLB_SIZE; entry++) {
+	for (entry = tlb_begin(cpu); entry < tlb_begin(cpu) + TLB_SIZE; entry++) {
 		if (entry->mm_id == mm_id && entry->vpn >= first && entry->vpn < end)
 			tlb_drop(cpu, entry);
 	}
@@ -342,7 +348,8 @@ void hosted_mmu_forget(struct hosted *h, const void *object, size_t size)
 		hosted_spin_lock(&cpu->lock);
 		if ((const char *)cpu->mm >= low && (const char *)cpu->mm < high)
 			cpu_load(cpu, NULL);
-		for (entry = cpu->tlb[0]; cpu->valid && entry < cpu->tlb[0] + TLB_SIZE; entry++) {
+		for (entry = tlb_begin(cpu); cpu->valid && entry < tlb_begin(cpu) + TLB_SIZE;
+		     entry++) {
 			if (!entry->mm_id || (const char *)entry->mm < low ||
 			    (const char *)entry->mm >= high)
 				continue;
@@ -387,9 +394,9 @@ static const char *entry_wrong(const struct hosted *h, const struct tlb_entry *e
 
 static int cpu_check(struct hosted_cpu *cpu, char *error)
 {
-	const struct tlb_entry *first = &cpu->tlb[0][0], *entry;
+	const struct tlb_entry *entry;
 
-	for (entry = first; entry < first + TLB_SIZE; entry++) {
+	for (entry = tlb_begin(cpu); entry < tlb_begin(cpu) + TLB_SIZE; entry++) {
 		const char *wrong = entry->mm_id ? entry_wrong(cpu->h, entry) : NULL;
 
 		if (!wrong)
