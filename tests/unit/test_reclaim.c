@@ -21,7 +21,7 @@ static int setup(void **state)
 /* 128 frames of memory, of which some are tables and reserves; plenty of swap. */
 static int setup_small(void **state)
 {
-	struct engine_config config = {.machine = {.nr_frames = 128, .nr_swap_slots = 1024}};
+	struct engine_config config = { .machine = { .nr_frames = 128, .nr_swap_slots = 1024 } };
 
 	(void)state;
 	faulty_setup(&e, &tp, &config);
@@ -30,8 +30,9 @@ static int setup_small(void **state)
 
 static int setup_no_swap(void **state)
 {
-	struct engine_config config = {.machine = {.nr_frames = 128, .nr_swap_slots = UINT64_MAX},
-				       .mm.overcommit = MM_OVERCOMMIT_ALWAYS};
+	struct engine_config config = { .machine = { .nr_frames = 128,
+						     .nr_swap_slots = UINT64_MAX },
+					.mm.overcommit = MM_OVERCOMMIT_ALWAYS };
 
 	(void)state;
 	faulty_setup(&e, &tp, &config);
@@ -106,7 +107,8 @@ static void text_activates(void **state)
 {
 	struct mm *mm = engine_mm(&e);
 	struct mm_file *file = pattern_file(&e, 2, 3);
-	uint64_t text = map_with(&e, mm, 0, 1, MM_PROT_READ | MM_PROT_EXEC, MM_MAP_PRIVATE, file, 0);
+	uint64_t text =
+		map_with(&e, mm, 0, 1, MM_PROT_READ | MM_PROT_EXEC, MM_MAP_PRIVATE, file, 0);
 	uint64_t data = map_with(&e, mm, 0, 1, MM_PROT_READ, MM_MAP_PRIVATE, file, PAGE);
 
 	(void)state;
@@ -274,7 +276,8 @@ static void works_in_little_memory(void **state)
 			if (i % 3)
 				continue;
 			word = round + 1;
-			assert_int_equal(hosted_write(e.cpu, mm, f + i / 3 * PAGE, &word, 8, NULL), 0);
+			assert_int_equal(hosted_write(e.cpu, mm, f + i / 3 * PAGE, &word, 8, NULL),
+					 0);
 			engine_check(&e);
 		}
 	}
@@ -286,7 +289,7 @@ static void works_in_little_memory(void **state)
 		assert_int_equal(word, i << 8 | 1);
 	}
 	for (uint64_t i = 0; i < 200; i++) {
-		uint64_t words[2] = {0};
+		uint64_t words[2] = { 0 };
 
 		assert_int_equal(hosted_read(e.cpu, mm, f + i * PAGE, words, 16, NULL), 0);
 		assert_int_equal(words[0], 2);
