@@ -183,7 +183,7 @@ static void copy_begin(struct copy *c, struct vma *dst, struct vma *src)
 	c->nr = 0;
 }
 
-int copy_range(struct vma *dst, struct vma *src, uint64_t *copied)
+int copy_range(struct vma *dst, struct vma *src, struct copied *total)
 {
 	struct copy c;
 	uint64_t addr = src->rmap.start;
@@ -203,9 +203,8 @@ int copy_range(struct vma *dst, struct vma *src, uint64_t *copied)
 	}
 	if (c.spare)
 		page_put(c.sys, c.spare);
+	total->ptes += c.copied;
 	for (int i = 0; i < RSS_KINDS; i++)
-		if (c.rss[i])
-			mm_rss_add(c.dst_mm, (enum rss_kind)i, c.rss[i]);
-	*copied += c.copied;
+		total->rss[i] += c.rss[i];
 	return error;
 }

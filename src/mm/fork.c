@@ -17,7 +17,8 @@
 /* What is counted once a fork rather than once a VMA: an atomic is as dear as an allocation here. */
 struct fork {
 	uint64_t group; /* the next new VMA's: as many are set aside as the parent has VMAs */
-	uint64_t vmas, ptes;
+	uint64_t vmas;
+	struct copied copied;
 };
 
 /* Tier 1's part of one VMA: nothing inherited where the child is to start from zeros. */
@@ -64,7 +65,7 @@ static int fork_vma(struct fork *f, struct mm *child, struct vma *src)
 	f->vmas++;
 	if (src->flags & VM_WIPEONFORK)
 		return 0;
-	return copy_range(dst, src, &f->ptes);
+	return copy_range(dst, src, &f->copied);
 
 free_vma:
 	vma_free(dst);
@@ -92,7 +93,9 @@ static int fork_vmas(struct mm *child, struct mm *parent)
 			break;
 	}
 	COUNT(sys, fork_vmas, f.vmas);
-	COUNT(sys, fork_ptes, f.ptes);
+	COUNT(sys, fork_ptes, f.copied.ptes);
+	for (int i = 0; i < RSS_KINDS; i++)
+		mm_rss_add(child, (enum rss_kind)i, f.copied.rss[i]);
 	return error;
 }
 

@@ -108,9 +108,14 @@ uint64_t move_range(struct vma *dst, uint64_t new_addr, struct vma *src, uint64_
 
 /*
  * fork: give dst's mm the entries of src, of another mm; both sides become write-protected where private. 0, or RMAP_ENOMEM
- * with dst half filled. Both mmap write. *copied grows by the entries.
+ * with dst half filled. Both mmap write. *total grows; the caller adds its rss to dst's mm, once for all VMAs (until then what
+ * reclaim takes away may leave the mm's figure below zero).
  */
-int copy_range(struct vma *dst, struct vma *src, uint64_t *copied);
+struct copied {
+	uint64_t ptes;
+	int64_t rss[RSS_KINDS];
+};
+int copy_range(struct vma *dst, struct vma *src, struct copied *total);
 
 /* ---- fault.c and its cases ---- */
 

@@ -24,14 +24,18 @@ bool avc_update(struct rb_node *node)
 
 /* ---------------------------------------------------------------- allocation */
 
-/* A fresh root, or NULL. Nobody knows it but late readers of a former life; what they may look at is never undefined. */
-static struct anon_vma *anon_vma_alloc(struct rmap *rmap)
+/*
+ * A fresh root, or NULL; its bytes are the caller's to count. Nobody knows it but late readers of a former life; what they may
+ * look at is never undefined.
+ */
+static struct anon_vma *anon_vma_alloc_uncounted(struct rmap *rmap)
 {
-	struct anon_vma *anon_vma =
-		rmap_object_alloc(rmap, RMAP_KIND_ANON_VMA, sizeof(struct anon_vma));
+	struct anon_vma *anon_vma = rmap->port->alloc(rmap->port->ctx, RMAP_KIND_ANON_VMA,
+						      sizeof(struct anon_vma));
 
 	if (!anon_vma)
 		return NULL;
+	count_kind(rmap, RMAP_KIND_ANON_VMA, 1, sizeof(*anon_vma));
 	/* Zero bytes: never used before. Otherwise its lock may be held by a late reader. */
 	if (!anon_vma_root(anon_vma))
 		rmap_rwsem_init(&anon_vma->rwsem, RMAP_LOCK_ANON_VMA);
@@ -41,6 +45,15 @@ static struct anon_vma *anon_vma_alloc(struct rmap *rmap)
 	anon_vma->rb_root.node = NULL;
 	atomic_store_explicit(&anon_vma->root, anon_vma, memory_order_release);
 	atomic_store_explicit(&anon_vma->refcount, 1, memory_order_release);
+	return anon_vma;
+}
+
+static struct anon_vma *anon_vma_alloc(struct rmap *rmap)
+{
+	struct anon_vma *anon_vma = anon_vma_alloc_uncounted(rmap);
+
+	if (anon_vma)
+		count_bytes(rmap, sizeof(*anon_vma));
 	return anon_vma;
 }
 
@@ -60,16 +73,18 @@ static void free_links(struct rmap *rmap, struct list_head *list)
 		discount_objects(rmap, RMAP_KIND_AVC, n, sizeof(struct anon_vma_chain));
 }
 
-/* n links into the empty list, or RMAP_ENOMEM and none. */
-static int alloc_links(struct rmap *rmap, struct list_head *list, unsigned long n)
+/* n links into the empty list, or RMAP_ENOMEM and none. more: bytes of the caller's that are counted in one go. */
+static int alloc_links(struct rmap *rmap, struct list_head *list, unsigned long n, uint64_t more)
 {
-	count_objects(rmap, RMAP_KIND_AVC, n, sizeof(struct anon_vma_chain));
+	count_kind(rmap, RMAP_KIND_AVC, n, sizeof(struct anon_vma_chain));
+	count_bytes(rmap, n * sizeof(struct anon_vma_chain) + more);
 	for (unsigned long i = 0; i < n; i++) {
 		struct anon_vma_chain *avc = rmap->port->alloc(rmap->port->ctx, RMAP_KIND_AVC,
 							       sizeof(struct anon_vma_chain));
 
 		if (!avc) {
 			discount_objects(rmap, RMAP_KIND_AVC, n - i, sizeof(*avc));
+			discount_bytes(rmap, more);
 			free_links(rmap, list);
 			return RMAP_ENOMEM;
 		}
@@ -272,7 +287,7 @@ static int avc_vma_clone(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vm
 	if (!own)
 		return RMAP_OK;
 	list_init(&links);
-	error = alloc_links(rmap, &links, chain_length(src));
+	error = alloc_links(rmap, &links, chain_length(src), 0);
 	if (error)
 		return error;
 	root = anon_vma_root(own);
@@ -309,13 +324,14 @@ static int avc_vma_fork(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma
 	if (!parent)
 		return RMAP_OK;
 	list_init(&links);
-	error = alloc_links(rmap, &links, chain_length(src) + 1);
-	if (error)
-		return error;
-	fresh = anon_vma_alloc(rmap);
-	if (!fresh) {
-		free_links(rmap, &links);
+	fresh = anon_vma_alloc_uncounted(rmap);
+	if (!fresh)
 		return RMAP_ENOMEM;
+	error = alloc_links(rmap, &links, chain_length(src) + 1, sizeof(*fresh));
+	if (error) {
+		count_bytes(rmap, sizeof(*fresh));
+		anon_vma_put(rmap, fresh);
+		return error;
 	}
 
 	root = anon_vma_root(parent);

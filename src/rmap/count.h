@@ -27,19 +27,34 @@ static inline void count_peak(_Atomic uint64_t *peak, uint64_t value)
 		atomic_store_explicit(peak, value, memory_order_relaxed);
 }
 
-/* n objects of size bytes each came. */
-static inline void count_objects(struct rmap *rmap, enum rmap_kind kind, uint64_t n, uint64_t size)
+/* n objects of size bytes each came; count_bytes() is still to be told. */
+static inline void count_kind(struct rmap *rmap, enum rmap_kind kind, uint64_t n, uint64_t size)
 {
 	struct rmap_object_counters *c = &rmap->count.object[kind];
-	uint64_t bytes = n * size;
 
 	if (atomic_load_explicit(&c->size, memory_order_relaxed) != size)
 		atomic_store_explicit(&c->size, size, memory_order_relaxed);
 	count_peak(&c->peak_bytes,
 		   (atomic_fetch_add_explicit(&c->objects, n, memory_order_relaxed) + n) * size);
+}
+
+/* Of all kinds together. */
+static inline void count_bytes(struct rmap *rmap, uint64_t bytes)
+{
 	count_peak(&rmap->total.peak_bytes,
 		   atomic_fetch_add_explicit(&rmap->total.bytes, bytes, memory_order_relaxed) +
 			   bytes);
+}
+
+static inline void count_objects(struct rmap *rmap, enum rmap_kind kind, uint64_t n, uint64_t size)
+{
+	count_kind(rmap, kind, n, size);
+	count_bytes(rmap, n * size);
+}
+
+static inline void discount_bytes(struct rmap *rmap, uint64_t bytes)
+{
+	atomic_fetch_sub_explicit(&rmap->total.bytes, bytes, memory_order_relaxed);
 }
 
 /* And went. */
@@ -50,7 +65,7 @@ static inline void discount_objects(struct rmap *rmap, enum rmap_kind kind, uint
 
 	atomic_fetch_sub_explicit(&c->objects, n, memory_order_relaxed);
 	count_add(&c->freed, n);
-	atomic_fetch_sub_explicit(&rmap->total.bytes, n * size, memory_order_relaxed);
+	discount_bytes(rmap, n * size);
 }
 
 /* One object, or NULL; see the port's alloc. */
