@@ -80,7 +80,7 @@ static bool lex_number(struct parser *p, struct token *t)
 
 	t->type = TOKEN_NUMBER;
 	t->number = 0;
-	if (p->end - p->text > 2 && p->text[0] == '0' && (p->text[1] == 'x' || p->text[1] == 'X')) {
+	if (p->end - p->text > 1 && p->text[0] == '0' && (p->text[1] == 'x' || p->text[1] == 'X')) {
 		base = 16;
 		p->text += 2;
 	}

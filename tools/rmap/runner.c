@@ -344,6 +344,9 @@ static enum runner_result do_migrate(struct runner *r, const struct op *op)
 	ret = runner_place(r, &op->addr, &addr);
 	if (ret != RUNNER_OK)
 		return ret;
+	if (op->len > RUNNER_MAX_RANGE)
+		return runner_bad(r, "more than %llu pages are to be migrated",
+				  (unsigned long long)(RUNNER_MAX_RANGE >> RMAP_PAGE_SHIFT));
 	if (op->kind == OP_POISON)
 		return runner_outcome(r, mm_poison(proc->space->mm, addr), "");
 	for (uint64_t at = 0; ret == RUNNER_OK && (!at || at < op->len); at += RMAP_PAGE_SIZE) {

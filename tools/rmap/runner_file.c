@@ -64,6 +64,8 @@ bool rfile_punched(struct rfile *f, uint64_t offset, uint64_t len)
 
 	if (!f)
 		return false;
+	if (!f->seed) /* what was never written is zeros */
+		return shadow_clear(f->pages, offset, len) && shadow_clear(f->tails, offset, len);
 	end = offset + len < f->size ? offset + len : f->size;
 	for (uint64_t at = page_of(offset); at < end; at += RMAP_PAGE_SIZE)
 		if (!shadow_set(f->pages, at, STAMP_WRITTEN) ||

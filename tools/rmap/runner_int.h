@@ -83,6 +83,9 @@ struct phase_time {
 	uint64_t ops, ns;
 };
 
+/* Bytes of a range that is gone through page by page whether or not anything is there. */
+#define RUNNER_MAX_RANGE ((uint64_t)1 << 36)
+
 #define RUNNER_PROBES 64
 #define RUNNER_PHASES 64
 #define RUNNER_CPUS   4
