@@ -177,12 +177,11 @@ void mm_unpin(struct mm_system *sys, struct page *page, uint32_t flags)
 {
 	if (page_test(page, PG_RESERVED))
 		return;
-	/* The holder wrote without the MMU's knowledge. */
+	/* The holder wrote without the MMU's knowledge. The page lock keeps the page in its file, and so the file. */
 	if (flags & MM_PIN_WRITE) {
-		if (rmap_page_file(&page->rmap) && !rmap_page_is_anon(&page->rmap))
-			file_set_dirty(page, sys);
-		else
-			page_set(page, PG_DIRTY);
+		page_lock(sys, page);
+		file_set_dirty(page, sys);
+		page_unlock(sys, page);
 	}
 	page_put_n(sys, page, flags & MM_PIN_LONGTERM ? PAGE_PIN_BIAS : 1);
 }

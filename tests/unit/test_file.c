@@ -168,10 +168,14 @@ static void around_stays_inside(void **state)
 	struct mm *mm = engine_mm(&e);
 	struct mm_file *file = pattern_file(&e, 6, 5);
 	uint64_t a = map_with(&e, mm, 0x10000000, 8, RW, MM_MAP_PRIVATE, file, 0), word;
+	uint64_t b = map_with(&e, mm, 0x20000000, 3, MM_PROT_READ, MM_MAP_PRIVATE, file, 0);
 
 	(void)state;
 	for (uint64_t i = 0; i < 6; i++)
 		assert_int_equal(mm_file_read(file, i * PAGE, &word, 8, NULL), 0);
+	peek(&e, mm, b);
+	assert_int_equal(page_info(mm, b + 2 * PAGE).state, MM_PAGE_PRESENT);
+	assert_int_equal(page_info(mm, b + 3 * PAGE).state, MM_PAGE_NONE);
 	assert_int_equal(STEP(&e, mm_munmap(mm, a, PAGE)), 0);
 	poke(&e, mm, a + 4 * PAGE, 77);
 	assert_int_equal(STEP(&e, mm_file_truncate(file, 5 * PAGE)), 0);

@@ -110,6 +110,22 @@ static void written_after_a_read_fault(void **state)
 	mm_put(mm);
 }
 
+/* Only looked at since it came back: its slot is gone, so it must be written again. */
+static void out_again_unwritten(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t a = map_with(&e, mm, 0, 1, RW, MM_MAP_SHARED | MM_MAP_ANONYMOUS, NULL, 0);
+
+	(void)state;
+	poke(&e, mm, a, 8);
+	for (int i = 0; i < 3; i++) {
+		push_out();
+		assert_int_equal(page_info(mm, a).state, MM_PAGE_NONE);
+		assert_int_equal(peek(&e, mm, a), 8);
+	}
+	mm_put(mm);
+}
+
 /* Never written to: there is nothing to keep, and it reads as zeros again. */
 static void clean_page_is_dropped(void **state)
 {
@@ -232,6 +248,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(shared_by_fork, setup, teardown),
 		cmocka_unit_test_setup_teardown(out_and_in, setup, teardown),
 		cmocka_unit_test_setup_teardown(written_after_a_read_fault, setup, teardown),
+		cmocka_unit_test_setup_teardown(out_again_unwritten, setup, teardown),
 		cmocka_unit_test_setup_teardown(clean_page_is_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(failed_write, setup, teardown),
 		cmocka_unit_test_setup_teardown(failed_read, setup, teardown),

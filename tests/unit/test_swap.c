@@ -100,6 +100,25 @@ static void clean_copy_is_kept(void **state)
 	mm_put(mm);
 }
 
+/* A private copy that nobody has written to, made for a reader who stays: no entry is dirty, but it is nowhere else. */
+static void unwritten_copy(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *file = pattern_file(&e, 1, 6);
+	uint64_t a = map_with(&e, mm, 0, 1, MM_PROT_READ | MM_PROT_WRITE, MM_MAP_PRIVATE, file, 0);
+	struct page *page;
+
+	(void)state;
+	assert_int_equal(STEP(&e, mm_pin(mm, a, MM_PIN_LONGTERM, &page)), 0);
+	assert_true(page_info(mm, a).anon);
+	mm_unpin(e.sys, page, MM_PIN_LONGTERM);
+	push_out();
+	assert_int_equal(page_info(mm, a).state, MM_PAGE_SWAPPED);
+	assert_int_equal(peek(&e, mm, a), pattern_word(6, 0));
+	mm_put(mm);
+	mm_file_put(file);
+}
+
 /*
  *	P [a]--+               P [s]--+
  *	       page     ->            slot, counted twice     ->   one page again, whoever comes first
@@ -327,6 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(out_and_in, setup, teardown),
 		cmocka_unit_test_setup_teardown(clean_copy_is_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(unwritten_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(shared_comes_back_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(first_mapper_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(write_from_swap, setup, teardown),
