@@ -9,6 +9,11 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
 	"${CMAKE_CURRENT_LIST_DIR}/warning-flags.txt"
 	"${CMAKE_CURRENT_LIST_DIR}/freestanding-flags.txt")
 
+# Locks of a hosted world bring libc's declarations along, which are not ours to hide.
+if(RMAP_LOCKS_HEADER)
+	list(REMOVE_ITEM RMAP_FREESTANDING_FLAGS -include base/hidden.h)
+endif()
+
 if(RMAP_WERROR)
 	list(APPEND RMAP_WARNING_FLAGS -Werror)
 endif()

@@ -76,7 +76,8 @@ static void test_access(void **state)
 	/* What comes before the page that failed is done. */
 	assert_int_equal(hosted_write(e.cpu, mm, a + PAGE, out, 2 * PAGE, &done), RMAP_EACCES);
 	assert_int_equal(done, PAGE);
-	assert_int_equal(hosted_read(e.cpu, mm, a + 2 * PAGE + 1, in, 2 * PAGE, &done), RMAP_EFAULT);
+	assert_int_equal(hosted_read(e.cpu, mm, a + 2 * PAGE + 1, in, 2 * PAGE, &done),
+			 RMAP_EFAULT);
 	assert_int_equal(done, PAGE - 1);
 	assert_int_equal(hosted_read(e.cpu, mm, a - 1, in, 2, &done), RMAP_EFAULT);
 	assert_int_equal(done, 0);
@@ -95,8 +96,14 @@ static void test_access(void **state)
 /* Addresses at both ends, and a length that wraps. */
 static void test_odd_addresses(void **state)
 {
-	static const uint64_t odd[] = { 0, 1, MM_TASK_SIZE, MM_TASK_SIZE - 1, (uint64_t)1 << 47,
-					((uint64_t)1 << 47) - 1, (uint64_t)1 << 63, UINT64_MAX - 7,
+	static const uint64_t odd[] = { 0,
+					1,
+					MM_TASK_SIZE,
+					MM_TASK_SIZE - 1,
+					(uint64_t)1 << 47,
+					((uint64_t)1 << 47) - 1,
+					(uint64_t)1 << 63,
+					UINT64_MAX - 7,
 					UINT64_MAX };
 	struct mm *mm;
 	uint64_t done;
@@ -410,9 +417,18 @@ struct writer {
 	struct mm *mm;
 	uint64_t addr;
 	_Atomic bool *stop;
-	uint64_t written, refused;
+	_Atomic uint64_t written;
+	uint64_t refused;
 	int odd; /* a result that cannot be */
 };
+
+static bool all_wrote(struct writer *w)
+{
+	for (int i = 0; i < WRITERS; i++)
+		if (!atomic_load(&w[i].written))
+			return false;
+	return true;
+}
 
 static void *writer(void *arg)
 {
@@ -425,7 +441,7 @@ static void *writer(void *arg)
 		value++;
 		r = hosted_write(w->cpu, w->mm, w->addr, &value, 8, NULL);
 		if (!r)
-			w->written++;
+			atomic_fetch_add(&w->written, 1);
 		else if (r == RMAP_EACCES)
 			w->refused++;
 		else
@@ -451,10 +467,13 @@ static void test_flush_against_access(void **state)
 	a = map_anon(&e, mm, 0, 1);
 	poke(&e, mm, a, 0);
 	for (i = 0; i < WRITERS; i++) {
-		w[i] = (struct writer){ hosted_cpu(e.h, (uint32_t)i + 1), mm, a + 8 * i, &stop, 0, 0, 0 };
+		w[i] = (struct writer){
+			hosted_cpu(e.h, (uint32_t)i + 1), mm, a + 8 * i, &stop, 0, 0, 0
+		};
 		assert_int_equal(pthread_create(&threads[i], NULL, writer, &w[i]), 0);
 	}
-	for (round = 0; round < 500; round++) {
+	/* On a busy machine a writer may not have run at all yet: as many rounds as it takes. */
+	for (round = 0; round < 500 || !all_wrote(w); round++) {
 		assert_int_equal(mm_mprotect(mm, a, PAGE, MM_PROT_READ), 0);
 		assert_int_equal(mm_read(mm, a, first, sizeof(first), NULL), 0);
 		for (i = 0; i < 200; i++)
@@ -480,18 +499,12 @@ static void test_flush_against_access(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_access),
-		cmocka_unit_test(test_odd_addresses),
-		cmocka_unit_test(test_exec),
-		cmocka_unit_test(test_accessed_and_dirty),
-		cmocka_unit_test(test_hits),
-		cmocka_unit_test(test_more_than_fits),
-		cmocka_unit_test(test_tags),
-		cmocka_unit_test(test_other_processors),
-		cmocka_unit_test(test_stale_entries),
-		cmocka_unit_test(test_outlived),
-		cmocka_unit_test(test_phantom),
-		cmocka_unit_test(test_flush_against_access),
+		cmocka_unit_test(test_access),	      cmocka_unit_test(test_odd_addresses),
+		cmocka_unit_test(test_exec),	      cmocka_unit_test(test_accessed_and_dirty),
+		cmocka_unit_test(test_hits),	      cmocka_unit_test(test_more_than_fits),
+		cmocka_unit_test(test_tags),	      cmocka_unit_test(test_other_processors),
+		cmocka_unit_test(test_stale_entries), cmocka_unit_test(test_outlived),
+		cmocka_unit_test(test_phantom),	      cmocka_unit_test(test_flush_against_access),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
