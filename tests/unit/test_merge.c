@@ -5,15 +5,9 @@
  * The exhaustive part does not pick cases: three ranges side by side (P, M, N), each with one of five histories, and a change to
  * the one in the middle; what must come out is computed by the rule as the checklist states it, and compared.
  */
-#include "engine.h"
+#include "vmas.h"
 
 #include <stdio.h>
-
-#define RW		    (MM_PROT_READ | MM_PROT_WRITE)
-#define BASE		    0x10000000ull
-#define AT(page)	    (BASE + (uint64_t)(page)*PAGE)
-#define ANON		    (MM_MAP_PRIVATE | MM_MAP_ANONYMOUS)
-#define layout_is(mm, text) assert_layout(&e, mm, BASE, AT(64), text)
 
 static struct engine e;
 
@@ -31,16 +25,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int protect(struct mm *mm, unsigned int page, unsigned int pages, uint32_t prot)
-{
-	return STEP(&e, mm_mprotect(mm, AT(page), pages * PAGE, prot));
-}
-
-static int unmap(struct mm *mm, unsigned int page, unsigned int pages)
-{
-	return STEP(&e, mm_munmap(mm, AT(page), pages * PAGE));
-}
-
 /* ---------------------------------------------------------------- the eight cases, one by one */
 
 /*
@@ -55,14 +39,14 @@ static void test_cases_1_to_3(void **state)
 	(void)state;
 	map_anon(&e, mm, AT(0), 2);
 	map_anon(&e, mm, AT(4), 2);
-	layout_is(mm, "rw-p 2 @0 | ~2 | rw-p 2 @4");
+	layout_is(&e, mm, "rw-p 2 @0 | ~2 | rw-p 2 @4");
 	map_anon(&e, mm, AT(2), 2);
-	layout_is(mm, "rw-p 6 @0");
+	layout_is(&e, mm, "rw-p 6 @0");
 	map_anon(&e, mm, AT(6), 2);
-	layout_is(mm, "rw-p 8 @0");
+	layout_is(&e, mm, "rw-p 8 @0");
 	map_anon(&e, mm, AT(20), 2);
 	map_anon(&e, mm, AT(18), 2);
-	layout_is(mm, "rw-p 8 @0 | ~10 | rw-p 4 @18");
+	layout_is(&e, mm, "rw-p 8 @0 | ~10 | rw-p 4 @18");
 	mm_put(mm);
 }
 
@@ -78,12 +62,12 @@ static void test_cases_4_and_5(void **state)
 
 	(void)state;
 	map_anon(&e, mm, AT(0), 8);
-	assert_int_equal(protect(mm, 4, 4, MM_PROT_READ), 0);
-	layout_is(mm, "rw-p 4 @0 | r--p 4 @4");
-	assert_int_equal(protect(mm, 2, 2, MM_PROT_READ), 0);
-	layout_is(mm, "rw-p 2 @0 | r--p 6 @2");
-	assert_int_equal(protect(mm, 2, 3, RW), 0);
-	layout_is(mm, "rw-p 5 @0 | r--p 3 @5");
+	assert_int_equal(protect(&e, mm, 4, 4, MM_PROT_READ), 0);
+	layout_is(&e, mm, "rw-p 4 @0 | r--p 4 @4");
+	assert_int_equal(protect(&e, mm, 2, 2, MM_PROT_READ), 0);
+	layout_is(&e, mm, "rw-p 2 @0 | r--p 6 @2");
+	assert_int_equal(protect(&e, mm, 2, 3, RW), 0);
+	layout_is(&e, mm, "rw-p 5 @0 | r--p 3 @5");
 	mm_put(mm);
 }
 
@@ -98,20 +82,20 @@ static void test_cases_6_to_8(void **state)
 
 	(void)state;
 	map_anon(&e, mm, AT(0), 6);
-	assert_int_equal(protect(mm, 2, 2, MM_PROT_READ), 0);
-	layout_is(mm, "rw-p 2 @0 | r--p 2 @2 | rw-p 2 @4");
-	assert_int_equal(protect(mm, 2, 2, RW), 0);
-	layout_is(mm, "rw-p 6 @0");
+	assert_int_equal(protect(&e, mm, 2, 2, MM_PROT_READ), 0);
+	layout_is(&e, mm, "rw-p 2 @0 | r--p 2 @2 | rw-p 2 @4");
+	assert_int_equal(protect(&e, mm, 2, 2, RW), 0);
+	layout_is(&e, mm, "rw-p 6 @0");
 
-	assert_int_equal(protect(mm, 2, 2, MM_PROT_READ), 0);
-	assert_int_equal(protect(mm, 4, 2, MM_PROT_NONE), 0);
-	layout_is(mm, "rw-p 2 @0 | r--p 2 @2 | ---p 2 @4");
-	assert_int_equal(protect(mm, 2, 2, RW), 0);
-	layout_is(mm, "rw-p 4 @0 | ---p 2 @4");
+	assert_int_equal(protect(&e, mm, 2, 2, MM_PROT_READ), 0);
+	assert_int_equal(protect(&e, mm, 4, 2, MM_PROT_NONE), 0);
+	layout_is(&e, mm, "rw-p 2 @0 | r--p 2 @2 | ---p 2 @4");
+	assert_int_equal(protect(&e, mm, 2, 2, RW), 0);
+	layout_is(&e, mm, "rw-p 4 @0 | ---p 2 @4");
 
-	assert_int_equal(protect(mm, 2, 2, MM_PROT_READ), 0);
-	assert_int_equal(protect(mm, 2, 2, MM_PROT_NONE), 0);
-	layout_is(mm, "rw-p 2 @0 | ---p 4 @2");
+	assert_int_equal(protect(&e, mm, 2, 2, MM_PROT_READ), 0);
+	assert_int_equal(protect(&e, mm, 2, 2, MM_PROT_NONE), 0);
+	layout_is(&e, mm, "rw-p 2 @0 | ---p 4 @2");
 	mm_put(mm);
 }
 
@@ -134,10 +118,10 @@ static void test_file_bounds_move(void **state)
 	map_with(&e, mm, AT(0), 8, MM_PROT_READ, MM_MAP_SHARED, file, 4 * PAGE);
 	for (unsigned int i = 0; i < 8; i++)
 		assert_int_equal(touch_read(&e, mm, AT(i)), 0);
-	assert_int_equal(protect(mm, 2, 4, RW), 0);
-	layout_is(mm, "r--s 2 @0 | rw-s 4 @2 | r--s 2 @6");
-	assert_int_equal(protect(mm, 2, 2, MM_PROT_READ), 0);
-	layout_is(mm, "r--s 4 @0 | rw-s 2 @4 | r--s 2 @6");
+	assert_int_equal(protect(&e, mm, 2, 4, RW), 0);
+	layout_is(&e, mm, "r--s 2 @0 | rw-s 4 @2 | r--s 2 @6");
+	assert_int_equal(protect(&e, mm, 2, 2, MM_PROT_READ), 0);
+	layout_is(&e, mm, "r--s 4 @0 | rw-s 2 @4 | r--s 2 @6");
 	for (unsigned int i = 0; i < 8; i++) {
 		struct rmap_walk walk = walk_from(&e, mm, AT(i), false);
 
@@ -165,7 +149,7 @@ static void test_what_must_be_equal(void **state)
 	} kinds[] = {
 		{ RW, ANON, true },
 		{ MM_PROT_READ, ANON, false },
-		{ RW | MM_PROT_EXEC, ANON, false },
+		{ RWX, ANON, false },
 		{ RW, ANON | MM_MAP_NORESERVE, false },
 		{ RW, ANON | MM_MAP_LOCKED, false },
 		{ RW, ANON | MM_MAP_STACK, false },
@@ -204,13 +188,13 @@ static void test_files_merge_by_offset(void **state)
 	assert_int_equal(mm_file_create(e.sys, NULL, 16 * PAGE, &other), 0);
 	map_with(&e, mm, AT(0), 2, RW, MM_MAP_PRIVATE, file, 0);
 	map_with(&e, mm, AT(2), 2, RW, MM_MAP_PRIVATE, file, 2 * PAGE);
-	layout_is(mm, "rw-p 4 @0");
+	layout_is(&e, mm, "rw-p 4 @0");
 	map_with(&e, mm, AT(4), 2, RW, MM_MAP_PRIVATE, file, 2 * PAGE);
-	layout_is(mm, "rw-p 4 @0 | rw-p 2 @2");
+	layout_is(&e, mm, "rw-p 4 @0 | rw-p 2 @2");
 	map_with(&e, mm, AT(6), 2, RW, MM_MAP_SHARED, file, 4 * PAGE);
 	map_with(&e, mm, AT(8), 2, RW, MM_MAP_SHARED, other, 6 * PAGE);
 	map_with(&e, mm, AT(10), 2, RW, MM_MAP_SHARED, other, 8 * PAGE);
-	layout_is(mm, "rw-p 4 @0 | rw-p 2 @2 | rw-s 2 @4 | rw-s 4 @6");
+	layout_is(&e, mm, "rw-p 4 @0 | rw-p 2 @2 | rw-s 2 @4 | rw-s 4 @6");
 	mm_put(mm);
 	mm_file_put(file);
 	mm_file_put(other);
@@ -254,7 +238,7 @@ static struct expectation expect(enum history p, enum history m, enum history n)
 }
 
 /* Rights by place, so that nothing merges before its time. */
-static const uint32_t first_prot[3] = { RW, RW | MM_PROT_EXEC, RW };
+static const uint32_t first_prot[3] = { RW, RWX, RW };
 
 static void make(struct mm *mm, enum history h, unsigned int place)
 {
@@ -284,10 +268,10 @@ static void make_family(struct mm *mm, const enum history *h)
 	for (unsigned int i = 0; i < 3; i++)
 		if (h[i] == FAMILY)
 			poke(&e, mm, AT(2 * i), i + 1);
-	assert_int_equal(protect(mm, 2, 2, first_prot[1]), 0);
+	assert_int_equal(protect(&e, mm, 2, 2, first_prot[1]), 0);
 	for (unsigned int i = 0; i < 3; i++)
 		if (h[i] != FAMILY)
-			assert_int_equal(unmap(mm, 2 * i, 2), 0);
+			assert_int_equal(unmap(&e, mm, 2 * i, 2), 0);
 }
 
 static void layout_text(const enum history *h, struct expectation x, char *buf, size_t size)
@@ -345,9 +329,9 @@ static void one_combination(const enum history *h)
 	for (unsigned int i = 0; i < 3; i++)
 		if (h[i] != INHERITED)
 			make(mm, h[i], i);
-	assert_int_equal(protect(mm, 2, 2, RW), 0);
+	assert_int_equal(protect(&e, mm, 2, 2, RW), 0);
 	layout_text(h, x, text, sizeof(text));
-	layout_is(mm, text);
+	layout_is(&e, mm, text);
 	for (unsigned int i = 0; i < 3; i++)
 		if (h[i] != UNMAPPED && h[i] != UNFAULTED)
 			assert_int_equal(peek(&e, mm, AT(2 * i)), i + 1);
@@ -407,7 +391,7 @@ static void test_origins_around_a_new_mapping(void **state)
 			}
 			map_anon(&e, mm, AT(2), 2);
 			layout_text(h, x, text, sizeof(text));
-			layout_is(mm, text);
+			layout_is(&e, mm, text);
 			mm_put(mm);
 			if (parent)
 				mm_put(parent);
@@ -432,15 +416,15 @@ static void test_prepare_shares_a_neighbours_origin(void **state)
 
 	(void)state;
 	map_anon(&e, mm, AT(0), 6);
-	assert_int_equal(protect(mm, 2, 2, RW | MM_PROT_EXEC), 0);
+	assert_int_equal(protect(&e, mm, 2, 2, RWX), 0);
 	shared = atomic_load(&rmap->count.anon_vma_shared);
 	poke(&e, mm, AT(4), 1);
 	poke(&e, mm, AT(2), 2);
 	poke(&e, mm, AT(0), 3);
 	assert_int_equal(atomic_load(&rmap->count.anon_vma_shared), shared + 2);
 	assert_int_equal(objects_of(&e, RMAP_KIND_ANON_VMA), 1);
-	assert_int_equal(protect(mm, 2, 2, RW), 0);
-	layout_is(mm, "rw-p 6 @0");
+	assert_int_equal(protect(&e, mm, 2, 2, RW), 0);
+	layout_is(&e, mm, "rw-p 6 @0");
 	mm_put(mm);
 }
 
@@ -462,7 +446,7 @@ static void test_prepare_shares_nothing_inherited(void **state)
 	child = engine_fork(&e, parent);
 	map_anon(&e, child, AT(2), 2);
 	poke(&e, child, AT(2), 3);
-	layout_is(child, "rw-p 2 @0 | rw-p 2 @2");
+	layout_is(&e, child, "rw-p 2 @0 | rw-p 2 @2");
 	/* The parent's, the child's own for A, the child's for b. */
 	assert_int_equal(objects_of(&e, RMAP_KIND_ANON_VMA), 3);
 	assert_true(same_frame(parent, AT(1), child, AT(1)));
@@ -486,12 +470,12 @@ static void test_boundary_takes_the_chain_along(void **state)
 
 	(void)state;
 	map_with(&e, mm, AT(0), 8, RW, ANON | MM_MAP_NORESERVE, NULL, 0);
-	assert_int_equal(protect(mm, 4, 4, MM_PROT_READ), 0);
+	assert_int_equal(protect(&e, mm, 4, 4, MM_PROT_READ), 0);
 	poke(&e, mm, AT(2), 5);
-	assert_int_equal(protect(mm, 2, 2, MM_PROT_READ), 0);
-	layout_is(mm, "rw-p 2 @0 | r--p 6 @2");
+	assert_int_equal(protect(&e, mm, 2, 2, MM_PROT_READ), 0);
+	layout_is(&e, mm, "rw-p 2 @0 | r--p 6 @2");
 	assert_int_equal(walk_from(&e, mm, AT(2), false).found, 1);
-	assert_int_equal(unmap(mm, 0, 2), 0);
+	assert_int_equal(unmap(&e, mm, 0, 2), 0);
 	assert_int_equal(walk_from(&e, mm, AT(2), false).found, 1);
 	assert_int_equal(peek(&e, mm, AT(2)), 5);
 	mm_put(mm);
@@ -515,10 +499,10 @@ static void test_split_in_a_grandchild(void **state)
 		poke(&e, c, AT(1), 21);
 		g = engine_fork(&e, c);
 		poke(&e, g, AT(2), 32);
-		assert_int_equal(protect(g, 2, 2, MM_PROT_READ), 0);
-		layout_is(g, "rw-p 2 @0 | r--p 2 @2");
+		assert_int_equal(protect(&e, g, 2, 2, MM_PROT_READ), 0);
+		layout_is(&e, g, "rw-p 2 @0 | r--p 2 @2");
 		mm_put(order ? p : c);
-		assert_int_equal(unmap(g, order ? 0 : 2, 2), 0);
+		assert_int_equal(unmap(&e, g, order ? 0 : 2, 2), 0);
 		mm_put(order ? c : p);
 		if (order) {
 			assert_int_equal(peek(&e, g, AT(2)), 32);
@@ -527,7 +511,7 @@ static void test_split_in_a_grandchild(void **state)
 			assert_int_equal(peek(&e, g, AT(0)), 10);
 			assert_int_equal(peek(&e, g, AT(1)), 21);
 		}
-		assert_int_equal(unmap(g, order ? 2 : 0, 2), 0);
+		assert_int_equal(unmap(&e, g, order ? 2 : 0, 2), 0);
 		assert_int_equal(objects_of(&e, RMAP_KIND_ANON_VMA), 0);
 		mm_put(g);
 	}
@@ -548,11 +532,11 @@ static void test_split_and_back(void **state)
 	poke(&e, parent, AT(0), 1);
 	mm = engine_fork(&e, parent);
 	chain = objects_of(&e, RMAP_KIND_AVC);
-	assert_int_equal(protect(mm, 2, 2, MM_PROT_READ), 0);
-	layout_is(mm, "rw-p 2 @0 | r--p 2 @2 | rw-p 2 @4");
+	assert_int_equal(protect(&e, mm, 2, 2, MM_PROT_READ), 0);
+	layout_is(&e, mm, "rw-p 2 @0 | r--p 2 @2 | rw-p 2 @4");
 	assert_int_equal(objects_of(&e, RMAP_KIND_AVC), chain + 2 * 2);
-	assert_int_equal(protect(mm, 2, 2, RW), 0);
-	layout_is(mm, "rw-p 6 @0");
+	assert_int_equal(protect(&e, mm, 2, 2, RW), 0);
+	layout_is(&e, mm, "rw-p 6 @0");
 	assert_int_equal(objects_of(&e, RMAP_KIND_AVC), chain);
 	mm_put(mm);
 	mm_put(parent);
@@ -577,7 +561,7 @@ static void test_extend_joins_the_next(void **state)
 	poke(&e, parent, AT(0), 1);
 	mm = engine_fork(&e, parent);
 	assert_int_equal(STEP(&e, mm_mremap(mm, AT(0), 2 * PAGE, 4 * PAGE, 0, 0, &result)), 0);
-	layout_is(mm, "rw-p 6 @0");
+	layout_is(&e, mm, "rw-p 6 @0");
 	mm_put(mm);
 	mm_put(parent);
 }
@@ -615,7 +599,7 @@ static void test_earlier_vmas_stay_changed(void **state)
 						    .file_mode = MM_FILE_READ },
 				 &at),
 			 0);
-	assert_int_equal(protect(mm, 0, 4, RW), RMAP_EACCES);
+	assert_int_equal(protect(&e, mm, 0, 4, RW), RMAP_EACCES);
 	mm_for_each_vma(mm, note_prot, prot);
 	assert_int_equal(prot[0], RW);
 	assert_int_equal(prot[1], MM_PROT_READ);
