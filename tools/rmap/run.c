@@ -247,5 +247,9 @@ int cmd_run(int argc, char **argv)
 	}
 	runner_destroy(r);
 	source->close(source);
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "rmap run: the output cannot be written\n");
+		return EXIT_USAGE;
+	}
 	return result == RUNNER_OK ? 0 : result == RUNNER_FAILED ? EXIT_WRONG : EXIT_USAGE;
 }
