@@ -46,7 +46,7 @@ static void map_page(struct fault *f, struct page *page, uint64_t addr, pte_t *p
 static int map_faulted(struct fault *f, struct page *page)
 {
 	struct mm_system *sys = f->mm->sys;
-	struct rmap_reserve reserve = {0};
+	struct rmap_reserve reserve = { 0 };
 	pte_t bits = vma_pte_bits(f->vma, writable_at_once(f)) | PTE_ACCESSED;
 	bool lost;
 	int error = rmap_reserve(&sys->rmap, &reserve, 1);
@@ -112,7 +112,7 @@ static struct page *try_page(struct fault *f, uint64_t addr)
 static void map_around_one(struct fault *f, uint64_t addr, pte_t *pte)
 {
 	struct mm_system *sys = f->mm->sys;
-	struct rmap_reserve reserve = {0};
+	struct rmap_reserve reserve = { 0 };
 	pte_t bits = vma_pte_bits(f->vma, writable_at_once(f)) | PTE_ACCESSED;
 	struct page *page = try_page(f, addr);
 
@@ -140,7 +140,8 @@ static bool map_around(struct fault *f)
 	window(f, &start, &end);
 	for (uint64_t addr = start; addr < end; addr += RMAP_PAGE_SIZE) {
 		/* All in one table. */
-		pte_t *pte = f->pte + ((ptrdiff_t)pt_index(addr, 1) - (ptrdiff_t)pt_index(f->addr, 1));
+		pte_t *pte =
+			f->pte + ((ptrdiff_t)pt_index(addr, 1) - (ptrdiff_t)pt_index(f->addr, 1));
 
 		if (!pte_read(pte))
 			map_around_one(f, addr, pte);
@@ -217,14 +218,16 @@ int fault_file_mkwrite(struct fault *f, struct page *page)
 
 	page_get(page);
 	rmap_spin_unlock(f->ptl);
-	page_lock(sys, page); /* waits for write-back, so that what is written now is not lost to it */
+	page_lock(sys,
+		  page); /* waits for write-back, so that what is written now is not lost to it */
 	if (file_holds_page(file, page->rmap.index, page)) {
 		file_set_dirty(page, sys);
 		rmap_spin_lock(f->ptl);
 		lost = pte_read(f->pte) != f->old;
 		if (!lost)
-			pte_write(f->pte, pte_make(pte_pfn(f->old), vma_pte_bits(f->vma, true) |
-									    PTE_ACCESSED | PTE_DIRTY));
+			pte_write(f->pte,
+				  pte_make(pte_pfn(f->old),
+					   vma_pte_bits(f->vma, true) | PTE_ACCESSED | PTE_DIRTY));
 		rmap_spin_unlock(f->ptl);
 	}
 	page_unlock(sys, page);

@@ -160,7 +160,7 @@ static void count_pages(struct mm_file *file, int64_t n)
 static int enter_page(struct mm_file *file, uint64_t index, struct page *page, bool *entered)
 {
 	struct mm_system *sys = file->sys;
-	struct file_tree_spare spare = {0};
+	struct file_tree_spare spare = { 0 };
 	unsigned int missing;
 	int error = 0;
 
@@ -242,7 +242,7 @@ bool file_remove_page(struct mm_system *sys, struct page *page)
 void file_replace_page(struct mm_system *sys, struct page *old, struct page *new_page)
 {
 	struct mm_file *file = page_file(old);
-	struct file_tree_spare none = {0};
+	struct file_tree_spare none = { 0 };
 
 	MM_ASSERT(sys, file != NULL);
 	rmap_spin_lock(&file->lock);

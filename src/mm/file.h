@@ -90,11 +90,13 @@ static inline uint64_t file_entry_slot(const void *entry)
 int file_get_page(struct mm_file *file, uint64_t index, struct page **page);
 
 enum file_get_flags {
-	FILE_GET_OVERWRITE = 1 << 0, /* all of it will be written at once: a fresh one is not read */
-	FILE_GET_BEYOND = 1 << 1,    /* also behind the end: the file is about to grow */
+	FILE_GET_OVERWRITE =
+		1 << 0,		  /* all of it will be written at once: a fresh one is not read */
+	FILE_GET_BEYOND = 1 << 1, /* also behind the end: the file is about to grow */
 };
 /* The same for who holds invalidate_lock already. */
-int file_get_page_held(struct mm_file *file, uint64_t index, unsigned int flags, struct page **page);
+int file_get_page_held(struct mm_file *file, uint64_t index, unsigned int flags,
+		       struct page **page);
 /* The cached page with a reference, or NULL; nothing is read. */
 struct page *file_find_page(struct mm_file *file, uint64_t index);
 /* Anything cached at index in memory? For mincore. */

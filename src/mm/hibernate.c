@@ -35,7 +35,8 @@ struct writer {
 	struct mm *const *mms;
 	const uint64_t *ids;
 	uint32_t nr_mms;
-	uint32_t *base; /* per mm: a relative's number, the base has its own; while joining: any relative */
+	uint32_t *
+		base; /* per mm: a relative's number, the base has its own; while joining: any relative */
 	struct mm_file **files;
 	uint64_t nr_files, max_files;
 	struct unit *units;
@@ -91,7 +92,7 @@ static void place_of_slot(struct mm_system *sys, pte_t entry, struct place *plac
 
 static struct place place_of(struct mm_system *sys, uint32_t mm, uint64_t addr, pte_t entry)
 {
-	struct place place = {.kind = PLACE_NONE, .site = {.mm = mm, .addr = addr}};
+	struct place place = { .kind = PLACE_NONE, .site = { .mm = mm, .addr = addr } };
 
 	if (pte_present(entry))
 		place_of_page(sys, pfn_to_page(sys, pte_pfn(entry)), entry, &place);
@@ -211,9 +212,9 @@ static int collect_units(struct writer *w)
 	for (uint32_t mm = 0; mm < w->nr_mms; mm++)
 		vma_for_each(vma, w->mms[mm])
 			if (vma_faulted(vma))
-				w->units[n++] = (struct unit){.group = atomic_load(&vma->group),
-							      .mm = mm,
-							      .forked = vma->forked};
+				w->units[n++] = (struct unit){ .group = atomic_load(&vma->group),
+							       .mm = mm,
+							       .forked = vma->forked };
 	sort_array(w->units, n, sizeof(*w->units), unit_less);
 	for (uint64_t i = 0; i < n; i++)
 		if (!i || unit_less(&w->units[w->nr_units - 1], &w->units[i]))
@@ -226,7 +227,7 @@ static int collect_units(struct writer *w)
 /* The number of a faulted VMA's unit. */
 static uint32_t unit_number(const struct writer *w, uint32_t mm, const struct vma *vma)
 {
-	struct unit wanted = {.mm = mm, .group = atomic_load(&vma->group)};
+	struct unit wanted = { .mm = mm, .group = atomic_load(&vma->group) };
 	uint64_t low = 0, high = w->nr_units;
 
 	while (high - low > 1) {
@@ -553,8 +554,8 @@ static void write_file_page(struct writer *w, uint32_t file, uint64_t index, con
 {
 	struct image *image = &w->image;
 	unsigned char *contents = w->image.buf + IMAGE_CHUNK_MAX - RMAP_PAGE_SIZE;
-	uint64_t key = file_entry_is_slot(entry) ? file_entry_slot(entry) << 1 | 1 :
-						   page_to_pfn(w->sys, entry) << 1;
+	uint64_t key = file_entry_is_slot(entry) ? file_entry_slot(entry) << 1 | 1
+						 : page_to_pfn(w->sys, entry) << 1;
 	const struct page *page = key & 1 ? w->sys->swap.slots[key >> 1].cache : entry;
 	bool bad = page && page_test(page, PG_POISON), any = false;
 	int error = bad ? 0 : load_contents(w->sys, key, contents, &any);
@@ -638,7 +639,7 @@ static int hibernate(struct writer *w)
 int mm_hibernate(struct mm_system *sys, struct mm *const *mms, const uint64_t *ids, uint32_t nr,
 		 const struct mm_stream *stream)
 {
-	struct writer w = {.sys = sys, .mms = mms, .ids = ids, .nr_mms = nr};
+	struct writer w = { .sys = sys, .mms = mms, .ids = ids, .nr_mms = nr };
 	int error = image_open(sys, &w.image, stream);
 
 	if (error)

@@ -11,9 +11,9 @@
  */
 #include "image.h"
 
-#define HASH_K1 0x9e3779b97f4a7c15ull
-#define HASH_K2 0xd6e8feb86659fd93ull
-#define HASH_K3 0xa0761d6478bd642full
+#define HASH_K1	   0x9e3779b97f4a7c15ull
+#define HASH_K2	   0xd6e8feb86659fd93ull
+#define HASH_K3	   0xa0761d6478bd642full
 
 #define HEAD_BYTES 8u
 #define TAIL_BYTES 8u
@@ -51,14 +51,15 @@ static uint64_t rotate(uint64_t v, unsigned int bits)
 
 static uint64_t hash_bytes(uint64_t h, const unsigned char *p, uint32_t len)
 {
-	unsigned char last[8] = {0};
+	unsigned char last[8] = { 0 };
 
 	h ^= len * HASH_K3;
 	for (; len >= 8; len -= 8, p += 8)
 		h = rotate(h ^ (rotate(load64(p) * HASH_K1, 29) * HASH_K2), 31) * HASH_K1 + HASH_K3;
 	if (len) {
 		memcpy(last, p, len);
-		h = rotate(h ^ (rotate(load64(last) * HASH_K1, 29) * HASH_K2), 31) * HASH_K1 + HASH_K3;
+		h = rotate(h ^ (rotate(load64(last) * HASH_K1, 29) * HASH_K2), 31) * HASH_K1 +
+		    HASH_K3;
 	}
 	h ^= h >> 32;
 	h *= HASH_K2;

@@ -23,9 +23,11 @@ enum image_type {
 };
 
 enum image_page_flags {
-	IMAGE_PAGE_DATA = 1 << 0, /* a page of contents follows; without it: zeros, or a phantom's nothing */
-	IMAGE_PAGE_OUT = 1 << 1,  /* it was out in swap */
-	IMAGE_PAGE_BAD = 1 << 2,  /* of shared memory: its frame has gone bad, there are no contents */
+	IMAGE_PAGE_DATA =
+		1 << 0, /* a page of contents follows; without it: zeros, or a phantom's nothing */
+	IMAGE_PAGE_OUT = 1 << 1, /* it was out in swap */
+	IMAGE_PAGE_BAD =
+		1 << 2, /* of shared memory: its frame has gone bad, there are no contents */
 };
 
 enum image_site_flags {
@@ -35,7 +37,7 @@ enum image_site_flags {
 
 /* A place that a page stands at. */
 struct image_site {
-	uint64_t key;	/* writer: which page */
+	uint64_t key; /* writer: which page */
 	uint64_t addr;
 	uint32_t mm;	/* number of the address space */
 	uint32_t flags; /* enum image_site_flags */

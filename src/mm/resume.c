@@ -32,9 +32,9 @@ struct resumed_vma {
 
 struct resumed_mm {
 	struct mm *mm;
-	uint64_t id;	/* the caller's */
-	uint32_t base;	/* number of the address space that it is made from; its own: from none */
-	bool known;	/* to tier 1 and to the system's list */
+	uint64_t id;   /* the caller's */
+	uint32_t base; /* number of the address space that it is made from; its own: from none */
+	bool known;    /* to tier 1 and to the system's list */
 	uint64_t first, nr, max; /* its VMAs in vmas[]; max: as announced */
 };
 
@@ -44,7 +44,8 @@ struct reader {
 	const struct mm_resume *resume;
 	uint32_t max_mms, nr_mms, max_files, nr_files, nr_families; /* max: as announced */
 	uint64_t max_vmas, nr_vmas;
-	uint64_t room_mms, room_files, room_vmas, room_families; /* of the arrays, which grow with what is read */
+	uint64_t room_mms, room_files, room_vmas,
+		room_families; /* of the arrays, which grow with what is read */
 	struct resumed_mm *mms;
 	struct mm_file **files;
 	struct resumed_vma *vmas;
@@ -205,7 +206,7 @@ static int read_mm(struct reader *r)
 	if (!mm)
 		return fail(r, RMAP_ENOMEM);
 	rm = &r->mms[r->nr_mms];
-	*rm = (struct resumed_mm){.mm = mm, .first = r->nr_vmas};
+	*rm = (struct resumed_mm){ .mm = mm, .first = r->nr_vmas };
 	r->nr_mms++;
 	rm->id = image_get64(image);
 	rm->base = image_get32(image);
@@ -290,7 +291,7 @@ static int read_vma(struct reader *r)
 	if (v.group > r->last_group)
 		r->last_group = v.group;
 	r->vmas[r->nr_vmas++] =
-		(struct resumed_vma){.vma = vma, .mm = r->nr_mms - 1, .family = v.family};
+		(struct resumed_vma){ .vma = vma, .mm = r->nr_mms - 1, .family = v.family };
 	rm->nr++;
 	return 0;
 }
@@ -537,7 +538,8 @@ static void fill_contents(struct reader *r, struct page *page, uint32_t flags)
 }
 
 /* What was read about vma; an address space's are sorted by address by now. */
-static const struct resumed_vma *find_resumed(const struct reader *r, uint32_t mm, const struct vma *vma)
+static const struct resumed_vma *find_resumed(const struct reader *r, uint32_t mm,
+					      const struct vma *vma)
 {
 	uint64_t low = r->mms[mm].first, high = low + r->mms[mm].nr;
 
@@ -603,7 +605,7 @@ static int map_site(struct reader *r, const struct site *s)
 {
 	struct mm_system *sys = r->sys;
 	struct rmap_page *rpage = &r->page->rmap;
-	struct rmap_reserve reserve = {0};
+	struct rmap_reserve reserve = { 0 };
 	bool exclusive = s->flags & IMAGE_SITE_EXCLUSIVE;
 	unsigned int flags = exclusive ? RMAP_MAP_EXCLUSIVE : 0;
 	pte_t bits = vma_pte_bits(s->vma, exclusive);
@@ -741,7 +743,9 @@ static int read_chunk(struct reader *r)
 	case IMAGE_FILE:
 		return r->nr_mms ? bad(r) : read_file(r);
 	case IMAGE_MM:
-		return r->nr_mms && r->mms[r->nr_mms - 1].nr != r->mms[r->nr_mms - 1].max ? bad(r) : read_mm(r);
+		return r->nr_mms && r->mms[r->nr_mms - 1].nr != r->mms[r->nr_mms - 1].max
+			       ? bad(r)
+			       : read_mm(r);
 	case IMAGE_VMA:
 		return read_vma(r);
 	case IMAGE_PAGE:
@@ -808,7 +812,7 @@ static void keep_figures(struct reader *r)
 int mm_resume_image(struct mm_system *sys, const struct mm_stream *stream,
 		    const struct mm_resume *resume)
 {
-	struct reader r = {.sys = sys, .resume = resume};
+	struct reader r = { .sys = sys, .resume = resume };
 	int error;
 
 	if (!list_empty(&sys->mms) || !list_empty(&sys->files))

@@ -16,7 +16,7 @@
 bool shmem_swap_out(struct mm_system *sys, struct page *page)
 {
 	struct mm_file *file = page_file(page);
-	struct file_tree_spare none = {0};
+	struct file_tree_spare none = { 0 };
 	bool in;
 
 	MM_ASSERT(sys, file && !file->handle && !rmap_page_mapcount(&page->rmap));
@@ -26,8 +26,8 @@ bool shmem_swap_out(struct mm_system *sys, struct page *page)
 	rmap_spin_lock(&file->lock);
 	in = file_tree_get(&file->pages, page->rmap.index) == page;
 	if (in) {
-		file_tree_set(sys, &file->pages, page->rmap.index, file_entry_of_slot(page->private),
-			      &none);
+		file_tree_set(sys, &file->pages, page->rmap.index,
+			      file_entry_of_slot(page->private), &none);
 		rmap_page_clear_file(&page->rmap);
 		atomic_fetch_sub_explicit(&sys->nr_shmem, 1, memory_order_relaxed);
 	}
@@ -44,7 +44,7 @@ bool shmem_swap_out(struct mm_system *sys, struct page *page)
 /* page, locked and in the swap cache, takes the place of entry. False: something else stands there now. */
 static bool put_back(struct mm_file *file, uint64_t index, void *entry, struct page *page)
 {
-	struct file_tree_spare none = {0};
+	struct file_tree_spare none = { 0 };
 	bool same;
 
 	rmap_spin_lock(&file->lock);
@@ -117,7 +117,8 @@ static bool file_try_get(struct mm_file *file)
 
 	while (refs != 0)
 		if (atomic_compare_exchange_weak_explicit(&file->refs, &refs, refs + 1,
-							  memory_order_acq_rel, memory_order_relaxed))
+							  memory_order_acq_rel,
+							  memory_order_relaxed))
 			return true;
 	return false;
 }
@@ -129,7 +130,8 @@ static struct mm_file *next_shmem(struct mm_system *sys, struct mm_file *pos)
 	struct mm_file *found = NULL;
 
 	rmap_spin_lock(&sys->list_lock);
-	for (link = pos ? pos->list.next : sys->files.next; link != &sys->files; link = link->next) {
+	for (link = pos ? pos->list.next : sys->files.next; link != &sys->files;
+	     link = link->next) {
 		struct mm_file *file = list_entry(link, struct mm_file, list);
 
 		if (!file->handle && file_try_get(file)) {

@@ -39,7 +39,7 @@ static void sift(const struct heap *h, uint64_t root, uint64_t nr)
 
 void sort_array(void *base, uint64_t nr, size_t size, bool (*less)(const void *a, const void *b))
 {
-	struct heap h = {.base = base, .size = size, .less = less};
+	struct heap h = { .base = base, .size = size, .less = less };
 
 	for (uint64_t i = nr / 2; i > 0; i--)
 		sift(&h, i - 1, nr);

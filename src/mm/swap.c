@@ -69,7 +69,7 @@ static uint64_t slot_alloc(struct swap_map *map)
 		slot = map->next++;
 	else
 		return SWAP_NONE;
-	map->slots[slot].rmap = (struct rmap_slot){0};
+	map->slots[slot].rmap = (struct rmap_slot){ 0 };
 	map->slots[slot].flags |= SWAP_SLOT_USED;
 	map->used++;
 	return slot;

@@ -55,7 +55,7 @@ static int unuse_entry(struct vma *vma, uint64_t addr, pte_t *pte, pte_t entry)
 {
 	struct mm_system *sys = vma_mm(vma)->sys;
 	struct rmap_spinlock *ptl = table_ptl(sys, pte);
-	struct rmap_reserve reserve = {0};
+	struct rmap_reserve reserve = { 0 };
 	struct page *page;
 	bool was_cached;
 	int error = rmap_reserve(&sys->rmap, &reserve, 1);

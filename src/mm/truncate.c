@@ -82,8 +82,8 @@ void file_drop_range(struct mm_file *file, uint64_t first, uint64_t last)
 				page_put(file->sys, entry);
 			break;
 		}
-		gone = file_entry_is_slot(entry) ? drop_slot(file, index, entry) :
-						   drop_page(file, index, entry);
+		gone = file_entry_is_slot(entry) ? drop_slot(file, index, entry)
+						 : drop_page(file, index, entry);
 		/* Reclaim or migration may have changed the entry: then look at the same place again. */
 		if (gone && ++index == 0)
 			break;

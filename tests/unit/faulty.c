@@ -6,7 +6,7 @@
 
 void faulty_setup(struct engine *e, struct testport **tp, const struct engine_config *config)
 {
-	struct engine_config c = {0};
+	struct engine_config c = { 0 };
 	char error[HOSTED_ERROR] = "";
 
 	if (config)

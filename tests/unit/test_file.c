@@ -11,7 +11,7 @@ static struct testport *tp;
 
 static int setup(void **state)
 {
-	struct engine_config config = {.mm.fault_around = PAGE};
+	struct engine_config config = { .mm.fault_around = PAGE };
 
 	(void)state;
 	faulty_setup(&e, &tp, &config);
@@ -20,7 +20,7 @@ static int setup(void **state)
 
 static int setup_around(void **state)
 {
-	struct engine_config config = {.mm.fault_around = 8 * PAGE};
+	struct engine_config config = { .mm.fault_around = 8 * PAGE };
 
 	(void)state;
 	faulty_setup(&e, &tp, &config);

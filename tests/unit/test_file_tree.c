@@ -23,7 +23,7 @@ static int teardown(void **state)
 
 static void set(struct file_tree *tree, uint64_t index, uintptr_t value)
 {
-	struct file_tree_spare spare = {0};
+	struct file_tree_spare spare = { 0 };
 
 	assert_int_equal(file_tree_reserve(e.sys, &spare, file_tree_missing(tree, index)), 0);
 	file_tree_set(e.sys, tree, index, (void *)value, &spare);
@@ -43,7 +43,7 @@ static uintptr_t take(struct file_tree *tree, uint64_t index)
 
 static void empty_tree(void **state)
 {
-	struct file_tree tree = {0};
+	struct file_tree tree = { 0 };
 	uint64_t index = 0;
 
 	(void)state;
@@ -64,7 +64,7 @@ static void empty_tree(void **state)
  */
 static void grows_and_shrinks(void **state)
 {
-	struct file_tree tree = {0};
+	struct file_tree tree = { 0 };
 
 	(void)state;
 	set(&tree, 3, 8);
@@ -99,9 +99,11 @@ static void grows_and_shrinks(void **state)
 /* Gaps of all sizes are passed in one call. */
 static void next_passes_gaps(void **state)
 {
-	static const uint64_t places[] = {0, 1, 62, 64, 127, 128, 4095, 4096, 262143, 262144,
-					  1ull << 40, (1ull << 52) - 1, UINT64_MAX};
-	struct file_tree tree = {0};
+	static const uint64_t places[] = { 0,	      1,      62,	  64,
+					   127,	      128,    4095,	  4096,
+					   262143,    262144, 1ull << 40, (1ull << 52) - 1,
+					   UINT64_MAX };
+	struct file_tree tree = { 0 };
 	uint64_t index = 0;
 	unsigned int i, n = sizeof(places) / sizeof(places[0]);
 
@@ -129,7 +131,7 @@ static void next_passes_gaps(void **state)
 static void against_an_array(void **state)
 {
 	static uintptr_t model[MODEL];
-	struct file_tree tree = {0};
+	struct file_tree tree = { 0 };
 	uint64_t seed = 1, count = 0;
 
 	(void)state;
@@ -152,7 +154,8 @@ static void against_an_array(void **state)
 		assert_int_equal(tree.count, count);
 		for (next = at; next < MODEL && !model[next]; next++)
 			;
-		assert_int_equal((uintptr_t)file_tree_next(&tree, &at), next < MODEL ? model[next] : 0);
+		assert_int_equal((uintptr_t)file_tree_next(&tree, &at),
+				 next < MODEL ? model[next] : 0);
 		if (next < MODEL)
 			assert_int_equal(at, next);
 	}
@@ -165,16 +168,17 @@ static void against_an_array(void **state)
 /* Nodes are set aside before the tree is touched: with each allocation failing it is as before. */
 static void no_memory(void **state)
 {
-	struct file_tree tree = {0};
-	struct file_tree_spare spare = {0};
+	struct file_tree tree = { 0 };
+	struct file_tree_spare spare = { 0 };
 
 	(void)state;
 	set(&tree, 1, 8);
 	assert_int_equal(file_tree_missing(&tree, 1 << 18), 6);
 	for (uint64_t n = 1; n <= 6; n++) {
 		testport_fail(tp, TESTPORT_ALLOC, n, TESTPORT_ONCE);
-		assert_int_equal(file_tree_reserve(e.sys, &spare, file_tree_missing(&tree, 1 << 18)),
-				 RMAP_ENOMEM);
+		assert_int_equal(
+			file_tree_reserve(e.sys, &spare, file_tree_missing(&tree, 1 << 18)),
+			RMAP_ENOMEM);
 		testport_fail_none(tp);
 		file_tree_unreserve(e.sys, &spare);
 		assert_int_equal(tree.height, 1);

@@ -54,7 +54,7 @@ static int image_read(void *ctx, void *data, uint64_t len)
 	return 0;
 }
 
-static const struct mm_stream stream = {.ctx = &image, .write = image_write, .read = image_read};
+static const struct mm_stream stream = { .ctx = &image, .write = image_write, .read = image_read };
 
 /* ---------------------------------------------------------------- two machines, one after the other */
 
@@ -67,8 +67,8 @@ static uint64_t file_seed;
 static void start(uint64_t frames, uint64_t slots, bool phantom)
 {
 	struct engine_config config = {
-		.machine = {.nr_frames = frames, .nr_swap_slots = slots},
-		.mm = {.phantom = phantom, .overcommit = MM_OVERCOMMIT_ALWAYS},
+		.machine = { .nr_frames = frames, .nr_swap_slots = slots },
+		.mm = { .phantom = phantom, .overcommit = MM_OVERCOMMIT_ALWAYS },
 	};
 
 	faulty_setup(&e, &tp, &config);
@@ -78,7 +78,7 @@ static void start(uint64_t frames, uint64_t slots, bool phantom)
 static int setup(void **state)
 {
 	(void)state;
-	image = (struct memory_image){0};
+	image = (struct memory_image){ 0 };
 	kept_file = NULL;
 	start(2048, 1024, false);
 	return 0;
@@ -87,7 +87,7 @@ static int setup(void **state)
 static int setup_phantom(void **state)
 {
 	(void)state;
-	image = (struct memory_image){0};
+	image = (struct memory_image){ 0 };
 	kept_file = NULL;
 	start(2048, 1024, true);
 	return 0;
@@ -124,7 +124,7 @@ static void resume_mm(void *arg, uint64_t id, struct mm *mm)
 	resumed[id - 100] = mm;
 }
 
-static const struct mm_resume resume = {.file = resume_file, .mm = resume_mm};
+static const struct mm_resume resume = { .file = resume_file, .mm = resume_mm };
 
 static int try_resume(void)
 {
@@ -134,7 +134,7 @@ static int try_resume(void)
 
 static void hibernate(struct mm **mms, uint32_t nr)
 {
-	static const uint64_t ids[MMS] = {100, 101, 102, 103, 104, 105, 106, 107};
+	static const uint64_t ids[MMS] = { 100, 101, 102, 103, 104, 105, 106, 107 };
 
 	image.len = 0;
 	assert_int_equal(STEP(&e, mm_hibernate(e.sys, mms, ids, nr, &stream)), 0);
@@ -359,7 +359,8 @@ static void moved_and_split(void **state)
 		poke(&e, mm[0], a + i * PAGE, i + 1);
 	mm[1] = engine_fork(&e, mm[0]);
 	assert_int_equal(STEP(&e, mm_mremap(mm[1], a, 2 * PAGE, 2 * PAGE,
-					    MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, 0x50000000, &b)), 0);
+					    MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, 0x50000000, &b)),
+			 0);
 	assert_int_equal(STEP(&e, mm_mprotect(mm[1], a + 3 * PAGE, PAGE, MM_PROT_READ)), 0);
 	assert_int_equal(STEP(&e, mm_munmap(mm[1], a + 5 * PAGE, PAGE)), 0);
 	assert_int_equal(STEP(&e, mm_munmap(mm[0], a + 2 * PAGE, 2 * PAGE)), 0);
@@ -423,7 +424,7 @@ static void resume_worker(void *arg, uint64_t id, struct mm *mm)
 static void more_places_than_a_chunk_holds(void **state)
 {
 	static uint64_t ids[WORKERS];
-	const struct mm_resume all = {.mm = resume_worker};
+	const struct mm_resume all = { .mm = resume_worker };
 	uint64_t a;
 
 	(void)state;
@@ -607,7 +608,7 @@ static void cut_or_altered(void **state)
 static bool forge(const struct memory_image *original, uint64_t word, uint32_t value)
 {
 	struct memory_image copy = *original;
-	const struct mm_stream from = {.ctx = &copy, .read = image_read};
+	const struct mm_stream from = { .ctx = &copy, .read = image_read };
 	struct image in, out;
 	uint64_t seen = 0;
 	bool done = false;
@@ -648,8 +649,9 @@ static void resume_forged(void *arg, uint64_t id, struct mm *mm)
 /* Any number may be anything: an error or a machine that holds together, never a crash. */
 static void forged(void **state)
 {
-	static const uint32_t values[] = {0, 1, 2, 0xfff, 0x1000, 0x7fffffff, 0x80000000u, UINT32_MAX};
-	const struct mm_resume any_mm = {.file = resume_file, .mm = resume_forged};
+	static const uint32_t values[] = { 0,	   1,	       2,	    0xfff,
+					   0x1000, 0x7fffffff, 0x80000000u, UINT32_MAX };
+	const struct mm_resume any_mm = { .file = resume_file, .mm = resume_forged };
 	struct memory_image original;
 	struct mm *mm[2];
 
@@ -657,7 +659,7 @@ static void forged(void **state)
 	make_an_image(mm);
 	next_machine(mm, 2, 2048, 1024);
 	original = image;
-	image = (struct memory_image){0};
+	image = (struct memory_image){ 0 };
 	for (uint64_t word = 0;; word++) {
 		bool any = false;
 
@@ -689,7 +691,7 @@ static void stream_full(void **state)
 {
 	struct mm *mm[2];
 	uint64_t len;
-	static const uint64_t ids[2] = {100, 101};
+	static const uint64_t ids[2] = { 100, 101 };
 
 	(void)state;
 	make_an_image(mm);
@@ -706,7 +708,7 @@ static void stream_full(void **state)
 /* Every allocation fails in turn, here and there. */
 static void no_memory(void **state)
 {
-	static const uint64_t ids[2] = {100, 101};
+	static const uint64_t ids[2] = { 100, 101 };
 	struct mm *mm[2];
 	uint64_t failed, n;
 	int error;
@@ -743,7 +745,7 @@ static void no_memory(void **state)
 /* A slot that cannot be read, a file that cannot be written: no image, and nothing lost. */
 static void io_errors(void **state)
 {
-	static const uint64_t ids[1] = {100};
+	static const uint64_t ids[1] = { 100 };
 	struct mm *mm = engine_mm(&e);
 	uint64_t a = map_anon(&e, mm, 0, 2), f;
 

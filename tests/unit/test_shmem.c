@@ -17,7 +17,7 @@ static int setup(void **state)
 
 static int setup_small(void **state)
 {
-	struct engine_config config = {.machine = {.nr_frames = 128, .nr_swap_slots = 512}};
+	struct engine_config config = { .machine = { .nr_frames = 128, .nr_swap_slots = 512 } };
 
 	(void)state;
 	faulty_setup(&e, &tp, &config);
@@ -224,8 +224,8 @@ static void read_write_and_private(void **state)
 static void more_than_memory(void **state)
 {
 	struct mm *p = engine_mm(&e), *c;
-	uint64_t a = map_with(&e, p, 0, 400, RW, MM_MAP_SHARED | MM_MAP_ANONYMOUS | MM_MAP_NORESERVE,
-			      NULL, 0);
+	uint64_t a = map_with(&e, p, 0, 400, RW,
+			      MM_MAP_SHARED | MM_MAP_ANONYMOUS | MM_MAP_NORESERVE, NULL, 0);
 
 	(void)state;
 	c = engine_fork(&e, p);
@@ -235,7 +235,8 @@ static void more_than_memory(void **state)
 	for (uint64_t i = 0; i < 400; i++) {
 		uint64_t word;
 
-		assert_int_equal(hosted_read(e.cpu, i & 1 ? c : p, a + i * PAGE, &word, 8, NULL), 0);
+		assert_int_equal(hosted_read(e.cpu, i & 1 ? c : p, a + i * PAGE, &word, 8, NULL),
+				 0);
 		assert_int_equal(word, i);
 	}
 	mm_put(p);

@@ -12,12 +12,12 @@
 #include "mm/mm_types.h"
 #include "mm/reclaim.h"
 
-#define RW (MM_PROT_READ | MM_PROT_WRITE)
+#define RW	(MM_PROT_READ | MM_PROT_WRITE)
 
 #define THREADS 4
-#define OWN	64   /* private pages a thread has to itself */
-#define FILED	64   /* pages of the file, a quarter for each thread */
-#define SHARED	32   /* pages of shared memory */
+#define OWN	64 /* private pages a thread has to itself */
+#define FILED	64 /* pages of the file, a quarter for each thread */
+#define SHARED	32 /* pages of shared memory */
 
 static struct hosted *machine;
 static struct mm_system *sys;
@@ -102,7 +102,8 @@ static void disturb(struct worker *w)
 		(void)mm_file_sync(file);
 		break;
 	case 2: /* behind what anybody looks at */
-		(void)mm_file_truncate(file, (FILED + random_below(w, 16)) * PAGE + random_below(w, 2) * 100);
+		(void)mm_file_truncate(file, (FILED + random_below(w, 16)) * PAGE +
+						     random_below(w, 2) * 100);
 		break;
 	case 3:
 		(void)mm_migrate(mm, own + random_below(w, OWN) * PAGE);
@@ -146,11 +147,15 @@ static void *work(void *arg)
 
 static void run(uint64_t frames)
 {
-	struct hosted_config config = {.nr_frames = frames, .nr_swap_slots = 2048, .nr_cpus = THREADS};
-	const struct mm_config mm_config = {.overcommit = MM_OVERCOMMIT_ALWAYS};
-	struct mm_mmap map = {.len = OWN * PAGE, .prot = RW, .flags = MM_MAP_PRIVATE | MM_MAP_ANONYMOUS};
+	struct hosted_config config = { .nr_frames = frames,
+					.nr_swap_slots = 2048,
+					.nr_cpus = THREADS };
+	const struct mm_config mm_config = { .overcommit = MM_OVERCOMMIT_ALWAYS };
+	struct mm_mmap map = { .len = OWN * PAGE,
+			       .prot = RW,
+			       .flags = MM_MAP_PRIVATE | MM_MAP_ANONYMOUS };
 	struct hosted_file *handle;
-	struct mm_check check = {0};
+	struct mm_check check = { 0 };
 	char error[HOSTED_ERROR] = "";
 
 	assert_int_equal(hosted_create(&config, &machine, error), 0);
@@ -168,7 +173,9 @@ static void run(uint64_t frames)
 	map.file_mode = MM_FILE_READ | MM_FILE_WRITE;
 	assert_int_equal(mm_mmap(mm, &map, &filed), 0);
 	for (unsigned int i = 0; i < THREADS; i++) {
-		workers[i] = (struct worker){.number = i, .seed = i + 1, .cpu = hosted_cpu(machine, i)};
+		workers[i] = (struct worker){ .number = i,
+					      .seed = i + 1,
+					      .cpu = hosted_cpu(machine, i) };
 		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
 	}
 	for (unsigned int i = 0; i < THREADS; i++)

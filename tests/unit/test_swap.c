@@ -20,7 +20,7 @@ static int setup(void **state)
 
 static int setup_small_swap(void **state)
 {
-	struct engine_config config = {.machine.nr_swap_slots = 4};
+	struct engine_config config = { .machine.nr_swap_slots = 4 };
 
 	(void)state;
 	faulty_setup(&e, &tp, &config);

@@ -17,7 +17,7 @@ static int setup(void **state)
 
 static int setup_small(void **state)
 {
-	struct engine_config config = {.machine = {.nr_frames = 128, .nr_swap_slots = 512}};
+	struct engine_config config = { .machine = { .nr_frames = 128, .nr_swap_slots = 512 } };
 
 	(void)state;
 	faulty_setup(&e, &tp, &config);
