@@ -405,9 +405,12 @@ static int link_vma(struct reader *r, struct resumed_mm *rm, const struct resume
 
 static int link_vmas(struct reader *r, struct resumed_mm *rm)
 {
-	struct resumed_vma *rv = &r->vmas[rm->first];
+	struct resumed_vma *rv;
 	struct mm *mm = rm->mm;
 
+	if (!rm->nr)
+		return 0; /* and there may be no array at all */
+	rv = &r->vmas[rm->first];
 	sort_array(rv, rm->nr, sizeof(*rv), origin_less);
 	for (uint64_t i = 0; i < rm->nr; i++, rv++) {
 		struct vma *vma = rv->vma;
