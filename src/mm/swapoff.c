@@ -155,7 +155,12 @@ static int unuse_mms(struct mm_system *sys)
 /* Slots that only the cache still uses: a page that was busy when its last entry went. */
 static void drop_caches(struct mm_system *sys)
 {
-	for (uint64_t slot = 0; slot < sys->swap.nr_slots; slot++) {
+	uint64_t end;
+
+	rmap_spin_lock(&sys->swap.lock);
+	end = sys->swap.next;
+	rmap_spin_unlock(&sys->swap.lock);
+	for (uint64_t slot = 0; slot < end; slot++) {
 		struct page *page = swap_cache_get(sys, slot);
 
 		if (!page)

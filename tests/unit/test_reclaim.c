@@ -357,6 +357,36 @@ static void balance(void **state)
 	mm_put(mm);
 }
 
+/* Reclaim is what is done when there is nothing left to allocate: it asks for no object and no frame. */
+static void allocates_nothing(void **state)
+{
+	struct mm *p = engine_mm(&e), *c;
+	struct mm_file *file = pattern_file(&e, 8, 4);
+	uint64_t a = map_anon(&e, p, 0, 8);
+	uint64_t s = map_with(&e, p, 0, 8, MM_PROT_READ | MM_PROT_WRITE,
+			      MM_MAP_SHARED | MM_MAP_ANONYMOUS, NULL, 0);
+	uint64_t f = map_with(&e, p, 0, 8, MM_PROT_READ | MM_PROT_WRITE, MM_MAP_SHARED, file, 0);
+	uint64_t free;
+
+	(void)state;
+	for (uint64_t i = 0; i < 8; i++) {
+		poke(&e, p, a + i * PAGE, i);
+		poke(&e, p, s + i * PAGE, i);
+		poke(&e, p, f + i * PAGE, i);
+	}
+	c = engine_fork(&e, p);
+	free = memory_of(&e).free;
+	testport_fail(tp, TESTPORT_ALLOC, 1, TESTPORT_EVER_AFTER);
+	reclaim_all(e.sys);
+	assert_int_equal(testport_reached(tp, TESTPORT_ALLOC), 0);
+	testport_fail_none(tp);
+	engine_check(&e);
+	assert_int_equal(memory_of(&e).free, free + 24);
+	mm_put(c);
+	mm_put(p);
+	mm_file_put(file);
+}
+
 /* Writing to disk fails: the page stays dirty, comes back to its list, and goes once the disk works again. */
 static void failed_writes(void **state)
 {
@@ -400,6 +430,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(out_of_memory, setup_no_swap, teardown),
 		cmocka_unit_test_setup_teardown(file_pages_make_room, setup_no_swap, teardown),
 		cmocka_unit_test_setup_teardown(balance, setup_small, teardown),
+		cmocka_unit_test_setup_teardown(allocates_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(failed_writes, setup, teardown),
 	};
 
