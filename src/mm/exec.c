@@ -60,7 +60,8 @@ static int write_arguments(struct mm *mm, uint64_t len)
 		len -= n;
 		error = mm_write(mm, addr, zeros, n, NULL);
 	}
-	return error == RMAP_ENOMEM || !error ? error : RMAP_EINVAL;
+	/* Whatever it was: there is no room for them. */
+	return error ? RMAP_ENOMEM : 0;
 }
 
 /* Let vma, the mm's only one, slide down by shift. On failure exec gives the whole mm up. */

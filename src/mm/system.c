@@ -160,10 +160,8 @@ void mm_system_destroy(struct mm_system *sys)
 {
 	const struct mm_port *port = sys->port;
 
-	/* VMAs that wait for their grace period hold files. */
-	port->os.rcu_barrier(port->os.ctx);
 	MM_ASSERT(sys, list_empty(&sys->mms));
-	/* The last user of a file may be a VMA that is still to be freed. */
+	/* VMAs that wait for their grace period hold files. */
 	port->os.rcu_barrier(port->os.ctx);
 	MM_ASSERT(sys, list_empty(&sys->files));
 	rmap_destroy(&sys->rmap);
