@@ -321,9 +321,6 @@ static void test_moving_pte_is_not_missed(void **state)
 	struct movement m = { .vm = vm, .mm = mm };
 	pthread_t thread[2];
 
-#ifdef RMAP_LOCKS_HEADER
-	skip(); /* these locks are not fair to a writer among endless readers */
-#endif
 	assert_int_equal(tiny_write(mm, 12, 1), RMAP_OK);
 	m.page = tiny_page_at(mm, 12);
 	high = tiny_clone(low, 40, 2, 12);
@@ -356,5 +353,9 @@ int main(void)
 		TEST(test_moving_pte_is_not_missed),
 	};
 
+#ifdef RMAP_LOCKS_HEADER
+	/* Locks that check their order are not fair to a writer among readers without end. */
+	cmocka_set_skip_filter("test_moving_pte_is_not_missed");
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,13 +14,6 @@
 #include "rmap/anon_vma_chain.h"
 #include "tiny_vm.h"
 
-/* Locks that check their order do not sleep in the port. */
-#ifdef RMAP_LOCKS_HEADER
-#define NEEDS_SLEEPING_LOCKS() return
-#else
-#define NEEDS_SLEEPING_LOCKS() ((void)0)
-#endif
-
 static int setup(void **state)
 {
 	*state = tiny_vm_new();
@@ -399,10 +392,6 @@ static void test_exit_while_walker_sleeps(void **state)
 	struct scene s = { .vm = vm, .mm = mm };
 	struct tiny_page *page;
 
-#ifdef RMAP_LOCKS_HEADER
-	skip(); /* these locks do not wait through the port */
-#endif
-	NEEDS_SLEEPING_LOCKS();
 	tiny_map(mm, 10, 4);
 	write_ok(mm, 10, 1);
 	page = tiny_page_at(mm, 10);
@@ -441,10 +430,6 @@ static void test_adopt_while_walker_sleeps(void **state)
 	struct tiny_page *page;
 	struct rmap_walk walk;
 
-#ifdef RMAP_LOCKS_HEADER
-	skip(); /* these locks do not wait through the port */
-#endif
-	NEEDS_SLEEPING_LOCKS();
 	tiny_map(p, 10, 4);
 	write_ok(p, 10, 1);
 	page = tiny_page_at(p, 10);
@@ -479,7 +464,7 @@ static void late_reader_lets_go(void *arg)
  *
  * covers: B6, 1.2-2
  */
-static void test_fresh_anon_vma_is_locked(void **state)
+static void test_fresh_anon_vma_is_locked_while_walker_sleeps(void **state)
 {
 	struct tiny_vm *vm = *state;
 	struct tiny_mm *mm = tiny_mm_new(vm);
@@ -487,10 +472,6 @@ static void test_fresh_anon_vma_is_locked(void **state)
 	struct anon_vma *stale;
 	struct scene s = { .vm = vm };
 
-#ifdef RMAP_LOCKS_HEADER
-	skip(); /* these locks do not wait through the port */
-#endif
-	NEEDS_SLEEPING_LOCKS();
 	tiny_map(mm, 10, 4);
 	tiny_map(other, 20, 4);
 	write_ok(mm, 10, 1);
@@ -755,7 +736,7 @@ int main(void)
 		TEST(test_pin_keeps_root),
 		TEST(test_exit_while_walker_sleeps),
 		TEST(test_adopt_while_walker_sleeps),
-		TEST(test_fresh_anon_vma_is_locked),
+		TEST(test_fresh_anon_vma_is_locked_while_walker_sleeps),
 		TEST(test_move_locks),
 		TEST(test_adjust_holds_walkers_off),
 		TEST(test_walk_rules),
@@ -764,5 +745,9 @@ int main(void)
 		cmocka_unit_test(test_names),
 	};
 
+#ifdef RMAP_LOCKS_HEADER
+	/* Locks that check their order do not sleep in the port. */
+	cmocka_set_skip_filter("*_while_walker_sleeps");
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
