@@ -188,7 +188,26 @@ static enum runner_result do_munmap(struct runner *r, const struct op *op, struc
 	return error || ret != RUNNER_OK ? ret : forget(r, space, addr, op->len);
 }
 
-/* The stamps follow; what the range grew by, and what it left, is as never written. */
+/* VMA by VMA, since a hole between two that move together leaves alone what stands where it would have gone. */
+static bool vmas_moved(struct space *space, const struct layout *before, uint64_t from, uint64_t to,
+		       uint64_t len)
+{
+	for (size_t i = 0; i < before->nr; i++) {
+		const struct layout_vma *vma = &before->vmas[i];
+		uint64_t start = vma->start > from ? vma->start : from;
+		uint64_t end = vma->end < from + len ? vma->end : from + len;
+
+		if (start < end &&
+		    !shadow_move(space->shadow, start, to + (start - from), end - start))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The stamps follow; what the range grew by, and what it left, is as never written. The space's layout is still that from
+ * before the call.
+ */
 static enum runner_result stamps_moved(struct runner *r, struct space *space, uint64_t from,
 				       uint64_t old_len, uint64_t to, uint64_t new_len)
 {
@@ -197,13 +216,10 @@ static enum runner_result stamps_moved(struct runner *r, struct space *space, ui
 
 	if (!space->shadow)
 		return RUNNER_OK;
-	if (from != to) {
-		ret = forget(r, space, to, new_len);
-		if (ret == RUNNER_OK && kept && !shadow_move(space->shadow, from, to, kept))
-			ret = runner_no_memory(r);
-	} else if (new_len > old_len) {
-		ret = forget(r, space, to + old_len, new_len - old_len);
-	}
+	if (from != to && !vmas_moved(space, &space->layout, from, to, kept))
+		ret = runner_no_memory(r);
+	if (ret == RUNNER_OK && new_len > kept)
+		ret = forget(r, space, to + kept, new_len - kept);
 	if (ret == RUNNER_OK && old_len > kept)
 		ret = forget(r, space, from + kept, old_len - kept);
 	return ret;
@@ -226,15 +242,17 @@ static enum runner_result do_mremap(struct runner *r, const struct op *op, struc
 	} else if (op->impose && !(flags & MM_MREMAP_FIXED)) {
 		flags &= ~(uint32_t)MM_MREMAP_MAYMOVE;
 	}
-	error = mm_mremap(space->mm, addr, op->len, op->new_len, flags, to, &result);
+	/* A stack may have grown since it was asked for last. */
 	space_changed(space);
-	if (!error) {
-		/* old_len 0 maps shared memory a second time: nothing moves. */
-		ret = stamps_moved(r, space, addr, round_up(op->len), result,
-				   round_up(op->new_len));
-		if (ret != RUNNER_OK)
-			return ret;
-	}
+	if (space->shadow && !space_layout(space))
+		return runner_no_memory(r);
+	error = mm_mremap(space->mm, addr, op->len, op->new_len, flags, to, &result);
+	/* old_len 0 maps shared memory a second time: nothing moves. */
+	if (!error)
+		ret = stamps_moved(r, space, addr, round_up(op->len), result, round_up(op->new_len));
+	space_changed(space);
+	if (ret != RUNNER_OK)
+		return ret;
 	return outcome_at(r, error, result);
 }
 
