@@ -40,7 +40,9 @@ static bool too_long(const struct op *op)
 
 static void carry_out(struct op_source *source)
 {
-	struct runner_options options = { .seed = 1, .check = true, .check_every = 16, .verify = true };
+	struct runner_options options = {
+		.seed = 1, .check = true, .check_every = 16, .verify = true
+	};
 	char err[OPS_ERR_SIZE] = "";
 	struct runner *r;
 	struct op op;

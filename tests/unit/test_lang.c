@@ -62,7 +62,8 @@ static void calls(void **state)
 	struct op op;
 
 	(void)state;
-	op = last_op("process P\nfile f 4p\nh = P mmap 3p rx shared file=f offset=2p at=0x1000 fixed -> ENOMEM\n",
+	op = last_op("process P\nfile f 4p\nh = P mmap 3p rx shared file=f offset=2p at=0x1000 "
+		     "fixed -> ENOMEM\n",
 		     &source);
 	assert_int_equal(op.kind, OP_MMAP);
 	assert_int_equal(op.line, 3);
@@ -115,7 +116,8 @@ static void layouts(void **state)
 
 	(void)state;
 	op = last_op("process P\nh = P mmap 1p\nexpect layout P exact in h 16p { # two\n"
-		     "  h 2p rw private anon faulted pgoff=h\n\n  h+4p 1p none locked offset=3p; 0x10 1p any\n}\n",
+		     "  h 2p rw private anon faulted pgoff=h\n\n  h+4p 1p none locked offset=3p; "
+		     "0x10 1p any\n}\n",
 		     &source);
 	assert_int_equal(op.kind, OP_EXPECT_LAYOUT);
 	assert_int_equal(op.line, 3);
@@ -256,14 +258,17 @@ static void refusals(void **state)
 		{ "process P\nP mmap 1p file=g", "no line above makes a file called 'g'" },
 		{ "repeat 3\n", "t.rmw:1: this 'repeat' has no 'end'" },
 		{ "end", "'end' without 'repeat'" },
-		{ "repeat 1\nrepeat 1\nrepeat 1\nrepeat 1\nrepeat 1\nrepeat 1\nrepeat 1\nrepeat 1\nrepeat 1",
+		{ "repeat 1\nrepeat 1\nrepeat 1\nrepeat 1\nrepeat 1\nrepeat 1\nrepeat 1\nrepeat "
+		  "1\nrepeat 1",
 		  "more than 8 loops" },
 		{ "repeat 2 as i\nreclaim i*i\nend", "cannot be multiplied" },
 		{ "repeat 2 as i\nrepeat i\nend\nend", "a loop's variable cannot stand here" },
 		{ "phase \"x", "no closing quote" },
 		{ "phase \"\x01\"", "holds the byte 0x01" },
 		{ "phase x", "expected the phase's name in quotes" },
-		{ "\x7f" "ELF", "the byte 0x7f means nothing here" },
+		{ "\x7f"
+		  "ELF",
+		  "the byte 0x7f means nothing here" },
 		{ "process P ? 3", "'?' means nothing here" },
 		{ "process P\nconfig frames=100", "config must stand before" },
 		{ "config frames=1", "it must be from 64" },
@@ -278,7 +283,8 @@ static void refusals(void **state)
 		{ "process P\nexpect stat P rss~0", "'~' means nothing" },
 		{ "process P\nexpect stat P size=0", "expected a figure of a process" },
 		{ "process P\nexpect layout P { 0 1p rw", "the layout of line 2 has no '}'" },
-		{ "process P\nexpect layout P { 0 1p rw green }", "expected an attribute of a VMA" },
+		{ "process P\nexpect layout P { 0 1p rw green }",
+		  "expected an attribute of a VMA" },
 		{ "process P\nexpect page P 0", "expected a state or a property" },
 		{ "process P[99999999]", "an index is larger" },
 		{ "process P\nP[0", "expected ']'" },

@@ -114,7 +114,9 @@ static void patterns(void **state)
 /* Runs a text to its end; err has the sentence of the first failure. */
 static enum runner_result run_text(const char *text, bool phantom, char err[OPS_ERR_SIZE])
 {
-	struct runner_options options = { .seed = 1, .check = true, .check_every = 1, .phantom = phantom };
+	struct runner_options options = {
+		.seed = 1, .check = true, .check_every = 1, .phantom = phantom
+	};
 	enum runner_result result = RUNNER_OK;
 	struct op_source *source;
 	struct runner *r;
@@ -143,7 +145,8 @@ static void assert_run(const char *text, enum runner_result wanted, const char *
 	enum runner_result result = run_text(text, false, err);
 
 	if (result != wanted)
-		fail_msg("result %d instead of %d (%s) of:\n%s", (int)result, (int)wanted, err, text);
+		fail_msg("result %d instead of %d (%s) of:\n%s", (int)result, (int)wanted, err,
+			 text);
 	if (sentence && !strstr(err, sentence))
 		fail_msg("sentence '%s' instead of '%s'", err, sentence);
 }
@@ -159,22 +162,26 @@ static void expectations_fail(void **state)
 	assert_run(P "P munmap a 1p -> ENOMEM\n", RUNNER_FAILED,
 		   "munmap: expected ENOMEM, found success");
 	assert_run(P "P munmap a+1 1p\n", RUNNER_FAILED, "expected success, found EINVAL");
-	assert_run(P "P read 0\n", RUNNER_FAILED, "read at 0x0: expected success, found SEGV_MAPERR");
+	assert_run(P "P read 0\n", RUNNER_FAILED,
+		   "read at 0x0: expected success, found SEGV_MAPERR");
 	assert_run(P "P read a -> SIGBUS\n", RUNNER_FAILED, "expected SIGBUS, found success");
 	assert_run(P "b = P mmap 1p -> a\n", RUNNER_FAILED, "expected the address 0x10000, found");
 	assert_run(P "P read a+1p = 3\n", RUNNER_FAILED, "expected value 3, found value 2");
 	assert_run(P "expect content P a = 3\n", RUNNER_FAILED, "expected value 3, found value 1");
 	assert_run(P "expect page P a swapped\n", RUNNER_FAILED,
 		   "expected a page that is swapped, found one that is present");
-	assert_run(P "expect page P a mapcount=2\n", RUNNER_FAILED, "expected mapcount = 2, found 1");
+	assert_run(P "expect page P a mapcount=2\n", RUNNER_FAILED,
+		   "expected mapcount = 2, found 1");
 	assert_run(P "expect layout P exact { a 4p r }\n", RUNNER_FAILED,
 		   "expected protection r, found 0x10000 4p rw private faulted");
-	assert_run(P "expect layout P exact { a 3p rw }\n", RUNNER_FAILED, "expected a VMA of 3 pages");
+	assert_run(P "expect layout P exact { a 3p rw }\n", RUNNER_FAILED,
+		   "expected a VMA of 3 pages");
 	assert_run(P "expect layout P exact { }\n", RUNNER_FAILED, "expected no other VMA");
 	assert_run(P "expect layout P { a+9p 1p rw }\n", RUNNER_FAILED, "found none");
 	assert_run(P "C = P fork\nexpect not shared P a C a\n", RUNNER_FAILED,
 		   "expected two pages, found one");
-	assert_run(P "expect walk P a full found=2\n", RUNNER_FAILED, "expected found = 2, found 1");
+	assert_run(P "expect walk P a full found=2\n", RUNNER_FAILED,
+		   "expected found = 2, found 1");
 	assert_run(P "expect count forks = 1\n", RUNNER_FAILED, "expected forks = 1, found 0");
 	assert_run(P "expect links P a = 2\n", RUNNER_FAILED, "expected links = 2, found 1");
 	assert_run(P "P mincore a 2p = \"10\"\n", RUNNER_FAILED, "expected page 1 to be absent");
@@ -245,10 +252,11 @@ static void phantoms(void **state)
 	char err[OPS_ERR_SIZE] = "";
 
 	(void)state;
-	assert_int_equal(run_text(P "C = P fork\nC write a 4p = 9\nP read a = 77\nexpect content P a = 5\n"
-				    "expect page C a exclusive\nP madvise a 1p pageout\nP read a\n",
-				  true, err),
-			 RUNNER_OK);
+	assert_int_equal(
+		run_text(P "C = P fork\nC write a 4p = 9\nP read a = 77\nexpect content P a = 5\n"
+			   "expect page C a exclusive\nP madvise a 1p pageout\nP read a\n",
+			 true, err),
+		RUNNER_OK);
 	assert_int_equal(run_text(P "hibernate\n", true, err), RUNNER_BAD);
 	assert_non_null(strstr(err, "no contents"));
 }
@@ -284,8 +292,9 @@ static struct op *add(struct list_source *list, enum op_kind kind)
 /* Results are imposed; what does not fit is counted, and the run goes on. */
 static void imposed(void **state)
 {
-	struct list_source list = { .source = { .name = "list", .kind = "record", .tolerant = true,
-						.next = list_next } };
+	struct list_source list = {
+		.source = { .name = "list", .kind = "record", .tolerant = true, .next = list_next }
+	};
 	struct runner_options options = { .seed = 1, .frames = 256 };
 	char err[OPS_ERR_SIZE] = "";
 	struct mm_page_info info;
@@ -327,14 +336,10 @@ static void imposed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(stamps),
-		cmocka_unit_test(stamps_at_random),
-		cmocka_unit_test(patterns),
-		cmocka_unit_test(expectations_fail),
-		cmocka_unit_test(nonsense),
-		cmocka_unit_test(corruption_is_noticed),
-		cmocka_unit_test(phantoms),
-		cmocka_unit_test(imposed),
+		cmocka_unit_test(stamps),   cmocka_unit_test(stamps_at_random),
+		cmocka_unit_test(patterns), cmocka_unit_test(expectations_fail),
+		cmocka_unit_test(nonsense), cmocka_unit_test(corruption_is_noticed),
+		cmocka_unit_test(phantoms), cmocka_unit_test(imposed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

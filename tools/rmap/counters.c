@@ -16,30 +16,77 @@ struct named_offset {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-#define MM(field) { #field, offsetof(struct mm_counters, field) }
+#define MM(field)                                                                                  \
+	{                                                                                          \
+#field, offsetof(struct mm_counters, field)                                        \
+	}
 static const struct named_offset mm_counters[] = {
-	MM(faults), MM(fault_zero_page), MM(fault_zero_fill), MM(fault_cow_copy), MM(fault_cow_reuse),
-	MM(fault_file_map), MM(fault_file_cow), MM(fault_mkwrite), MM(fault_swap_in),
-	MM(fault_spurious), MM(fault_errors), MM(stack_growths), MM(forks), MM(execs), MM(exits),
-	MM(fork_vmas), MM(fork_ptes), MM(fork_pages_copied), MM(swap_out), MM(swap_in),
-	MM(swap_cache_hits), MM(file_in), MM(file_out), MM(reclaim_scanned), MM(reclaim_freed),
-	MM(reclaim_activated), MM(lazyfree_dropped), MM(migrated), MM(poisoned), MM(merges),
-	MM(splits), MM(moves), MM(moved_ptes), MM(tlb_flushes),
+	MM(faults),
+	MM(fault_zero_page),
+	MM(fault_zero_fill),
+	MM(fault_cow_copy),
+	MM(fault_cow_reuse),
+	MM(fault_file_map),
+	MM(fault_file_cow),
+	MM(fault_mkwrite),
+	MM(fault_swap_in),
+	MM(fault_spurious),
+	MM(fault_errors),
+	MM(stack_growths),
+	MM(forks),
+	MM(execs),
+	MM(exits),
+	MM(fork_vmas),
+	MM(fork_ptes),
+	MM(fork_pages_copied),
+	MM(swap_out),
+	MM(swap_in),
+	MM(swap_cache_hits),
+	MM(file_in),
+	MM(file_out),
+	MM(reclaim_scanned),
+	MM(reclaim_freed),
+	MM(reclaim_activated),
+	MM(lazyfree_dropped),
+	MM(migrated),
+	MM(poisoned),
+	MM(merges),
+	MM(splits),
+	MM(moves),
+	MM(moved_ptes),
+	MM(tlb_flushes),
 };
 
-#define MEMORY(field) { "memory." #field, offsetof(struct mm_memory, field) }
+#define MEMORY(field)                                                                              \
+	{                                                                                          \
+		"memory." #field, offsetof(struct mm_memory, field)                                \
+	}
 static const struct named_offset memory[] = {
-	MEMORY(frames), MEMORY(free), MEMORY(tables), MEMORY(anon), MEMORY(file), MEMORY(shmem),
-	MEMORY(dirty), MEMORY(unevictable), MEMORY(swap_slots), MEMORY(swap_used),
-	MEMORY(swap_cache), MEMORY(committed), MEMORY(descriptor_bytes), MEMORY(object_bytes),
+	MEMORY(frames),
+	MEMORY(free),
+	MEMORY(tables),
+	MEMORY(anon),
+	MEMORY(file),
+	MEMORY(shmem),
+	MEMORY(dirty),
+	MEMORY(unevictable),
+	MEMORY(swap_slots),
+	MEMORY(swap_used),
+	MEMORY(swap_cache),
+	MEMORY(committed),
+	MEMORY(descriptor_bytes),
+	MEMORY(object_bytes),
 	MEMORY(peak_object_bytes),
 };
 
-#define RMAP(field) { "rmap." #field, offsetof(struct totals, field) }
+#define RMAP(field)                                                                                \
+	{                                                                                          \
+		"rmap." #field, offsetof(struct totals, field)                                     \
+	}
 static const struct named_offset rmap[] = {
-	RMAP(anon_vma_reused), RMAP(anon_vma_shared), RMAP(adopted), RMAP(merges_refused),
-	RMAP(locks_family), RMAP(locks_file), RMAP(tlb_hits), RMAP(tlb_misses), RMAP(tlb_flushed),
-	RMAP(peak_rmap_bytes),
+	RMAP(anon_vma_reused), RMAP(anon_vma_shared), RMAP(adopted),  RMAP(merges_refused),
+	RMAP(locks_family),    RMAP(locks_file),      RMAP(tlb_hits), RMAP(tlb_misses),
+	RMAP(tlb_flushed),     RMAP(peak_rmap_bytes),
 };
 
 static const char *const walk_fields[] = { "walks", "looks", "steps", "found", "max_looks" };

@@ -9,8 +9,8 @@
 #include <string.h>
 
 const struct gen_kind *const generators[] = {
-	&gen_fork_cow, &gen_fork_chain, &gen_prefork, &gen_zygote, &gen_mremap_churn,
-	&gen_split_merge, NULL,
+	&gen_fork_cow,	   &gen_fork_chain,  &gen_prefork, &gen_zygote,
+	&gen_mremap_churn, &gen_split_merge, NULL,
 };
 
 static struct gen *gen_of(struct op_source *source)

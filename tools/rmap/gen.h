@@ -48,8 +48,8 @@ struct gen {
 	uint64_t length[GEN_MAX_REGIONS]; /* pages */
 };
 
-extern const struct gen_kind gen_fork_cow, gen_fork_chain, gen_prefork, gen_zygote, gen_mremap_churn,
-	gen_split_merge;
+extern const struct gen_kind gen_fork_cow, gen_fork_chain, gen_prefork, gen_zygote,
+	gen_mremap_churn, gen_split_merge;
 
 /* All of them, NULL at the end. */
 extern const struct gen_kind *const generators[];

@@ -91,8 +91,8 @@ enum { CHAIN_GENERATIONS, CHAIN_PAGES, CHAIN_WRITE };
 
 static void chain_config(struct gen *gen)
 {
-	gen->source.config.frames = gen_frames(3, gen->param[CHAIN_PAGES],
-					       3 * gen->param[CHAIN_PAGES]);
+	gen->source.config.frames =
+		gen_frames(3, gen->param[CHAIN_PAGES], 3 * gen->param[CHAIN_PAGES]);
 	gen->source.config.steps = 6 + 3 * gen->param[CHAIN_GENERATIONS];
 }
 
@@ -127,8 +127,8 @@ static bool chain_next(struct gen *gen, struct op *op)
 	case 7:
 		if (++gen->i < last)
 			gen->stage = 5;
-		return part ? gen_access(op, OP_WRITE, gen->i, HEAP, 0, part) :
-			      gen_access(op, OP_READ, gen->i, HEAP, 0, 1);
+		return part ? gen_access(op, OP_WRITE, gen->i, HEAP, 0, part)
+			    : gen_access(op, OP_READ, gen->i, HEAP, 0, 1);
 	case 8:
 		return gen_probe(op, last, HEAP, 0, "a page of the last generation");
 	case 9:
@@ -208,7 +208,8 @@ static bool prefork_next(struct gen *gen, struct op *op)
 	case 10:
 		return gen_probe(op, PARENT, HEAP, 0, "the server's page, written after the forks");
 	case 11:
-		return gen_probe(op, CHILD(0), HEAP, pages / 2, "a page in the middle of a worker's heap");
+		return gen_probe(op, CHILD(0), HEAP, pages / 2,
+				 "a page in the middle of a worker's heap");
 	default:
 		return false;
 	}
@@ -220,7 +221,8 @@ const struct gen_kind gen_prefork = {
 	.params = { { "workers", 50, 1, 100000, "processes forked" },
 		    { "pages", 200, 1, 1u << 24, "pages of the server's heap" },
 		    { "rounds", 4, 1, 100000, "how often all of them work" },
-		    { "write", 25, 0, 100, "per cent of the pages that a worker writes in a round" } },
+		    { "write", 25, 0, 100,
+		      "per cent of the pages that a worker writes in a round" } },
 	.config = prefork_config,
 	.next = prefork_next,
 	.proc_name = prefork_name,
@@ -237,8 +239,8 @@ static void zygote_config(struct gen *gen)
 	uint64_t pages = gen->param[ZYGOTE_PAGES] * regions;
 	uint64_t own = gen->param[ZYGOTE_OWN];
 
-	gen->source.config.frames =
-		gen_frames(apps + 1, pages + own + 512 * regions, (apps + 1) * (pages + own) + pages);
+	gen->source.config.frames = gen_frames(apps + 1, pages + own + 512 * regions,
+					       (apps + 1) * (pages + own) + pages);
 	gen->source.config.steps = 5 + 3 * regions + apps * (4 + 2 * regions);
 }
 

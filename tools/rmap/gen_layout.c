@@ -125,7 +125,8 @@ const struct gen_kind gen_mremap_churn = {
 	.name = "mremap-churn",
 	.doc = "regions grow, shrink and move; now and then a child holds on to the old pages",
 	.params = { { "regions", 16, 1, GEN_MAX_REGIONS, "regions" },
-		    { "pages", 32, 1, PLACE_PAGES / 4, "pages of each at first; at most twice as many" },
+		    { "pages", 32, 1, PLACE_PAGES / 4,
+		      "pages of each at first; at most twice as many" },
 		    { "steps", 2000, 1, 100000000, "operations" },
 		    { "fork", 50, 0, 1000000, "a child for so many operations; 0 or 1: never" },
 		    { "seed", 1, 0, UINT32_MAX, "for what is random" } },
@@ -139,8 +140,8 @@ enum { SPLIT_PAGES, SPLIT_STEPS, SPLIT_FORK, SPLIT_SEED };
 
 static void split_config(struct gen *gen)
 {
-	gen->source.config.frames = gen_frames(3, gen->param[SPLIT_PAGES],
-					       3 * gen->param[SPLIT_PAGES]);
+	gen->source.config.frames =
+		gen_frames(3, gen->param[SPLIT_PAGES], 3 * gen->param[SPLIT_PAGES]);
 	gen->source.config.steps = gen->param[SPLIT_STEPS] + 6;
 	gen->random ^= gen->param[SPLIT_SEED] * 0x9e3779b97f4a7c15u;
 }
@@ -155,8 +156,8 @@ static void split_range(struct gen *gen, struct op *op, enum op_kind kind)
 
 static bool split_step(struct gen *gen, struct op *op)
 {
-	static const uint32_t advice[] = { MM_MADV_DONTFORK,   MM_MADV_DOFORK,	  MM_MADV_SEQUENTIAL,
-					   MM_MADV_NORMAL,     MM_MADV_WIPEONFORK, MM_MADV_KEEPONFORK,
+	static const uint32_t advice[] = { MM_MADV_DONTFORK, MM_MADV_DOFORK,	 MM_MADV_SEQUENTIAL,
+					   MM_MADV_NORMAL,   MM_MADV_WIPEONFORK, MM_MADV_KEEPONFORK,
 					   MM_MADV_DONTNEED };
 
 	switch (gen_random(gen, 8)) {

@@ -35,7 +35,8 @@ static bool new_statement(struct parser *p)
 		return lang_fail(p, "more than %u statements", LANG_MAX_STATEMENTS);
 	if (prog->nr == prog->room) {
 		uint32_t room = prog->room ? prog->room * 2 : 32;
-		struct statement *statements = realloc(prog->statements, room * sizeof(*statements));
+		struct statement *statements =
+			realloc(prog->statements, room * sizeof(*statements));
 
 		if (!statements)
 			return lang_fail(p, "out of memory");
@@ -129,8 +130,8 @@ static bool config_item(struct parser *p, const struct token *key)
 		return ok;
 	}
 	if (lang_is_word(key, "guard_gap"))
-		return config_number(p, &config->stack_guard_gap, RMAP_PAGE_SIZE,
-				     (uint64_t)1 << 40, "guard_gap");
+		return config_number(p, &config->stack_guard_gap, RMAP_PAGE_SIZE, (uint64_t)1 << 40,
+				     "guard_gap");
 	if (lang_is_word(key, "min_addr"))
 		return config_number(p, &config->mmap_min_addr, RMAP_PAGE_SIZE, (uint64_t)1 << 40,
 				     "min_addr");
@@ -141,9 +142,10 @@ static bool config_item(struct parser *p, const struct token *key)
 		config->cpus = (uint32_t)value;
 		return ok;
 	}
-	return lang_fail(p, "config knows no %s (it knows frames, swap, overcommit, ratio, "
-			    "max_map_count, fault_around, guard_gap, min_addr, watermark, cpus, "
-			    "contents)",
+	return lang_fail(p,
+			 "config knows no %s (it knows frames, swap, overcommit, ratio, "
+			 "max_map_count, fault_around, guard_gap, min_addr, watermark, cpus, "
+			 "contents)",
 			 lang_show(key, buf));
 }
 
@@ -347,8 +349,8 @@ static const char *symbol_name(struct program *prog, enum symbol_kind kind, uint
 static const char *lang_proc_name(struct op_source *source, uint64_t proc, char *buf, size_t size)
 {
 	uint64_t index = proc & (((uint64_t)1 << LANG_INDEX_BITS) - 1);
-	const char *name = symbol_name(program_of(source), SYMBOL_PROC,
-				       (uint32_t)(proc >> LANG_INDEX_BITS));
+	const char *name =
+		symbol_name(program_of(source), SYMBOL_PROC, (uint32_t)(proc >> LANG_INDEX_BITS));
 
 	if (!name)
 		snprintf(buf, size, "process %llu", (unsigned long long)proc);

@@ -12,15 +12,15 @@
 
 #define LANG_MAX_BYTES	    (4u << 20) /* a file */
 #define LANG_MAX_STATEMENTS 100000u
-#define LANG_MAX_TOKENS	    256u /* a line */
-#define LANG_MAX_DEPTH	    8u	 /* of repeat */
+#define LANG_MAX_TOKENS	    256u  /* a line */
+#define LANG_MAX_DEPTH	    8u	  /* of repeat */
 #define LANG_MAX_VMAS	    4096u /* in one layout */
 #define LANG_MAX_SEGMENTS   64u
 #define LANG_MAX_SYMBOLS    60000u
 
 /* A process is its symbol's number in the upper bits and its index plus one (0: none) in the lower. */
-#define LANG_INDEX_BITS 20
-#define LANG_MAX_INDEX	(((uint64_t)1 << LANG_INDEX_BITS) - 2)
+#define LANG_INDEX_BITS	    20
+#define LANG_MAX_INDEX	    (((uint64_t)1 << LANG_INDEX_BITS) - 2)
 
 enum token_type { TOKEN_END, TOKEN_WORD, TOKEN_NUMBER, TOKEN_STRING, TOKEN_PUNCT };
 
@@ -39,7 +39,7 @@ enum symbol_kind { SYMBOL_PROC, SYMBOL_MARK, SYMBOL_FILE, SYMBOL_PIN };
 struct symbol {
 	char *name;
 	enum symbol_kind kind;
-	uint32_t id; /* by kind, from 1 */
+	uint32_t id;   /* by kind, from 1 */
 	uint32_t next; /* in its hash chain, 0: none, else index + 1 */
 };
 
@@ -91,9 +91,9 @@ struct parser {
 	uint32_t open[LANG_MAX_DEPTH]; /* statements of open repeats */
 	char *vars[LANG_MAX_DEPTH];    /* their variables' names, or NULL; blocks of prog */
 	uint32_t depth;
-	bool seen_statement; /* config comes first */
+	bool seen_statement;  /* config comes first */
 	struct statement *st; /* being made */
-	char *err;	     /* OPS_ERR_SIZE */
+	char *err;	      /* OPS_ERR_SIZE */
 };
 
 /* lang_lex.c */

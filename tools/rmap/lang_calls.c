@@ -147,8 +147,7 @@ static bool parse_limit(struct parser *p)
 	if (op->flags == MM_LIMITS)
 		return unexpected(p, "as, data, stack or memlock");
 	op->value = MM_LIMIT_INFINITY;
-	return lang_accept(p, "unlimited") ||
-	       lang_number(p, "a size, or 'unlimited'", &op->value);
+	return lang_accept(p, "unlimited") || lang_number(p, "a size, or 'unlimited'", &op->value);
 }
 
 static bool parse_caps(struct parser *p)
@@ -608,9 +607,9 @@ static const struct verb *find_verb(const struct token *t, bool of_process)
 static bool accept_error(struct parser *p, int *error)
 {
 	static const int errors[] = {
-		RMAP_EPERM,  RMAP_ENOENT, RMAP_EINTR,  RMAP_EIO,     RMAP_ENXIO,
-		RMAP_EAGAIN, RMAP_ENOMEM, RMAP_EACCES, RMAP_EFAULT,  RMAP_EBUSY,
-		RMAP_EEXIST, RMAP_ENODEV, RMAP_EINVAL, RMAP_ENOSPC,  RMAP_EOVERFLOW,
+		RMAP_EPERM,   RMAP_ENOENT,     RMAP_EINTR,     RMAP_EIO,    RMAP_ENXIO,
+		RMAP_EAGAIN,  RMAP_ENOMEM,     RMAP_EACCES,    RMAP_EFAULT, RMAP_EBUSY,
+		RMAP_EEXIST,  RMAP_ENODEV,     RMAP_EINVAL,    RMAP_ENOSPC, RMAP_EOVERFLOW,
 		RMAP_EBADMSG, RMAP_EOPNOTSUPP, RMAP_EHWPOISON,
 	};
 
@@ -646,7 +645,8 @@ bool lang_outcome(struct parser *p)
 				op->error = (int)i;
 				return true;
 			}
-		return unexpected(p, "SEGV_MAPERR, SEGV_ACCERR, SIGBUS, SIGBUS_MCEERR, OOM, ok or any");
+		return unexpected(
+			p, "SEGV_MAPERR, SEGV_ACCERR, SIGBUS, SIGBUS_MCEERR, OOM, ok or any");
 	}
 	if (accept_error(p, &op->error)) {
 		op->outcome = OP_MUST_FAIL;

@@ -29,8 +29,7 @@ static bool proc_addr(struct parser *p)
 
 static bool target_addr(struct parser *p)
 {
-	return lang_proc(p, &p->st->op.target) &&
-	       lang_addr(p, "an address", &p->st->op.new_addr);
+	return lang_proc(p, &p->st->op.target) && lang_addr(p, "an address", &p->st->op.new_addr);
 }
 
 /* ---------------------------------------------------------------- layouts */
@@ -60,8 +59,9 @@ static bool vma_attribute(struct parser *p, struct op_vma *vma)
 	else if (accept_key(p, "pgoff"))
 		return (vma->has_pgoff = true) && lang_addr(p, "a page number", &vma->pgoff);
 	else
-		return unexpected(p, "an attribute of a VMA (shared, private, anon, file=, offset=, "
-				     "pgoff=, locked, unlocked, growsdown, faulted, unfaulted)");
+		return unexpected(p,
+				  "an attribute of a VMA (shared, private, anon, file=, offset=, "
+				  "pgoff=, locked, unlocked, growsdown, faulted, unfaulted)");
 	return true;
 }
 
@@ -119,8 +119,8 @@ static bool parse_layout(struct parser *p)
 	if (!lang_proc(p, &op->proc))
 		return false;
 	op->exact = lang_accept(p, "exact");
-	if (lang_accept(p, "in") && (!lang_addr(p, "an address", &op->addr) ||
-				     !lang_number(p, "a length", &op->len)))
+	if (lang_accept(p, "in") &&
+	    (!lang_addr(p, "an address", &op->addr) || !lang_number(p, "a length", &op->len)))
 		return false;
 	if (!lang_need_punct(p, '{', "'{'"))
 		return false;
@@ -356,8 +356,8 @@ static const struct {
 static bool is_design(const struct token *t)
 {
 	static const char *const names[] = {
-		"scan",	  "pte_chain",	    "anon_vma", "anonmm", "anon_vma_chain",
-		"cow_context", "lineage",
+		"scan",		  "pte_chain",	 "anon_vma", "anonmm",
+		"anon_vma_chain", "cow_context", "lineage",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -408,8 +408,7 @@ bool lang_expect(struct parser *p)
 		if (!lang_accept(p, expectations[i].word))
 			continue;
 		if (op->negate && !expectations[i].negatable)
-			return lang_fail(p, "'not' cannot stand before '%s'",
-					 expectations[i].word);
+			return lang_fail(p, "'not' cannot stand before '%s'", expectations[i].word);
 		op->kind = expectations[i].kind;
 		return expectations[i].parse(p);
 	}

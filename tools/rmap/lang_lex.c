@@ -67,8 +67,7 @@ static bool scale(struct parser *p, struct token *t)
 	if (__builtin_mul_overflow(t->number, unit, &t->number))
 		return lang_fail(p, "a number is larger than 64 bits");
 	if (p->text < p->end && is_word(*p->text))
-		return lang_fail(p,
-				 "'%.*s' is no number (units are p for pages, K, M, G, T)",
+		return lang_fail(p, "'%.*s' is no number (units are p for pages, K, M, G, T)",
 				 (int)(p->text - t->s + 1), t->s);
 	return true;
 }

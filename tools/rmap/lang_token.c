@@ -225,8 +225,8 @@ static bool need_symbol(struct parser *p, enum symbol_kind kind, uint32_t *id)
 		return lang_fail(p, "no line above makes %s called %s", kind_names[kind],
 				 lang_show(t, buf));
 	if (symbol->kind != kind)
-		return lang_fail(p, "%s is %s, not %s", lang_show(t, buf),
-				 kind_names[symbol->kind], kind_names[kind]);
+		return lang_fail(p, "%s is %s, not %s", lang_show(t, buf), kind_names[symbol->kind],
+				 kind_names[kind]);
 	*id = symbol->id;
 	p->pos++;
 	return true;
@@ -349,8 +349,8 @@ bool lang_addr(struct parser *p, const char *what, struct op_addr *addr)
 
 	addr->mark = OP_NOTHING;
 	addr->off = 0;
-	symbol = t->type == TOKEN_WORD && find_var(p, t) < 0 ? lang_lookup(p->prog, t->s, t->len) :
-								NULL;
+	symbol = t->type == TOKEN_WORD && find_var(p, t) < 0 ? lang_lookup(p->prog, t->s, t->len)
+							     : NULL;
 	if (symbol) {
 		if (symbol->kind != SYMBOL_MARK)
 			return lang_fail(p, "expected %s; '%s' is %s", what, symbol->name,
@@ -397,8 +397,8 @@ bool lang_cmp(struct parser *p, uint8_t *cmp)
 		int punct;
 		uint8_t cmp;
 	} signs[] = {
-		{ '=', OP_EQ },	      { PUNCT_NE, OP_NE }, { '<', OP_LT },
-		{ PUNCT_LE, OP_LE },  { '>', OP_GT },	   { PUNCT_GE, OP_GE },
+		{ '=', OP_EQ },	     { PUNCT_NE, OP_NE }, { '<', OP_LT },
+		{ PUNCT_LE, OP_LE }, { '>', OP_GT },	  { PUNCT_GE, OP_GE },
 	};
 	char buf[64];
 
@@ -422,10 +422,10 @@ bool lang_accept_prot(struct parser *p, uint32_t *prot)
 		if (t->len > 3)
 			return false;
 		for (size_t i = 0; i < t->len; i++) {
-			uint32_t bit = t->s[i] == 'r' ? MM_PROT_READ :
-				       t->s[i] == 'w' ? MM_PROT_WRITE :
-				       t->s[i] == 'x' ? MM_PROT_EXEC :
-							0;
+			uint32_t bit = t->s[i] == 'r'	? MM_PROT_READ
+				       : t->s[i] == 'w' ? MM_PROT_WRITE
+				       : t->s[i] == 'x' ? MM_PROT_EXEC
+							: 0;
 
 			if (!bit || bits & bit)
 				return false;

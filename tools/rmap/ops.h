@@ -19,79 +19,80 @@
 enum op_kind {
 	OP_NONE,
 	/* processes */
-	OP_NEW,	    /* proc: a process with an empty address space */
-	OP_FORK,    /* proc forks target */
-	OP_SHARE,   /* proc starts target in its own address space (thread, vfork) */
-	OP_EXEC,    /* proc: segments, addr = stack top (0: default), len = bytes of arguments, new_addr = brk (0: default).
+	OP_NEW,	  /* proc: a process with an empty address space */
+	OP_FORK,  /* proc forks target */
+	OP_SHARE, /* proc starts target in its own address space (thread, vfork) */
+	OP_EXEC, /* proc: segments, addr = stack top (0: default), len = bytes of arguments, new_addr = brk (0: default).
 		     * Without segments: an empty address space, for records that impose a layout */
-	OP_EXIT,    /* proc */
-	OP_LIMIT,   /* proc, flags = enum mm_limit, value */
-	OP_CAPS,    /* proc, flags = MM_CAP_* */
+	OP_EXIT, /* proc */
+	OP_LIMIT, /* proc, flags = enum mm_limit, value */
+	OP_CAPS,  /* proc, flags = MM_CAP_* */
 	/* calls: arguments as in mm.h */
-	OP_MMAP,    /* addr = hint, len, prot, flags, file, file_mode, offset */
-	OP_MUNMAP,  /* addr, len */
+	OP_MMAP,     /* addr = hint, len, prot, flags, file, file_mode, offset */
+	OP_MUNMAP,   /* addr, len */
 	OP_MPROTECT, /* addr, len, prot */
-	OP_MREMAP,  /* addr, len = old length, new_len, flags, new_addr */
-	OP_MADVISE, /* addr, len, flags = MM_MADV_* */
-	OP_BRK,	    /* addr; or, with relative set, the present break plus new_len (a signed distance) */
-	OP_SET_BRK, /* addr */
-	OP_MLOCK,   /* addr, len, flags */
-	OP_MUNLOCK, /* addr, len */
+	OP_MREMAP,   /* addr, len = old length, new_len, flags, new_addr */
+	OP_MADVISE,  /* addr, len, flags = MM_MADV_* */
+	OP_BRK, /* addr; or, with relative set, the present break plus new_len (a signed distance) */
+	OP_SET_BRK,  /* addr */
+	OP_MLOCK,    /* addr, len, flags */
+	OP_MUNLOCK,  /* addr, len */
 	OP_MLOCKALL, /* flags */
 	OP_MUNLOCKALL,
 	OP_MINCORE, /* addr, len; text = a '0' or '1' a page, or NULL */
 	OP_MSYNC,   /* addr, len, flags */
 	/* access: every page that addr, len touches, through the MMU; len 0: one page */
-	OP_READ,    /* what is read is held against what was written; has_value: against value, too */
-	OP_WRITE,   /* fills whole pages; without has_value each write is a pattern never used before */
-	OP_FETCH,   /* an instruction fetch */
+	OP_READ, /* what is read is held against what was written; has_value: against value, too */
+	OP_WRITE, /* fills whole pages; without has_value each write is a pattern never used before */
+	OP_FETCH, /* an instruction fetch */
 	/* pins */
-	OP_PIN,	    /* proc, addr, flags = MM_PIN_*; out = a number for it */
-	OP_PIN_READ, /* pin; has_value: must be value */
+	OP_PIN,	      /* proc, addr, flags = MM_PIN_*; out = a number for it */
+	OP_PIN_READ,  /* pin; has_value: must be value */
 	OP_PIN_WRITE, /* pin, value */
-	OP_UNPIN,   /* pin */
+	OP_UNPIN,     /* pin */
 	/* files */
-	OP_FILE,    /* file, len = size in bytes, flags = enum op_file_flags */
+	OP_FILE,	  /* file, len = size in bytes, flags = enum op_file_flags */
 	OP_FILE_TRUNCATE, /* file, len */
-	OP_FILE_READ, /* file, offset, len; has_value */
-	OP_FILE_WRITE, /* file, offset, len, value */
-	OP_FILE_SYNC, /* file */
-	OP_FILE_CLOSE, /* file */
+	OP_FILE_READ,	  /* file, offset, len; has_value */
+	OP_FILE_WRITE,	  /* file, offset, len, value */
+	OP_FILE_SYNC,	  /* file */
+	OP_FILE_CLOSE,	  /* file */
 	/* the machine */
 	OP_RECLAIM, /* len = frames */
 	OP_BALANCE,
 	OP_SWAPOFF,
 	OP_SWAPON,
-	OP_MIGRATE, /* proc, addr, len (0: one page) */
-	OP_POISON,  /* proc, addr */
+	OP_MIGRATE,   /* proc, addr, len (0: one page) */
+	OP_POISON,    /* proc, addr */
 	OP_HIBERNATE, /* everything to an image, and on a fresh machine from there */
-	OP_FAIL,    /* in the next operation the value-th event of this kind fails: flags = enum op_fail_point */
+	OP_FAIL, /* in the next operation the value-th event of this kind fails: flags = enum op_fail_point */
 	/* the run */
-	OP_PHASE,   /* text = name; the phase before ends */
-	OP_CHECK,   /* mm_check() */
-	OP_VERIFY,  /* every process reads all it wrote */
+	OP_PHASE,    /* text = name; the phase before ends */
+	OP_CHECK,    /* mm_check() */
+	OP_VERIFY,   /* every process reads all it wrote */
 	OP_SNAPSHOT, /* "grown" counts from here */
-	OP_PROBE,   /* proc, addr: both walks from this page, printed in the summary; text = what it is */
+	OP_PROBE, /* proc, addr: both walks from this page, printed in the summary; text = what it is */
 	/* expectations */
 	OP_EXPECT_LAYOUT, /* proc, vmas, nr_vmas; exact: and no other; addr, len: only VMAs in there (len 0: all) */
 	OP_EXPECT_SHARED, /* proc addr, target new_addr: one frame, or one slot; negate */
 	OP_EXPECT_PAGE,	  /* proc, addr, tests[].field = enum op_page_field */
 	OP_EXPECT_CONTENT, /* proc, addr, len, value: looked at from outside, nothing is faulted in */
-	OP_EXPECT_STAT,	  /* proc, tests[].field = enum op_stat_field */
-	OP_EXPECT_SMAPS,  /* proc, addr, tests[].field = enum op_smaps_field */
-	OP_EXPECT_WALK,	  /* proc, addr, flags = 1: stop at the map count, tests[].field = enum op_walk_field */
-	OP_EXPECT_COUNT,  /* text = the counter's name (see counters.h), tests[0] */
-	OP_EXPECT_GROWN,  /* the same since the last snapshot */
-	OP_EXPECT_OWNER,  /* proc addr: the page's owner is the one where target's VMA at new_addr puts new pages; negate */
+	OP_EXPECT_STAT,	   /* proc, tests[].field = enum op_stat_field */
+	OP_EXPECT_SMAPS,   /* proc, addr, tests[].field = enum op_smaps_field */
+	OP_EXPECT_WALK, /* proc, addr, flags = 1: stop at the map count, tests[].field = enum op_walk_field */
+	OP_EXPECT_COUNT, /* text = the counter's name (see counters.h), tests[0] */
+	OP_EXPECT_GROWN, /* the same since the last snapshot */
+	OP_EXPECT_OWNER, /* proc addr: the page's owner is the one where target's VMA at new_addr puts new pages; negate */
 	OP_EXPECT_ORIGIN, /* the VMAs of proc addr and target new_addr put new pages with one owner; negate */
-	OP_EXPECT_LINKS,  /* proc, addr: the VMA has this many links, tests[0] */
-	OP_EXPECT_FILE,	  /* file, tests[0]: its size */
+	OP_EXPECT_LINKS, /* proc, addr: the VMA has this many links, tests[0] */
+	OP_EXPECT_FILE,	 /* file, tests[0]: its size */
 	OP_KINDS,
 };
 
 enum op_file_flags {
 	OP_FILE_SHMEM = 1, /* no store behind it: an anonymous shared memory file */
-	OP_FILE_SPARSE = 2, /* reads as zeros until written (records); else filled with a pattern of its own */
+	OP_FILE_SPARSE =
+		2, /* reads as zeros until written (records); else filled with a pattern of its own */
 };
 
 enum op_fail_point {
@@ -123,11 +124,11 @@ enum op_outcome {
 
 enum op_signal {
 	OP_SIGNAL_NONE,
-	OP_SEGV_MAPERR, /* RMAP_EFAULT */
-	OP_SEGV_ACCERR, /* RMAP_EACCES */
-	OP_SIGBUS,	/* RMAP_EIO */
+	OP_SEGV_MAPERR,	  /* RMAP_EFAULT */
+	OP_SEGV_ACCERR,	  /* RMAP_EACCES */
+	OP_SIGBUS,	  /* RMAP_EIO */
 	OP_SIGBUS_MCEERR, /* RMAP_EHWPOISON */
-	OP_SIGNAL_OOM,	/* RMAP_ENOMEM: a kernel would kill somebody */
+	OP_SIGNAL_OOM,	  /* RMAP_ENOMEM: a kernel would kill somebody */
 };
 
 enum op_cmp { OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE };
@@ -210,7 +211,7 @@ struct op_vma {
 	uint32_t file;				   /* OP_NOTHING: whatever */
 	bool anonymous;				   /* no file */
 	bool has_offset, has_pgoff;
-	uint64_t offset; /* bytes */
+	uint64_t offset;      /* bytes */
 	struct op_addr pgoff; /* pages; relative to a mark: that address's page number plus off */
 };
 
@@ -231,7 +232,7 @@ struct op {
 	uint32_t prot, flags;
 	uint32_t file, file_mode;
 	uint32_t pin;
-	uint64_t value;	  /* below 2^62 */
+	uint64_t value; /* below 2^62 */
 	bool has_value;
 	bool value_steps; /* the n-th page has value + n */
 	bool relative;
@@ -296,8 +297,8 @@ struct op_source {
 	const char *(*proc_name)(struct op_source *source, uint64_t proc, char *buf, size_t size);
 	const char *(*file_name)(struct op_source *source, uint32_t file, char *buf, size_t size);
 	/* "P heap+3p" to numbers, for tools that ask about a place. 0, or -1 with a sentence. NULL: cannot. */
-	int (*place)(struct op_source *source, const char *text, uint64_t *proc, struct op_addr *addr,
-		     char err[OPS_ERR_SIZE]);
+	int (*place)(struct op_source *source, const char *text, uint64_t *proc,
+		     struct op_addr *addr, char err[OPS_ERR_SIZE]);
 	/* Facts for the summary of a run, one "name: value" a line; NULL: none. */
 	const char *(*facts)(struct op_source *source, char *buf, size_t size);
 	void (*close)(struct op_source *source);

@@ -34,15 +34,19 @@ struct run {
 };
 
 static const struct argp_option options[] = {
-	{ "design", KEY_DESIGN, "NAME", 0, "The reverse map to run on (default: anon_vma_chain)", 0 },
+	{ "design", KEY_DESIGN, "NAME", 0, "The reverse map to run on (default: anon_vma_chain)",
+	  0 },
 	{ "frames", KEY_FRAMES, "N", 0,
-	  "Memory of the machine: frames of 4 KiB, or a size as 64M (default: what the workload needs)",
+	  "Memory of the machine: frames of 4 KiB, or a size as 64M (default: what the workload "
+	  "needs)",
 	  0 },
 	{ "swap", KEY_SWAP, "SIZE", 0,
-	  "Swap space: a size as 64M, or a number of pages as 1000p; 0: none (default: as much as memory)",
+	  "Swap space: a size as 64M, or a number of pages as 1000p; 0: none (default: as much as "
+	  "memory)",
 	  0 },
 	{ "check", KEY_CHECK, "EVERY", OPTION_ARG_OPTIONAL,
-	  "Check everything at the ends of phases and for at most half of the run time; with EVERY, after each "
+	  "Check everything at the ends of phases and for at most half of the run time; with "
+	  "EVERY, after each "
 	  "EVERY operations that change something",
 	  0 },
 	{ "phantom", KEY_PHANTOM, NULL, 0, "Frames without contents, for scale", 0 },
@@ -66,7 +70,8 @@ static uint64_t number(struct argp_state *state, const char *what, const char *a
 }
 
 /* A plain number is frames, anything with a unit a size. */
-static uint64_t frames(struct argp_state *state, const char *what, const char *arg, bool plain_frames)
+static uint64_t frames(struct argp_state *state, const char *what, const char *arg,
+		       bool plain_frames)
 {
 	size_t len = strlen(arg);
 	uint64_t n = 0;
@@ -209,9 +214,12 @@ int cmd_run(int argc, char **argv)
 		.parser = parse,
 		.args_doc = "WORKLOAD",
 		.doc = "Carry out a workload and show what happened.\v"
-		       "WORKLOAD is a file in the workload language (FILE.rmw), a record of a real program "
-		       "(FILE.rmrec), or a generator as fork-cow:children=1000,pages=1000 (see --list).\n\n"
-		       "Exit code: 0 all is well; 1 an expectation, a check or contents were wrong; 2 the "
+		       "WORKLOAD is a file in the workload language (FILE.rmw), a record of a real "
+		       "program "
+		       "(FILE.rmrec), or a generator as fork-cow:children=1000,pages=1000 (see "
+		       "--list).\n\n"
+		       "Exit code: 0 all is well; 1 an expectation, a check or contents were "
+		       "wrong; 2 the "
 		       "command line or a file cannot be used.",
 	};
 	struct run run = { .options = { .seed = 1 } };

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* Looked at in one go at the end of a phase. */
-#define PEEK_LIMIT 20000u
+#define PEEK_LIMIT   20000u
 
 /* How many frames are in use is asked once in so many operations, and at the ends of phases. */
 #define SAMPLE_EVERY 64u
@@ -152,7 +152,8 @@ int runner_create(const struct runner_options *options, struct op_source *source
 	char error[HOSTED_ERROR] = "";
 
 	if (options->design && !rmap_design_by_name(options->design)) {
-		int n = snprintf(err, OPS_ERR_SIZE, "there is no design '%s' (there are", options->design);
+		int n = snprintf(err, OPS_ERR_SIZE, "there is no design '%s' (there are",
+				 options->design);
 
 		for (unsigned int i = 0; rmap_designs[i] && n > 0 && n < OPS_ERR_SIZE; i++)
 			n += snprintf(err + n, (size_t)(OPS_ERR_SIZE - n), "%s %s", i ? "," : "",
@@ -466,7 +467,8 @@ struct mm *runner_mm(struct runner *r, uint64_t proc)
 	return p ? p->space->mm : NULL;
 }
 
-void runner_for_each(struct runner *r, void (*visit)(uint64_t proc, struct mm *mm, void *arg), void *arg)
+void runner_for_each(struct runner *r, void (*visit)(uint64_t proc, struct mm *mm, void *arg),
+		     void *arg)
 {
 	for (struct process *p = r->procs; p; p = p->next)
 		visit(p->id, p->space->mm, arg);

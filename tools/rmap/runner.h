@@ -15,12 +15,12 @@
 struct runner;
 
 struct runner_options {
-	const char *design;   /* NULL: the default */
-	uint64_t frames;      /* 0: the source's wish, or a share of this machine's memory */
-	uint64_t swap_slots;  /* with has_swap */
+	const char *design;  /* NULL: the default */
+	uint64_t frames;     /* 0: the source's wish, or a share of this machine's memory */
+	uint64_t swap_slots; /* with has_swap */
 	bool has_swap;
 	bool phantom;
-	bool check;	      /* mm_check() at the ends of phases and for at most half the run time */
+	bool check; /* mm_check() at the ends of phases and for at most half the run time */
 	uint64_t check_every; /* with check: after every so many operations; 0: by time */
 	bool verify;	      /* at ends of phases, read back everything through the MMU */
 	uint64_t seed;
@@ -33,7 +33,7 @@ int runner_create(const struct runner_options *options, struct op_source *source
 enum runner_result {
 	RUNNER_OK,
 	RUNNER_FAILED, /* an expectation, a check, or contents: err says where and what */
-	RUNNER_BAD,    /* the operation itself makes no sense: a process that is not there; err says so */
+	RUNNER_BAD, /* the operation itself makes no sense: a process that is not there; err says so */
 };
 
 /* Carry out one operation. After a result other than OK the runner can only be looked at and destroyed. */
@@ -54,7 +54,8 @@ struct mm_system *runner_system(struct runner *r);
 /* The process's address space, NULL: there is none. No reference. */
 struct mm *runner_mm(struct runner *r, uint64_t proc);
 /* Call visit for each living process in order of their making. */
-void runner_for_each(struct runner *r, void (*visit)(uint64_t proc, struct mm *mm, void *arg), void *arg);
+void runner_for_each(struct runner *r, void (*visit)(uint64_t proc, struct mm *mm, void *arg),
+		     void *arg);
 /* Where addr is now. 0, or -1: the mark was never set. */
 int runner_resolve(struct runner *r, const struct op_addr *addr, uint64_t *out);
 /* "P", or a number. Into buf, which is returned. */

@@ -33,8 +33,8 @@ int runner_expected(struct runner *r, struct space *space, uint64_t addr, void *
 		f = rfile_of(r, vma->file);
 		*maybe_zero = false;
 		return f ? rfile_expected(f, vma->offset + ((addr & RMAP_PAGE_MASK) - vma->start),
-					  buf, len) :
-			   0;
+					  buf, len)
+			 : 0;
 	}
 	pattern_fill(buf, stamp == STAMP_NONE ? 0 : stamp & STAMP_VALUE);
 	return 1;
@@ -45,13 +45,15 @@ static bool same(const void *a, const void *b, size_t len)
 	return !memcmp(a, b, len);
 }
 
-static enum runner_result mismatch(struct runner *r, uint64_t proc, uint64_t addr, const void *found,
-				   const void *expected, size_t len, const char *how)
+static enum runner_result mismatch(struct runner *r, uint64_t proc, uint64_t addr,
+				   const void *found, const void *expected, size_t len,
+				   const char *how)
 {
 	char name[80], is[96], must[96];
 
 	return runner_broken(r, "contents: %s at 0x%llx of %s: expected %s, found %s", how,
-			     (unsigned long long)addr, runner_proc_name(r, proc, name, sizeof(name)),
+			     (unsigned long long)addr,
+			     runner_proc_name(r, proc, name, sizeof(name)),
 			     pattern_name(expected, len, must, sizeof(must)),
 			     pattern_name(found, len, is, sizeof(is)));
 }
@@ -70,8 +72,8 @@ static enum runner_result judge(struct runner *r, const struct process *proc, ui
 		return RUNNER_OK;
 	if (maybe_zero && pattern_matches(r->page, len, 0)) {
 		/* Freed, and gone: from now on it stays so. */
-		return shadow_set(space->shadow, addr, STAMP_NONE) ? RUNNER_OK :
-								     runner_no_memory(r);
+		return shadow_set(space->shadow, addr, STAMP_NONE) ? RUNNER_OK
+								   : runner_no_memory(r);
 	}
 	return mismatch(r, proc->id, addr, r->page, r->page2, len, how);
 }
@@ -205,7 +207,8 @@ static uint64_t value_of(struct runner *r, const struct op *op, uint64_t nth)
 }
 
 /* Where a write went: to the process's own page, or to the file. */
-static enum runner_result written(struct runner *r, struct space *space, uint64_t addr, uint64_t value)
+static enum runner_result written(struct runner *r, struct space *space, uint64_t addr,
+				  uint64_t value)
 {
 	const struct layout_vma *vma = space->maps_files ? space_vma(space, addr) : NULL;
 	uint64_t stamp = STAMP_WRITTEN | value;
@@ -256,9 +259,9 @@ static enum runner_result read_page(struct runner *r, struct process *proc, uint
 	enum runner_result ret;
 	char is[96];
 
-	*error = op->kind == OP_FETCH ?
-			 hosted_exec(cpu, proc->space->mm, addr, r->page, RMAP_PAGE_SIZE, NULL) :
-			 hosted_read(cpu, proc->space->mm, addr, r->page, RMAP_PAGE_SIZE, NULL);
+	*error = op->kind == OP_FETCH
+			 ? hosted_exec(cpu, proc->space->mm, addr, r->page, RMAP_PAGE_SIZE, NULL)
+			 : hosted_read(cpu, proc->space->mm, addr, r->page, RMAP_PAGE_SIZE, NULL);
 	if (*error)
 		return RUNNER_OK;
 	ret = judge(r, proc, addr, "the page read");
@@ -315,8 +318,8 @@ enum runner_result runner_access_op(struct runner *r, const struct op *op)
 	for (i = 0; i < pages && ret == RUNNER_OK && !error; i++) {
 		uint64_t at = first + i * RMAP_PAGE_SIZE;
 
-		ret = op->kind == OP_WRITE ? write_page(r, proc, at, i, &error) :
-					     read_page(r, proc, at, i, &error);
+		ret = op->kind == OP_WRITE ? write_page(r, proc, at, i, &error)
+					   : read_page(r, proc, at, i, &error);
 	}
 	if (ret != RUNNER_OK)
 		return ret;

@@ -62,7 +62,8 @@ enum runner_result runner_outcome(struct runner *r, int error, const char *more)
 		if ((int)signal_of(error) == op->error)
 			return RUNNER_OK;
 		return runner_failed(r, "%s%s: expected %s, found %s", op_kind_name(op->kind), more,
-				     op_signal_name((unsigned int)op->error), found_name(op, error));
+				     op_signal_name((unsigned int)op->error),
+				     found_name(op, error));
 	default:
 		if (!error)
 			return RUNNER_OK;
@@ -131,7 +132,8 @@ static enum runner_result outcome_at(struct runner *r, int error, uint64_t resul
 
 static uint64_t round_up(uint64_t len)
 {
-	return len > UINT64_MAX - RMAP_PAGE_SIZE ? len : (len + RMAP_PAGE_SIZE - 1) & RMAP_PAGE_MASK;
+	return len > UINT64_MAX - RMAP_PAGE_SIZE ? len
+						 : (len + RMAP_PAGE_SIZE - 1) & RMAP_PAGE_MASK;
 }
 
 static enum runner_result forget(struct runner *r, struct space *space, uint64_t addr, uint64_t len)
@@ -249,7 +251,8 @@ static enum runner_result do_mremap(struct runner *r, const struct op *op, struc
 	error = mm_mremap(space->mm, addr, op->len, op->new_len, flags, to, &result);
 	/* old_len 0 maps shared memory a second time: nothing moves. */
 	if (!error)
-		ret = stamps_moved(r, space, addr, round_up(op->len), result, round_up(op->new_len));
+		ret = stamps_moved(r, space, addr, round_up(op->len), result,
+				   round_up(op->new_len));
 	space_changed(space);
 	if (ret != RUNNER_OK)
 		return ret;
@@ -303,8 +306,8 @@ static bool advice_drops(struct runner *r, struct space *space, uint64_t start, 
 		} else if (advice == MM_MADV_REMOVE) {
 			if (!vma->file || !vma->shared || vma->locked)
 				return true;
-			done = rfile_punched(rfile_of(r, vma->file), vma->offset + (from - vma->start),
-					     to - from);
+			done = rfile_punched(rfile_of(r, vma->file),
+					     vma->offset + (from - vma->start), to - from);
 		} else {
 			if (vma->locked && advice == MM_MADV_DONTNEED)
 				return true;
@@ -361,10 +364,11 @@ static enum runner_result do_mincore(struct runner *r, const struct op *op, stru
 					 (unsigned long long)pages, strlen(op->text));
 		for (uint64_t i = 0; i < pages && ret == RUNNER_OK; i++)
 			if ((vec[i] & 1) != (op->text[i] == '1'))
-				ret = runner_failed(r, "mincore: expected page %llu to be %s, it is %s",
-						    (unsigned long long)i,
-						    op->text[i] == '1' ? "resident" : "absent",
-						    vec[i] & 1 ? "resident" : "absent");
+				ret = runner_failed(
+					r, "mincore: expected page %llu to be %s, it is %s",
+					(unsigned long long)i,
+					op->text[i] == '1' ? "resident" : "absent",
+					vec[i] & 1 ? "resident" : "absent");
 	}
 	free(vec);
 	return ret;

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct process *place(struct runner *r, uint64_t id, const struct op_addr *where, uint64_t *addr,
-			     enum runner_result *ret)
+static struct process *place(struct runner *r, uint64_t id, const struct op_addr *where,
+			     uint64_t *addr, enum runner_result *ret)
 {
 	struct process *proc = runner_need(r, id, ret);
 
@@ -99,7 +99,8 @@ static void describe(const struct mm_vma_info *v, char *buf, size_t size)
 		 (unsigned long long)v->offset, (unsigned long long)v->pgoff);
 }
 
-static enum runner_result vma_differs(struct runner *r, const struct mm_vma_info *v, const char *what)
+static enum runner_result vma_differs(struct runner *r, const struct mm_vma_info *v,
+				      const char *what)
 {
 	char is[192];
 
@@ -154,7 +155,8 @@ static enum runner_result compare_vma(struct runner *r, const struct op_vma *wan
 	return RUNNER_OK;
 }
 
-static enum runner_result compare_layout(struct runner *r, const struct op *op, struct found_vmas *found)
+static enum runner_result compare_layout(struct runner *r, const struct op *op,
+					 struct found_vmas *found)
 {
 	char is[192];
 	size_t next = 0;
@@ -238,13 +240,13 @@ static enum runner_result expect_shared(struct runner *r, const struct op *op)
 		 (has_slot(&one, &slot) && has_slot(&other, &slot2) && slot == slot2);
 	if (shared == !op->negate)
 		return RUNNER_OK;
-	return runner_failed(r, "expected %s, found %s (%s frame or slot %llu) and %s (%llu)",
-			     op->negate ? "two pages" : "one page",
-			     op->negate ? "one" : "two", op_page_state_name(one.state),
-			     (unsigned long long)(one.state == MM_PAGE_SWAPPED ? one.slot : one.pfn),
-			     op_page_state_name(other.state),
-			     (unsigned long long)(other.state == MM_PAGE_SWAPPED ? other.slot :
-										   other.pfn));
+	return runner_failed(
+		r, "expected %s, found %s (%s frame or slot %llu) and %s (%llu)",
+		op->negate ? "two pages" : "one page", op->negate ? "one" : "two",
+		op_page_state_name(one.state),
+		(unsigned long long)(one.state == MM_PAGE_SWAPPED ? one.slot : one.pfn),
+		op_page_state_name(other.state),
+		(unsigned long long)(other.state == MM_PAGE_SWAPPED ? other.slot : other.pfn));
 }
 
 static enum runner_result expect_page(struct runner *r, const struct op *op)
@@ -296,8 +298,9 @@ static enum runner_result expect_content(struct runner *r, const struct op *op)
 		uint64_t value = op->value + (op->value_steps ? at >> RMAP_PAGE_SHIFT : 0);
 
 		if (!runner_look(r, proc->space, addr + at, r->page))
-			return runner_failed(r, "content at 0x%llx: expected value %llu, found no "
-						"page that could be looked at",
+			return runner_failed(r,
+					     "content at 0x%llx: expected value %llu, found no "
+					     "page that could be looked at",
 					     (unsigned long long)(addr + at),
 					     (unsigned long long)value);
 		if (!pattern_matches(r->page, RMAP_PAGE_SIZE, value))
@@ -526,8 +529,8 @@ static enum runner_result expect_owner(struct runner *r, const struct op *op)
 				     op->negate ? "the same" : "another",
 				     one.own && other.own ? "" : " (a VMA is unfaulted)");
 	}
-	owner = page_at(a, addr) ? rmap_page_owner(mm_system_rmap(r->sys), &page_at(a, addr)->rmap) :
-				   NULL;
+	owner = page_at(a, addr) ? rmap_page_owner(mm_system_rmap(r->sys), &page_at(a, addr)->rmap)
+				 : NULL;
 	if (!owner)
 		return runner_failed(r, "owner: expected an anonymous page at 0x%llx, found none",
 				     (unsigned long long)addr);

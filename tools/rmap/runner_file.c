@@ -48,8 +48,8 @@ int rfile_expected(struct rfile *f, uint64_t offset, void *buf, size_t *len)
 bool rfile_written(struct rfile *f, uint64_t offset, uint64_t stamp)
 {
 	uint64_t at = page_of(offset);
-	uint64_t valid = f->size > at && f->size - at < RMAP_PAGE_SIZE ? f->size - at :
-									 RMAP_PAGE_SIZE;
+	uint64_t valid =
+		f->size > at && f->size - at < RMAP_PAGE_SIZE ? f->size - at : RMAP_PAGE_SIZE;
 
 	/* Bytes behind the end are not written: should the file grow over them, they are zeros. */
 	return shadow_set(f->pages, at, stamp) &&
@@ -119,8 +119,8 @@ static void sweep(struct runner *r)
 		const struct layout *layout = space_layout(proc->space);
 
 		for (size_t i = 0; layout && i < layout->nr; i++)
-			for (struct rfile *f = layout->vmas[i].file ? *bucket(r, layout->vmas[i].file) :
-								      NULL;
+			for (struct rfile *f =
+				     layout->vmas[i].file ? *bucket(r, layout->vmas[i].file) : NULL;
 			     f; f = f->next)
 				f->seen |= f->id == mm_file_id(layout->vmas[i].file);
 	}
@@ -316,8 +316,8 @@ static enum runner_result do_write(struct runner *r, const struct op *op, struct
 		return runner_bad(r, "filewrite ends at the end of a page, or of the file");
 	for (uint64_t at = op->offset, n = 0; at < end && !error && ret == RUNNER_OK;
 	     at += RMAP_PAGE_SIZE, n++) {
-		uint64_t value = op->has_value ? op->value + (op->value_steps ? n : 0) :
-						 (uint64_t)1 << 61 | ++r->version;
+		uint64_t value = op->has_value ? op->value + (op->value_steps ? n : 0)
+					       : (uint64_t)1 << 61 | ++r->version;
 		uint64_t len = end - at < RMAP_PAGE_SIZE ? end - at : RMAP_PAGE_SIZE;
 
 		pattern_fill(r->page, value & STAMP_VALUE);
@@ -356,10 +356,11 @@ static enum runner_result do_read(struct runner *r, const struct op *op, struct 
 		if (r->phantom)
 			continue;
 		if (rfile_expected(f, at, r->page2, &counted) && memcmp(r->page, r->page2, len))
-			return runner_broken(r, "contents: offset 0x%llx of the file: expected %s, found %s",
-					     (unsigned long long)at,
-					     pattern_name(r->page2, len, must, sizeof(must)),
-					     pattern_name(r->page, len, is, sizeof(is)));
+			return runner_broken(
+				r, "contents: offset 0x%llx of the file: expected %s, found %s",
+				(unsigned long long)at,
+				pattern_name(r->page2, len, must, sizeof(must)),
+				pattern_name(r->page, len, is, sizeof(is)));
 		if (op->has_value && !pattern_matches(r->page, len, value))
 			return runner_failed(r, "fileread at 0x%llx: expected value %llu, found %s",
 					     (unsigned long long)at, (unsigned long long)value,
@@ -422,12 +423,12 @@ static bool stored_page(uint64_t offset, uint64_t stamp, void *arg)
 	r->verified_pages++;
 	if (!memcmp(r->page, r->page2, len))
 		return true;
-	s->result = runner_broken(r,
-				  "contents: offset 0x%llx of a file, as stored after a write-back: "
-				  "expected %s, found %s",
-				  (unsigned long long)offset,
-				  pattern_name(r->page2, len, must, sizeof(must)),
-				  pattern_name(r->page, len, is, sizeof(is)));
+	s->result = runner_broken(
+		r,
+		"contents: offset 0x%llx of a file, as stored after a write-back: "
+		"expected %s, found %s",
+		(unsigned long long)offset, pattern_name(r->page2, len, must, sizeof(must)),
+		pattern_name(r->page, len, is, sizeof(is)));
 	return false;
 }
 

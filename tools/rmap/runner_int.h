@@ -49,15 +49,16 @@ struct process {
 
 /* A file as the runner knows it: what it must hold. */
 struct rfile {
-	struct mm_file *file;	     /* a reference while named; else as seen in a VMA */
-	uint64_t id;		     /* mm_file_id() */
-	struct hosted_file *handle;  /* NULL: shared memory */
+	struct mm_file *file;	    /* a reference while named; else as seen in a VMA */
+	uint64_t id;		    /* mm_file_id() */
+	struct hosted_file *handle; /* NULL: shared memory */
 	uint64_t seed, size;
-	uint64_t base_size;	     /* the seed's pattern shows below this; zeros behind it */
-	struct shadow *pages;	     /* by byte offset */
-	struct shadow *tails;	     /* of pages cut by a truncation: WRITTEN | bytes that are still valid */
-	uint32_t named;		     /* the workload's number for it, 0: none */
-	bool seen;		     /* by the sweep for those that nothing maps any more */
+	uint64_t base_size;   /* the seed's pattern shows below this; zeros behind it */
+	struct shadow *pages; /* by byte offset */
+	struct shadow
+		*tails; /* of pages cut by a truncation: WRITTEN | bytes that are still valid */
+	uint32_t named; /* the workload's number for it, 0: none */
+	bool seen;	/* by the sweep for those that nothing maps any more */
 	struct rfile *next;
 };
 
@@ -86,18 +87,19 @@ struct phase_time {
 /* Bytes of a range that is gone through page by page whether or not anything is there. */
 #define RUNNER_MAX_RANGE ((uint64_t)1 << 36)
 
-#define RUNNER_PROBES 64
-#define RUNNER_PHASES 64
-#define RUNNER_CPUS   4
-#define PROC_BUCKETS  4096u
-#define FILE_BUCKETS  256u
+#define RUNNER_PROBES	 64
+#define RUNNER_PHASES	 64
+#define RUNNER_CPUS	 4
+#define PROC_BUCKETS	 4096u
+#define FILE_BUCKETS	 256u
 
 struct totals {
 	struct mm_counters mm;
 	struct {
 		uint64_t walks, looks, steps, found, max_looks;
 	} walk[RMAP_WALK_PURPOSES];
-	uint64_t anon_vma_reused, anon_vma_shared, adopted, merges_refused, locks_family, locks_file;
+	uint64_t anon_vma_reused, anon_vma_shared, adopted, merges_refused, locks_family,
+		locks_file;
 	uint64_t tlb_hits, tlb_misses, tlb_flushed;
 	struct {
 		uint64_t peak_bytes, allocated;
@@ -111,16 +113,17 @@ struct runner {
 	uint64_t frames, swap_slots;
 	bool phantom;
 	/* the machine */
-	struct testport *testport; /* where the workload lets things fail; its hosted machine is ours */
+	struct testport
+		*testport; /* where the workload lets things fail; its hosted machine is ours */
 	struct hosted *hosted;
 	struct mm_system *sys;
 	/* what lives on it */
 	struct process *procs, *last_proc;
 	struct process *proc_hash[PROC_BUCKETS];
 	uint64_t nr_procs, peak_procs, procs_made;
-	uint64_t peak_used; /* frames, as sampled */
+	uint64_t peak_used;		   /* frames, as sampled */
 	struct rfile *files[FILE_BUCKETS]; /* by mm_file_id */
-	struct rfile **named;	/* by the workload's number */
+	struct rfile **named;		   /* by the workload's number */
 	uint32_t nr_named;
 	uint64_t nr_files, sweep_files_at;
 	struct pin *pins;
@@ -137,8 +140,8 @@ struct runner {
 	uint64_t verified_pages, read_pages, written_pages;
 	uint64_t expectations, expectations_skipped;
 	char first_misfit[OPS_ERR_SIZE];
-	uint64_t *snapshot;	 /* counters at the last snapshot, by number */
-	struct totals before;	 /* of machines that hibernated */
+	uint64_t *snapshot;   /* counters at the last snapshot, by number */
+	struct totals before; /* of machines that hibernated */
 	struct op_time times[OP_KINDS];
 	struct phase_time phases[RUNNER_PHASES];
 	uint32_t nr_phases;
@@ -150,17 +153,18 @@ struct runner {
 	char *err;	      /* of the operation that runs */
 };
 
-
-
 /*
  * Sentences. "file:line: " is put before. failed: what was expected did not come (counted as a misfit by tolerant sources);
  * bad: the operation makes no sense.
  */
-__attribute__((format(printf, 2, 3))) enum runner_result runner_failed(struct runner *r, const char *format, ...);
-__attribute__((format(printf, 2, 3))) enum runner_result runner_bad(struct runner *r, const char *format, ...);
+__attribute__((format(printf, 2, 3))) enum runner_result runner_failed(struct runner *r,
+								       const char *format, ...);
+__attribute__((format(printf, 2, 3))) enum runner_result runner_bad(struct runner *r,
+								    const char *format, ...);
 enum runner_result runner_no_memory(struct runner *r);
 /* A contents mismatch or a failed check: never only a misfit. */
-__attribute__((format(printf, 2, 3))) enum runner_result runner_broken(struct runner *r, const char *format, ...);
+__attribute__((format(printf, 2, 3))) enum runner_result runner_broken(struct runner *r,
+								       const char *format, ...);
 
 /* runner_machine.c */
 int runner_machine_up(struct runner *r, char *error);

@@ -129,8 +129,8 @@ void runner_totals(struct runner *r, struct totals *out)
 		out->walk[i].looks += atomic_load(&count->walk[i].looks);
 		out->walk[i].steps += atomic_load(&count->walk[i].steps);
 		out->walk[i].found += atomic_load(&count->walk[i].found);
-		out->walk[i].max_looks = larger(out->walk[i].max_looks,
-						atomic_load(&count->walk[i].max_looks));
+		out->walk[i].max_looks =
+			larger(out->walk[i].max_looks, atomic_load(&count->walk[i].max_looks));
 	}
 	for (unsigned int i = 0; i < RMAP_KIND_TIER1_END; i++) {
 		out->object[i].peak_bytes = larger(out->object[i].peak_bytes,
@@ -176,7 +176,7 @@ struct moving {
 		struct rfile *f;
 		uint64_t old_id;
 		struct hosted_file *handle; /* on the new machine */
-	} *files;
+	} * files;
 	size_t nr_files;
 	char path[64];
 };
@@ -281,7 +281,8 @@ static enum runner_result write_image(struct moving *m)
 	struct runner *r = m->r;
 	int ret, fd;
 
-	snprintf(m->path, sizeof(m->path), "%s/rmap-image.XXXXXX", dir && strlen(dir) < 40 ? dir : "/tmp");
+	snprintf(m->path, sizeof(m->path), "%s/rmap-image.XXXXXX",
+		 dir && strlen(dir) < 40 ? dir : "/tmp");
 	fd = mkstemp(m->path);
 	if (fd < 0) {
 		m->path[0] = '\0';
@@ -319,10 +320,15 @@ static bool copy_page(uint64_t offset, uint64_t stamp, void *arg)
 }
 
 /* What is stored of f, to the other machine: only pages that were ever written differ from the pattern. */
-static bool copy_file(struct runner *r, struct rfile *f, struct hosted *to, struct hosted_file **handle)
+static bool copy_file(struct runner *r, struct rfile *f, struct hosted *to,
+		      struct hosted_file **handle)
 {
-	struct copying c = { .from = hosted_port(r->hosted), .to = hosted_port(to),
-			     .from_handle = f->handle, .page = r->page, .size = f->size, .ok = true };
+	struct copying c = { .from = hosted_port(r->hosted),
+			     .to = hosted_port(to),
+			     .from_handle = f->handle,
+			     .page = r->page,
+			     .size = f->size,
+			     .ok = true };
 
 	if (hosted_file_temp(to, f->base_size, f->seed, handle) ||
 	    hosted_file_resize(*handle, f->size))
@@ -443,8 +449,8 @@ static enum runner_result rebind_files(struct moving *m)
 	return RUNNER_OK;
 }
 
-static enum runner_result new_machine(struct moving *m, struct hosted **old, struct testport **old_port,
-				      struct mm_system **old_sys)
+static enum runner_result new_machine(struct moving *m, struct hosted **old,
+				      struct testport **old_port, struct mm_system **old_sys)
 {
 	struct runner *r = m->r;
 	char error[HOSTED_ERROR];
@@ -458,7 +464,8 @@ static enum runner_result new_machine(struct moving *m, struct hosted **old, str
 	return runner_machine_up(r, error) ? runner_bad(r, "hibernate: %s", error) : RUNNER_OK;
 }
 
-static void swap_machines(struct runner *r, struct hosted **h, struct testport **tp, struct mm_system **sys)
+static void swap_machines(struct runner *r, struct hosted **h, struct testport **tp,
+			  struct mm_system **sys)
 {
 	struct hosted *hosted = r->hosted;
 	struct testport *testport = r->testport;
@@ -512,7 +519,8 @@ enum runner_result runner_hibernate(struct runner *r)
 		ret = runner_no_memory(r);
 	for (size_t i = 0; i < m.nr_files && ret == RUNNER_OK; i++)
 		if (m.files[i].f->named && !m.files[i].f->handle && !is_mapped(&m, m.files[i].f))
-			ret = runner_bad(r, "hibernate: shared memory that nobody maps would be lost");
+			ret = runner_bad(r,
+					 "hibernate: shared memory that nobody maps would be lost");
 	if (ret == RUNNER_OK)
 		ret = write_image(&m);
 	if (ret == RUNNER_OK && r->op->outcome != OP_MUST_FAIL)

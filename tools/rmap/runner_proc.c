@@ -397,8 +397,8 @@ static enum runner_result do_exec(struct runner *r, const struct op *op)
 			return runner_bad(r, "the file of segment %u is not open", i + 1);
 	if (op->len > (uint64_t)64 << 20)
 		return runner_bad(r, "more than 64 MiB of arguments");
-	error = op->nr_segments || op->len ? exec_segments(r, op, proc->space->mm, &mm) :
-					     exec_empty(r, proc->space->mm, &mm);
+	error = op->nr_segments || op->len ? exec_segments(r, op, proc->space->mm, &mm)
+					   : exec_empty(r, proc->space->mm, &mm);
 	result = runner_outcome(r, error, "");
 	if (error)
 		return result;

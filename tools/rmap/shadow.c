@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_SHIFT  12
-#define LEAF_SHIFT  21
-#define LEAF_PAGES  512u
+#define PAGE_SHIFT    12
+#define LEAF_SHIFT    21
+#define LEAF_PAGES    512u
 #define LEAF_OF(addr) ((addr) >> LEAF_SHIFT)
 #define SLOT_OF(addr) (((addr) >> PAGE_SHIFT) & (LEAF_PAGES - 1))
 
@@ -191,8 +191,9 @@ struct range {
 };
 
 /* The pages of one leaf that are in [start, last]. */
-static bool leaf_range(const struct shadow *s, const struct entry *entry, uint64_t start, uint64_t last,
-		       bool (*visit)(uint64_t addr, uint64_t stamp, void *arg), void *arg)
+static bool leaf_range(const struct shadow *s, const struct entry *entry, uint64_t start,
+		       uint64_t last, bool (*visit)(uint64_t addr, uint64_t stamp, void *arg),
+		       void *arg)
 {
 	uint64_t base = (entry->key - 1) << LEAF_SHIFT;
 	struct leaf *leaf = entry->leaf;
@@ -314,7 +315,7 @@ bool shadow_move(struct shadow *s, uint64_t from, uint64_t to, uint64_t len)
 
 /* ---------------------------------------------------------------- patterns */
 
-#define WORDS ((1u << PAGE_SHIFT) / sizeof(uint64_t))
+#define WORDS  ((1u << PAGE_SHIFT) / sizeof(uint64_t))
 #define SPREAD 0x9e3779b97f4a7c15u
 
 /* The first word is the value itself, which a message can name; the others tell pages, and places in a page, apart. */

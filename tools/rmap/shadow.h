@@ -16,10 +16,11 @@
 #include <stdint.h>
 
 #define STAMP_NONE    ((uint64_t)0)
-#define STAMP_UNKNOWN ((uint64_t)1) /* written by somebody else: any contents are right */
+#define STAMP_UNKNOWN ((uint64_t)1)	  /* written by somebody else: any contents are right */
 #define STAMP_WRITTEN ((uint64_t)1 << 63) /* the lower bits are the value */
-#define STAMP_MAYBE   ((uint64_t)1 << 62) /* with WRITTEN: may have become as never written (MADV_FREE) */
-#define STAMP_VALUE   (STAMP_MAYBE - 1)
+#define STAMP_MAYBE                                                                                \
+	((uint64_t)1 << 62) /* with WRITTEN: may have become as never written (MADV_FREE) */
+#define STAMP_VALUE (STAMP_MAYBE - 1)
 
 struct shadow;
 

@@ -128,7 +128,8 @@ static void print_faults(const struct totals *t, FILE *out)
 	fprintf(out, "  COW breaks   %s copied, %s found unshared\n", count(m->fault_cow_copy, a),
 		count(m->fault_cow_reuse, b));
 	fprintf(out, "  file         %s mapped, %s copied for private writes, %s made writable\n",
-		count(m->fault_file_map, a), count(m->fault_file_cow, b), count(m->fault_mkwrite, c));
+		count(m->fault_file_map, a), count(m->fault_file_cow, b),
+		count(m->fault_mkwrite, c));
 	fprintf(out, "  swap         %s brought in\n", count(m->fault_swap_in, a));
 	fprintf(out, "  other        %s spurious, %s refused, %s stacks grown\n",
 		count(m->fault_spurious, a), count(m->fault_errors, b), count(m->stack_growths, c));
@@ -146,13 +147,15 @@ static void print_traffic(const struct totals *t, FILE *out)
 		count(m->file_out, b));
 	fprintf(out, "pages in     %s from swap, %s found in the swap cache, %s from files\n",
 		count(m->swap_in, a), count(m->swap_cache_hits, b), count(m->file_in, c));
-	fprintf(out, "reclaim      %s pages looked at, %s freed, %s kept active, %s dropped unwritten\n",
+	fprintf(out,
+		"reclaim      %s pages looked at, %s freed, %s kept active, %s dropped unwritten\n",
 		count(m->reclaim_scanned, a), count(m->reclaim_freed, b),
 		count(m->reclaim_activated, c), count(m->lazyfree_dropped, d));
-	fprintf(out, "layout       %s merges, %s splits, %s moves of %s PTEs\n", count(m->merges, a),
-		count(m->splits, b), count(m->moves, c), count(m->moved_ptes, d));
-	fprintf(out, "other        %s migrated, %s poisoned, %s TLB flushes\n", count(m->migrated, a),
-		count(m->poisoned, b), count(m->tlb_flushes, c));
+	fprintf(out, "layout       %s merges, %s splits, %s moves of %s PTEs\n",
+		count(m->merges, a), count(m->splits, b), count(m->moves, c),
+		count(m->moved_ptes, d));
+	fprintf(out, "other        %s migrated, %s poisoned, %s TLB flushes\n",
+		count(m->migrated, a), count(m->poisoned, b), count(m->tlb_flushes, c));
 }
 
 static void print_walks(const struct totals *t, FILE *out)
@@ -164,14 +167,16 @@ static void print_walks(const struct totals *t, FILE *out)
 		if (!t->walk[i].walks)
 			continue;
 		if (!any)
-			fprintf(out, "\nwalks              walks       looks       steps       found"
-				     "  looks/found  most looks\n");
+			fprintf(out,
+				"\nwalks              walks       looks       steps       found"
+				"  looks/found  most looks\n");
 		any = true;
 		fprintf(out, "  %-12s %9s %11s %11s %11s %12.2f %11s\n",
 			rmap_walk_purpose_name((enum rmap_walk_purpose)i),
 			count(t->walk[i].walks, a), count(t->walk[i].looks, b),
 			count(t->walk[i].steps, c), count(t->walk[i].found, d),
-			t->walk[i].found ? (double)t->walk[i].looks / (double)t->walk[i].found : 0.0,
+			t->walk[i].found ? (double)t->walk[i].looks / (double)t->walk[i].found
+					 : 0.0,
 			count(t->walk[i].max_looks, e));
 	}
 	if (!any)
@@ -193,7 +198,8 @@ static void print_objects(struct runner *r, const struct totals *t, FILE *out)
 			count(objects, a), bytes(now, b), bytes(t->object[k].peak_bytes, c),
 			count(t->object[k].allocated, d));
 	}
-	fprintf(out, "  all at once                            %11s\n", bytes(t->peak_rmap_bytes, a));
+	fprintf(out, "  all at once                            %11s\n",
+		bytes(t->peak_rmap_bytes, a));
 }
 
 static void print_memory(struct runner *r, const struct totals *t, FILE *out)
@@ -206,10 +212,10 @@ static void print_memory(struct runner *r, const struct totals *t, FILE *out)
 		bytes(r->peak_used << RMAP_PAGE_SHIFT, b), count(m.frames - m.free, c));
 	fprintf(out, "             now %s anonymous, %s of files, %s shared memory, %s tables\n",
 		count(m.anon, a), count(m.file, b), count(m.shmem, c), count(m.tables, d));
-	fprintf(out, "             descriptors %s, objects %s (at most %s), %s of %s swap slots used\n",
+	fprintf(out,
+		"             descriptors %s, objects %s (at most %s), %s of %s swap slots used\n",
 		bytes(m.descriptor_bytes, a), bytes(m.object_bytes, b),
-		bytes(t->peak_object_bytes, c), count(m.swap_used, d),
-		count(m.swap_slots, e));
+		bytes(t->peak_object_bytes, c), count(m.swap_used, d), count(m.swap_slots, e));
 }
 
 static void print_probes(struct runner *r, FILE *out)
@@ -218,8 +224,10 @@ static void print_probes(struct runner *r, FILE *out)
 
 	if (!r->nr_probes)
 		return;
-	fprintf(out, "\nprobe: a walk from                             looks, stopping  looks, to  PTEs\n"
-		     "                                               at the map count    the end  found\n");
+	fprintf(out, "\nprobe: a walk from                             looks, stopping  looks, to  "
+		     "PTEs\n"
+		     "                                               at the map count    the end  "
+		     "found\n");
 	for (uint32_t i = 0; i < r->nr_probes; i++) {
 		const struct probe *p = &r->probes[i];
 
