@@ -201,6 +201,7 @@ static int lock_vma(struct mm *mm, uint64_t addr, struct vma **out)
 {
 	for (;;) {
 		struct vma *vma;
+		bool grows;
 		int error;
 
 		mm_read_lock(mm);
@@ -209,8 +210,9 @@ static int lock_vma(struct mm *mm, uint64_t addr, struct vma **out)
 			*out = vma;
 			return 0;
 		}
+		grows = vma && (vma->flags & VM_GROWSDOWN);
 		mm_read_unlock(mm);
-		if (!vma || !(vma->flags & VM_GROWSDOWN))
+		if (!grows)
 			return RMAP_EFAULT;
 		/* Whatever forbids growth (a limit, the guard gap, no memory): to the program nothing is mapped there. */
 		error = grow_for(mm, addr);

@@ -163,10 +163,96 @@ static void all_at_once(void **state)
 	engine_teardown(&s.e);
 }
 
+#define STACK_TOP   0x20000000ull
+#define STACK_PAGES 400
+
+/* One thread grows the stack downwards, page by page. */
+static void *grower(void *arg)
+{
+	struct worker *w = arg;
+
+	for (uint64_t i = 1; i <= STACK_PAGES; i++)
+		write_word(w, w->s->parent, STACK_TOP - i * PAGE, i);
+	return NULL;
+}
+
+/* Others use the part that is there, write to it first, read it, and lock and unlock a page of it. */
+static void *stack_user(void *arg)
+{
+	struct worker *w = arg;
+	struct shared *s = w->s;
+
+	for (uint64_t round = 0; round < 4 * STACK_PAGES; round++) {
+		uint64_t addr = STACK_TOP - PAGE + 8 * (1 + w->number);
+
+		write_word(w, s->parent, addr, round);
+		expect(s, read_word(w, s->parent, addr) == round);
+		expect(s, mm_mlock(s->parent, STACK_TOP - PAGE, PAGE, 0) == 0);
+		expect(s, mm_munlock(s->parent, STACK_TOP - PAGE, PAGE) == 0);
+	}
+	return NULL;
+}
+
+static void *stack_walker(void *arg)
+{
+	struct worker *w = arg;
+	struct shared *s = w->s;
+
+	while (!atomic_load(&s->stop)) {
+		struct page *page;
+
+		mm_reclaim(s->e.sys, 2);
+		if (mm_pin(s->parent, STACK_TOP - PAGE, 0, &page) == 0) {
+			struct rmap_walk walk = { 0 };
+
+			expect(s,
+			       rmap_walk(mm_system_rmap(s->e.sys), mm_page_rmap(page), &walk) == 0);
+			mm_unpin(s->e.sys, page, 0);
+		}
+	}
+	return NULL;
+}
+
+/*
+ *   … <- grows |rw stack|        the bounds change while others fault, split, merge, reclaim and walk in it
+ *
+ * covers: B24, 1.1-1, 1.8-5
+ */
+static void a_stack_grows_while_it_is_used(void **state)
+{
+	struct engine_config config = { .machine = { .nr_cpus = 4 } };
+	struct shared s = { .stop = false };
+	struct worker w[4];
+	pthread_t thread[4];
+
+	(void)state;
+	engine_setup(&s.e, &config);
+	s.parent = engine_mm(&s.e);
+	map_with(&s.e, s.parent, STACK_TOP - PAGE, 1, MM_PROT_READ | MM_PROT_WRITE,
+		 MM_MAP_PRIVATE | MM_MAP_ANONYMOUS | MM_MAP_GROWSDOWN, NULL, 0);
+	for (uint32_t i = 0; i < 4; i++)
+		w[i] = (struct worker){ .s = &s, .cpu = hosted_cpu(s.e.h, i), .number = i };
+	assert_int_equal(pthread_create(&thread[0], NULL, grower, &w[0]), 0);
+	assert_int_equal(pthread_create(&thread[1], NULL, stack_user, &w[1]), 0);
+	assert_int_equal(pthread_create(&thread[2], NULL, stack_user, &w[2]), 0);
+	assert_int_equal(pthread_create(&thread[3], NULL, stack_walker, &w[3]), 0);
+	for (int i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
+	atomic_store(&s.stop, true);
+	pthread_join(thread[3], NULL);
+	assert_int_equal(atomic_load(&s.failures), 0);
+	engine_check(&s.e);
+	for (uint64_t i = 1; i <= STACK_PAGES; i++)
+		assert_int_equal(peek(&s.e, s.parent, STACK_TOP - i * PAGE), i);
+	mm_put(s.parent);
+	engine_teardown(&s.e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_at_once),
+		cmocka_unit_test(a_stack_grows_while_it_is_used),
 	};
 
 	return cmocka_run_group_tests_name("mm_threads", tests, NULL, NULL);
