@@ -315,7 +315,8 @@ static void bounds(void **state)
 	assert_non_null(strstr(err, "words"));
 	/* Statements without an end. */
 	for (size_t i = 0; i + 8 <= size; i += 8)
-		memcpy(text + i, "balance\n", 8);
+		for (size_t j = 0; j < 8; j++)
+			text[i + j] = "balance\n"[j];
 	assert_int_equal(lang_open_text("t.rmw", text, 4u << 20, &source, err), -1);
 	assert_non_null(strstr(err, "more than 100000 statements"));
 	free(text);

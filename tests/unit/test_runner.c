@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE 4096u
+#define PAGE ((uint64_t)4096)
 
 /* ---------------------------------------------------------------- the shadow */
 

@@ -65,7 +65,7 @@ static int set_param(struct gen *gen, const char *item, size_t len, char err[OPS
 		size_t digits = len - (size_t)(equals + 1 - item);
 
 		if (strlen(param->name) != (size_t)(equals - item) ||
-		    memcmp(param->name, item, (size_t)(equals - item)))
+		    memcmp(param->name, item, (size_t)(equals - item)) != 0)
 			continue;
 		if (digits >= sizeof(value))
 			digits = sizeof(value) - 1;

@@ -79,9 +79,9 @@ static bool config_overcommit(struct parser *p, struct op_config *config)
 /* frames and swap may be said as memory (64M, 100p) or as a plain number of frames. */
 static uint64_t to_frames(uint64_t n, const struct token *t)
 {
-	char last = t->len ? t->s[t->len - 1] : '0';
+	bool plain = !t->len || (t->s[t->len - 1] >= '0' && t->s[t->len - 1] <= '9');
 
-	return last >= '0' && last <= '9' ? n : n >> RMAP_PAGE_SHIFT;
+	return plain ? n : n >> RMAP_PAGE_SHIFT;
 }
 
 static bool config_memory(struct parser *p, uint64_t *frames, uint64_t lowest, const char *what)

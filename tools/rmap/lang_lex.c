@@ -140,7 +140,7 @@ static bool lex_punct(struct parser *p, struct token *t)
 			return lang_fail(p, "'%c' means nothing here", c);
 		return lang_fail(p, "the byte 0x%02x means nothing here", (unsigned char)c);
 	}
-	t->punct = c;
+	t->punct = (unsigned char)c;
 	p->text++;
 	return true;
 }

@@ -285,8 +285,8 @@ static bool factor(struct parser *p, const char *what, uint64_t *number, int *va
 
 static bool term(struct parser *p, const char *what, uint64_t *field, bool negative)
 {
-	uint64_t number, more;
-	int var, other;
+	uint64_t number = 0, more = 0;
+	int var = -1, other = -1;
 
 	if (!factor(p, what, &number, &var))
 		return false;
@@ -379,14 +379,14 @@ static bool proc_index(struct parser *p, uint32_t id, uint64_t *field)
 
 bool lang_proc(struct parser *p, uint64_t *field)
 {
-	uint32_t id;
+	uint32_t id = 0;
 
 	return need_symbol(p, SYMBOL_PROC, &id) && proc_index(p, id, field);
 }
 
 bool lang_proc_new(struct parser *p, const struct token *name, uint64_t *field)
 {
-	uint32_t id;
+	uint32_t id = 0;
 
 	return lang_define(p, name, SYMBOL_PROC, &id) && proc_index(p, id, field);
 }

@@ -107,7 +107,7 @@ static uint64_t default_swap(const struct runner *r)
 {
 	uint64_t slots = r->source->config.frames;
 
-	if (!slots && strcmp(r->source->kind, "workload"))
+	if (!slots && strcmp(r->source->kind, "workload") != 0)
 		slots = default_frames();
 	return slots > r->frames ? slots : r->frames;
 }

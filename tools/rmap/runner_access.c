@@ -297,7 +297,7 @@ enum runner_result runner_access_op(struct runner *r, const struct op *op)
 {
 	enum runner_result ret;
 	struct process *proc = runner_need(r, op->proc, &ret);
-	uint64_t addr, first, last, pages, i;
+	uint64_t addr, first, last, pages, at, i;
 	char more[64] = "";
 	int error = 0;
 
@@ -316,16 +316,15 @@ enum runner_result runner_access_op(struct runner *r, const struct op *op)
 	if (r->phantom)
 		return runner_outcome(r, touch(r, proc, first, pages), "");
 	for (i = 0; i < pages && ret == RUNNER_OK && !error; i++) {
-		uint64_t at = first + i * RMAP_PAGE_SIZE;
-
+		at = first + i * RMAP_PAGE_SIZE;
 		ret = op->kind == OP_WRITE ? write_page(r, proc, at, i, &error)
 					   : read_page(r, proc, at, i, &error);
 	}
 	if (ret != RUNNER_OK)
 		return ret;
+	at = first + (i - 1) * RMAP_PAGE_SIZE;
 	if (error)
-		snprintf(more, sizeof(more), " at 0x%llx",
-			 (unsigned long long)(first + (i - 1) * RMAP_PAGE_SIZE));
+		snprintf(more, sizeof(more), " at 0x%llx", (unsigned long long)at);
 	return runner_outcome(r, error, more);
 }
 

@@ -296,16 +296,17 @@ static enum runner_result expect_content(struct runner *r, const struct op *op)
 		return ret;
 	for (uint64_t at = 0; at == 0 || at < op->len; at += RMAP_PAGE_SIZE) {
 		uint64_t value = op->value + (op->value_steps ? at >> RMAP_PAGE_SHIFT : 0);
+		uint64_t place_of = addr + at;
 
-		if (!runner_look(r, proc->space, addr + at, r->page))
+		if (!runner_look(r, proc->space, place_of, r->page))
 			return runner_failed(r,
 					     "content at 0x%llx: expected value %llu, found no "
 					     "page that could be looked at",
-					     (unsigned long long)(addr + at),
+					     (unsigned long long)place_of,
 					     (unsigned long long)value);
 		if (!pattern_matches(r->page, RMAP_PAGE_SIZE, value))
 			return runner_failed(r, "content at 0x%llx: expected value %llu, found %s",
-					     (unsigned long long)(addr + at),
+					     (unsigned long long)place_of,
 					     (unsigned long long)value,
 					     pattern_name(r->page, RMAP_PAGE_SIZE, is, sizeof(is)));
 	}

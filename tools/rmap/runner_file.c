@@ -355,7 +355,8 @@ static enum runner_result do_read(struct runner *r, const struct op *op, struct 
 			break;
 		if (r->phantom)
 			continue;
-		if (rfile_expected(f, at, r->page2, &counted) && memcmp(r->page, r->page2, len))
+		if (rfile_expected(f, at, r->page2, &counted) &&
+		    memcmp(r->page, r->page2, len) != 0)
 			return runner_broken(
 				r, "contents: offset 0x%llx of the file: expected %s, found %s",
 				(unsigned long long)at,

@@ -341,8 +341,8 @@ static json_t *json_counters(struct runner *r)
 	for (unsigned int c = 0; c < counter_number(); c++) {
 		const char *key = counter_name(c, name, sizeof(name));
 
-		if (strcmp(key, "-") && strncmp(key, "walk.", 5) && strncmp(key, "objects.", 8) &&
-		    strncmp(key, "bytes.", 6))
+		if (strcmp(key, "-") != 0 && strncmp(key, "walk.", 5) != 0 &&
+		    strncmp(key, "objects.", 8) != 0 && strncmp(key, "bytes.", 6) != 0)
 			put(object, key, counter_value(r, c));
 	}
 	return object;
