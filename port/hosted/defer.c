@@ -7,6 +7,8 @@
  * grace period for all of them, and runs them in the order in which they came. A push wakes the reaper only if it sleeps for
  * want of work: one system call a burst. rcu_barrier() does the reaper's work itself, after a batch that is under way.
  *
+ * A machine may do without the reaper; then only barriers run anything.
+ *
  * liburcu's own call_rcu would not do: its functions get no context, and its thread outlives the machine.
  *
  * Under ThreadSanitizer, which does not understand liburcu 0.13's barriers, readers publish in an atomic of their own which
@@ -217,11 +219,11 @@ static void *reaper(void *arg)
 	return NULL;
 }
 
-int hosted_defer_init(struct hosted *h, char *error)
+int hosted_defer_init(struct hosted *h, enum hosted_deferral deferral, char *error)
 {
 	struct hosted_defer *d = &h->defer;
 	pthread_condattr_t attributes;
-	int r;
+	int r = 0;
 
 	pthread_mutex_init(&d->run, NULL);
 	pthread_mutex_init(&d->lock, NULL);
@@ -229,7 +231,9 @@ int hosted_defer_init(struct hosted *h, char *error)
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&d->signal, &attributes);
 	pthread_condattr_destroy(&attributes);
-	r = pthread_create(&d->reaper, NULL, reaper, h);
+	d->has_reaper = deferral == HOSTED_DEFER_SOON;
+	if (d->has_reaper)
+		r = pthread_create(&d->reaper, NULL, reaper, h);
 	if (!r)
 		return 0;
 	pthread_cond_destroy(&d->signal);
@@ -247,7 +251,8 @@ void hosted_defer_destroy(struct hosted *h)
 	d->stop = true;
 	pthread_cond_signal(&d->signal);
 	pthread_mutex_unlock(&d->lock);
-	pthread_join(d->reaper, NULL);
+	if (d->has_reaper)
+		pthread_join(d->reaper, NULL);
 	while (atomic_load(&d->pushed))
 		defer_run(h);
 	pthread_cond_destroy(&d->signal);

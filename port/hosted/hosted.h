@@ -40,6 +40,11 @@ enum hosted_huge {
 	HOSTED_HUGE_ON,
 };
 
+enum hosted_deferral {
+	HOSTED_DEFER_SOON,	 /* a thread of the machine runs it, milliseconds later */
+	HOSTED_DEFER_TO_BARRIER, /* rcu_barrier() and destroy do: nothing ever runs beside the caller */
+};
+
 struct hosted_config {
 	uint64_t nr_frames;	/* of 4 KiB; 64 at least, 2^36 at most; address space only until they are touched */
 	uint64_t nr_swap_slots; /* of 4 KiB; 0: no swap */
@@ -47,6 +52,7 @@ struct hosted_config {
 	uint32_t nr_cpus;	/* virtual processors, 1 to 256; 0: 1 */
 	bool no_tlb;		/* every access walks the tables, for comparison */
 	enum hosted_huge huge;	/* transparent huge pages behind frames and descriptors */
+	enum hosted_deferral deferral; /* when what call_rcu() was given runs */
 	const char *directory;	/* for the swap file and files' overlays; NULL: $TMPDIR, or /tmp */
 
 	/* Called before abort() when an invariant is broken; may leave by longjmp. NULL: only the sentence on stderr. */

@@ -195,7 +195,7 @@ int hosted_create(const struct hosted_config *config, struct hosted **out, char 
 	if (r)
 		hosted_say(error, "Out of memory.");
 	else if (!(r = machine_map(h, config, error)) && !(r = machine_swap(h, config, error)))
-		r = hosted_defer_init(h, error);
+		r = hosted_defer_init(h, config->deferral, error);
 	if (r) {
 		hosted_mmu_destroy(h);
 		hosted_cache_destroy(h);

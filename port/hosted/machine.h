@@ -118,10 +118,11 @@ struct hosted_defer {
 	pthread_mutex_t lock;  /* stop, and the reaper's sleep */
 	pthread_cond_t signal;
 	bool stop; /* lock */
+	bool has_reaper; /* fixed */
 	pthread_t reaper;
 };
 
-int hosted_defer_init(struct hosted *h, char *error);
+int hosted_defer_init(struct hosted *h, enum hosted_deferral deferral, char *error);
 void hosted_defer_destroy(struct hosted *h);
 void hosted_rcu_read_lock(void *ctx);
 void hosted_rcu_read_unlock(void *ctx);

@@ -17,9 +17,12 @@
 #ifndef LOCKDEP_H
 #define LOCKDEP_H
 
+/* The libraries hide their symbols; the C library's are not theirs. */
+#pragma GCC visibility push(default)
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#pragma GCC visibility pop
 
 #define LOCKDEP_HELD_MAX 64
 
@@ -214,10 +217,11 @@ static inline bool rmap_spin_is_locked(const struct rmap_spinlock *l)
 /* ---------------------------------------------------------------- sleeping locks */
 
 struct rmap_rwsem {
-	_Atomic uint32_t word; /* bit 31: a writer; bits 24..28: class + 1; below: readers */
+	_Atomic uint32_t word; /* bit 31: a writer; bit 30: one waits; bits 24..28: class + 1; below: readers */
 };
 
 #define LOCKDEP_WRITER  0x80000000u
+#define LOCKDEP_WAITER  0x40000000u
 #define LOCKDEP_READERS 0x00ffffffu
 
 static inline uint32_t lockdep_rwsem_class(const struct rmap_rwsem *l)
@@ -230,13 +234,14 @@ static inline void rmap_rwsem_init(struct rmap_rwsem *l, enum rmap_lock_class lo
 	atomic_store_explicit(&l->word, ((uint32_t)lock_class + 1) << 24, memory_order_relaxed);
 }
 
-/* Add grant if none of the bits in blockers is set. */
-static inline bool lockdep_rwsem_try(struct rmap_rwsem *l, uint32_t blockers, uint32_t grant)
+/* Add grant and clear the bits of clear, if none of those in blockers is set. */
+static inline bool lockdep_rwsem_try(struct rmap_rwsem *l, uint32_t blockers, uint32_t clear,
+				     uint32_t grant)
 {
 	uint32_t v = atomic_load_explicit(&l->word, memory_order_relaxed);
 
 	while (!(v & blockers)) {
-		if (atomic_compare_exchange_weak_explicit(&l->word, &v, v + grant,
+		if (atomic_compare_exchange_weak_explicit(&l->word, &v, (v & ~clear) + grant,
 							  memory_order_acquire,
 							  memory_order_relaxed)) {
 			lockdep_got(l, lockdep_rwsem_class(l), false);
@@ -248,12 +253,12 @@ static inline bool lockdep_rwsem_try(struct rmap_rwsem *l, uint32_t blockers, ui
 
 static inline bool rmap_read_trylock(struct rmap_rwsem *l)
 {
-	return lockdep_rwsem_try(l, LOCKDEP_WRITER, 1);
+	return lockdep_rwsem_try(l, LOCKDEP_WRITER | LOCKDEP_WAITER, 0, 1);
 }
 
 static inline bool rmap_write_trylock(struct rmap_rwsem *l)
 {
-	return lockdep_rwsem_try(l, LOCKDEP_WRITER | LOCKDEP_READERS, LOCKDEP_WRITER);
+	return lockdep_rwsem_try(l, LOCKDEP_WRITER | LOCKDEP_READERS, LOCKDEP_WAITER, LOCKDEP_WRITER);
 }
 
 static inline void rmap_read_lock(struct rmap_rwsem *l, const struct rmap_port *port)
@@ -267,8 +272,11 @@ static inline void rmap_read_lock(struct rmap_rwsem *l, const struct rmap_port *
 static inline void lockdep_write(struct rmap_rwsem *l, bool nested)
 {
 	lockdep_wait(l, lockdep_rwsem_class(l), nested, true);
-	while (!rmap_write_trylock(l))
+	while (!rmap_write_trylock(l)) {
+		/* Holds newcomers off, or a stream of readers would starve us; whoever gets the lock clears it. */
+		atomic_fetch_or_explicit(&l->word, LOCKDEP_WAITER, memory_order_relaxed);
 		rmap_cpu_relax();
+	}
 }
 
 static inline void rmap_write_lock(struct rmap_rwsem *l, const struct rmap_port *port)

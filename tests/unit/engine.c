@@ -27,6 +27,9 @@ void engine_setup(struct engine *e, const struct engine_config *config)
 	if (c.machine.nr_swap_slots == UINT64_MAX)
 		c.machine.nr_swap_slots = 0;
 	c.machine.phantom = c.mm.phantom;
+	/* One processor: nothing runs beside the test, not even what was deferred. */
+	if (c.machine.nr_cpus <= 1)
+		c.machine.deferral = HOSTED_DEFER_TO_BARRIER;
 	memset(e, 0, sizeof(*e));
 	if (hosted_create(&c.machine, &e->h, error))
 		fail_at(__FILE__, __LINE__, error);

@@ -92,6 +92,28 @@ static void test_by_itself(void **state)
 	os->rcu_barrier(os->ctx);
 }
 
+/* Without the reaper nothing runs before a barrier, or the end. */
+static void test_to_barrier(void **state)
+{
+	struct hosted_config config = { .nr_frames = 64, .deferral = HOSTED_DEFER_TO_BARRIER };
+	struct deferred d[2] = { { .number = 1 }, { .number = 2 } };
+
+	(void)state;
+	tear_down(NULL);
+	assert_int_equal(hosted_create(&config, &h, NULL), 0);
+	os = &hosted_port(h)->os;
+	newest = 0;
+	os->call_rcu(os->ctx, &d[0].rcu, on_deferred);
+	nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+	assert_false(atomic_load(&d[0].done));
+	os->rcu_barrier(os->ctx);
+	assert_true(atomic_load(&d[0].done));
+	os->call_rcu(os->ctx, &d[1].rcu, on_deferred);
+	assert_int_equal(hosted_destroy(h, NULL, NULL), 0);
+	assert_true(atomic_load(&d[1].done));
+	set_up(NULL);
+}
+
 static void on_chained(void *ctx, struct rmap_rcu *rcu)
 {
 	struct deferred *d = rmap_container_of(rcu, struct deferred, rcu);
@@ -226,6 +248,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_barrier, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_by_itself, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_to_barrier, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_chain, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_reader_holds_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_readers_and_writer, set_up, tear_down),
