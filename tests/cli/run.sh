@@ -125,6 +125,22 @@ json 'd["counters"]["fault_cow_copy"] == 1000000 and d["counters"]["fork_ptes"] 
 json 'd["counters"]["forks"] == 1000 and d["processes_at_most"] == 1001'
 json 'd["objects"]["anon_vma"]["objects"] == 0'
 
+# What is printed is what docs/json.md says, and nothing else.
+python3 - "$dir/out" "$source/docs/json.md" <<'END' || fail "docs/json.md differs"
+import json, re, sys
+d = json.load(open(sys.argv[1]))
+schema = json.loads(re.search(r"```json\n(.*?)```", open(sys.argv[2]).read(), re.S).group(1))
+types = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
+assert set(schema["required"]) <= set(d), set(schema["required"]) - set(d)
+assert set(d) <= set(schema["properties"]), set(d) - set(schema["properties"])
+for key, value in d.items():
+    kind = schema["properties"][key].get("type")
+    assert kind is None or isinstance(value, types[kind]), key
+    for form, values in (("items", value), ("additionalProperties", value.values() if type(value) is dict else ())):
+        for v in values if form in schema["properties"][key] else ():
+            assert set(schema["properties"][key][form].get("required", ())) <= set(v if type(v) is dict else ()), key
+END
+
 # -- contents, swapping
 expect_code 0 "$rmap" run --json --check fork-cow:children=20,pages=200
 json 'd["contents_verified"] and d["verified_pages"] >= 4200 and d["counters"]["swap_out"] == 0'
