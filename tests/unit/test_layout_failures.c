@@ -383,6 +383,34 @@ static void test_shared_memory(void **state)
 	}
 }
 
+/*
+ * A first fault that failed has decided nothing: the neighbour whose origin it would have shared may be gone by the next time.
+ *
+ *	|AA|bb|   b's fault fails; A moves away; b's fault gets an origin of its own; A comes home: two VMAs
+ *
+ * covers: B12, 1.2-3, 1.2-4
+ */
+static void test_failed_fault_decides_nothing(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+
+	(void)state;
+	map_with(&e, mm, AT(0), 4, RW, ANON | MM_MAP_NORESERVE, NULL, 0);
+	assert_int_equal(protect(&e, mm, 2, 2, RWX), 0);
+	poke(&e, mm, AT(0), 1);
+	testport_fail(tp, TESTPORT_ALLOC, 1, TESTPORT_ONCE);
+	assert_int_equal(mm_fault(mm, AT(2), MM_ACCESS_WRITE), RMAP_ENOMEM);
+	assert_int_equal(testport_fail_none(tp), 1);
+	engine_check(&e);
+	assert_int_equal(remap(&e, mm, 0, 2, 2, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, 100), 0);
+	poke(&e, mm, AT(2), 2);
+	assert_int_equal(objects_of(&e, RMAP_KIND_ANON_VMA), 2);
+	assert_int_equal(remap(&e, mm, 100, 2, 2, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, 0), 0);
+	assert_int_equal(protect(&e, mm, 2, 2, RW), 0);
+	layout_is(&e, mm, "rw-p 2 @0 | rw-p 2 @2");
+	mm_put(mm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -390,6 +418,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_merge_that_cannot_be, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_old_place_that_cannot_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shared_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_failed_fault_decides_nothing, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -270,6 +270,59 @@ static void test_free_of_shared_pages(void **state)
 	mm_put(mm);
 }
 
+/*
+ * The same with pages that both have read back from swap: clean in all tables, in memory alone, or still in the swap cache.
+ *
+ * covers: B22, 1.11-3
+ */
+static void test_free_of_shared_pages_from_swap(void **state)
+{
+	struct mm *mm = engine_mm(&e), *child;
+
+	(void)state;
+	map_anon(&e, mm, AT(0), 3);
+	fill(mm, 0, 3);
+	assert_int_equal(advise(&e, mm, 0, 3, MM_MADV_PAGEOUT), 0);
+	child = engine_fork(&e, mm);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(peek(&e, child, AT(i)), 1000 + i);
+		assert_int_equal(peek(&e, mm, AT(i)), 1000 + i);
+	}
+	assert_int_equal(peek(&e, child, AT(2)), 1002);
+	assert_int_equal(advise(&e, child, 0, 3, MM_MADV_FREE), 0);
+	(void)mm_reclaim(e.sys, 2000);
+	engine_check(&e);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(peek(&e, mm, AT(i)), 1000 + i);
+	mm_put(child);
+	mm_put(mm);
+}
+
+/*
+ * Dirty by a holder's writes and not by the entry: freed all the same. Held: kept.
+ *
+ * covers: B22, 1.11-3
+ */
+static void test_free_of_pinned_pages(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	struct page *page, *held;
+
+	(void)state;
+	map_anon(&e, mm, AT(0), 2);
+	fill(mm, 0, 2);
+	assert_int_equal(mm_pin(mm, AT(0), MM_PIN_WRITE, &page), 0);
+	assert_int_equal(mm_pin(mm, AT(1), 0, &held), 0);
+	mm_unpin(e.sys, page, MM_PIN_WRITE);
+	assert_int_equal(advise(&e, mm, 0, 2, MM_MADV_FREE), 0);
+	(void)mm_reclaim(e.sys, 2000);
+	engine_check(&e);
+	assert_int_equal(peek(&e, mm, AT(0)), 0);
+	assert_int_equal(peek(&e, mm, AT(1)), 1001);
+	mm_unpin(e.sys, held, 0);
+	mm_put(mm);
+}
+
 /* ---------------------------------------------------------------- COLD, PAGEOUT, WILLNEED */
 
 /*
@@ -437,6 +490,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_locked_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lazy_free, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_free_of_shared_pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_free_of_shared_pages_from_swap, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_free_of_pinned_pages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pageout_and_cold, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pageout_of_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_willneed, setup, teardown),

@@ -195,6 +195,12 @@ static void test_files_merge_by_offset(void **state)
 	map_with(&e, mm, AT(8), 2, RW, MM_MAP_SHARED, other, 6 * PAGE);
 	map_with(&e, mm, AT(10), 2, RW, MM_MAP_SHARED, other, 8 * PAGE);
 	layout_is(&e, mm, "rw-p 4 @0 | rw-p 2 @2 | rw-s 2 @4 | rw-s 4 @6");
+	/* Right below its like, but another part of the file. */
+	map_with(&e, mm, AT(22), 2, RW, MM_MAP_PRIVATE, file, 4 * PAGE);
+	map_with(&e, mm, AT(20), 2, RW, MM_MAP_PRIVATE, file, PAGE);
+	assert_layout(&e, mm, AT(20), AT(30), "rw-p 2 @0 | rw-p 2 @3");
+	map_with(&e, mm, AT(20), 2, RW, MM_MAP_PRIVATE, file, 2 * PAGE);
+	assert_layout(&e, mm, AT(20), AT(30), "rw-p 4 @0");
 	mm_put(mm);
 	mm_file_put(file);
 	mm_file_put(other);
@@ -431,7 +437,7 @@ static void test_prepare_shares_a_neighbours_origin(void **state)
 /*
  * An inherited neighbour's origin is not shared: its chain has ancestors that the new VMA never had.
  *
- *	parent |AA|  fork  child |AA|bb|   fault in b
+ *	parent ..|AA|  fork  child bb|AA|cc   fault in b and in c
  *
  * covers: 1.2-5, B1
  */
@@ -440,18 +446,23 @@ static void test_prepare_shares_nothing_inherited(void **state)
 	struct mm *parent = engine_mm(&e), *child;
 
 	(void)state;
-	map_anon(&e, parent, AT(0), 2);
-	poke(&e, parent, AT(0), 1);
-	poke(&e, parent, AT(1), 2);
+	map_anon(&e, parent, AT(2), 2);
+	poke(&e, parent, AT(2), 1);
+	poke(&e, parent, AT(3), 2);
 	child = engine_fork(&e, parent);
-	map_anon(&e, child, AT(2), 2);
-	poke(&e, child, AT(2), 3);
-	layout_is(&e, child, "rw-p 2 @0 | rw-p 2 @2");
-	/* The parent's, the child's own for A, the child's for b. */
-	assert_int_equal(objects_of(&e, RMAP_KIND_ANON_VMA), 3);
-	assert_true(same_frame(parent, AT(1), child, AT(1)));
+	map_anon(&e, child, AT(4), 2);
+	map_anon(&e, child, AT(0), 2);
+	poke(&e, child, AT(4), 3);
+	poke(&e, child, AT(0), 4);
+	layout_is(&e, child, "rw-p 2 @0 | rw-p 2 @2 | rw-p 2 @4");
+	/* The parent's; in the child, A's own, b's and c's. */
+	assert_int_equal(objects_of(&e, RMAP_KIND_ANON_VMA), 4);
+	assert_true(same_frame(parent, AT(3), child, AT(3)));
 	mm_put(parent);
-	assert_int_equal(peek(&e, child, AT(1)), 2);
+	assert_int_equal(peek(&e, child, AT(3)), 2);
+	/* Nor by the layout's record: equal in all else, they stay apart. */
+	assert_int_equal(protect(&e, child, 0, 6, MM_PROT_READ), 0);
+	layout_is(&e, child, "r--p 2 @0 | r--p 2 @2 | r--p 2 @4");
 	mm_put(child);
 }
 
@@ -514,6 +525,30 @@ static void test_split_in_a_grandchild(void **state)
 		assert_int_equal(unmap(&e, g, order ? 2 : 0, 2), 0);
 		assert_int_equal(objects_of(&e, RMAP_KIND_ANON_VMA), 0);
 		mm_put(g);
+	}
+}
+
+/*
+ * Halves of an inherited VMA are as inherited as the whole: nothing new joins them.
+ *
+ *	child |AAAA| -> |AA|..|BB.. -> |AA|nn|
+ *
+ * covers: 1.9-7, 1.9-4
+ */
+static void test_halves_stay_inherited(void **state)
+{
+	(void)state;
+	for (unsigned int half = 0; half < 2; half++) {
+		struct mm *parent = engine_mm(&e), *mm;
+
+		map_anon(&e, parent, AT(0), 4);
+		poke(&e, parent, AT(0), 1);
+		mm = engine_fork(&e, parent);
+		assert_int_equal(unmap(&e, mm, half ? 2 : 0, 2), 0);
+		map_anon(&e, mm, AT(half ? 2 : 0), 2);
+		layout_is(&e, mm, "rw-p 2 @0 | rw-p 2 @2");
+		mm_put(mm);
+		mm_put(parent);
 	}
 }
 
@@ -625,6 +660,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_boundary_takes_the_chain_along, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_split_in_a_grandchild, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_halves_stay_inherited, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_split_and_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_extend_joins_the_next, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_earlier_vmas_stay_changed, setup, teardown),

@@ -402,9 +402,9 @@ static void test_old_translations_are_gone(void **state)
 }
 
 /*
- * Out of memory for a table of the new place: everything is back where it was.
+ * Out of memory for a table of the new place: everything is back where it was, also what had been moved already.
  *
- *	AAAA over a table's boundary; the second table of the new place cannot be made
+ *	|AA:AA|  two tables here; there, one exists and one cannot be made:  n.|..:..|
  *
  * covers: 1.10-3, B12
  */
@@ -412,31 +412,39 @@ static void test_moved_back(void **state)
 {
 	struct engine_config config = { .machine = { .nr_frames = 96, .nr_swap_slots = UINT64_MAX },
 					.mm.watermark_min = 1 };
-	uint64_t hog = 0, at;
-	struct mm *mm;
+	const uint64_t far = (uint64_t)5 << 39;
 
 	(void)state;
 	engine_teardown(&e);
 	engine_setup(&e, &config);
-	mm = engine_mm(&e);
-	map_anon(&e, mm, AT(510), 4);
-	for (unsigned int i = 510; i < 514; i++)
-		poke(&e, mm, AT(i), i);
-	/* Locked memory fills the machine. */
-	mm_set_capabilities(mm, MM_CAP_IPC_LOCK);
-	map_with(&e, mm, AT(2048), 96, RW, ANON, NULL, 0);
-	assert_int_equal(STEP(&e, mm_mlock(mm, AT(2048), PAGE, 0)), 0);
-	while (!mm_mlock(mm, AT(2048 + hog), PAGE, 0))
-		hog++;
-	engine_check(&e);
-	assert_int_equal(
-		STEP(&e, mm_mremap(mm, AT(510), 4 * PAGE, 4 * PAGE, FIXED, (uint64_t)5 << 39, &at)),
-		RMAP_ENOMEM);
-	assert_layout(&e, mm, AT(0), AT(1024), "rw-p 4 @0");
-	assert_layout(&e, mm, (uint64_t)5 << 39, (uint64_t)6 << 39, "");
-	for (unsigned int i = 510; i < 514; i++)
-		assert_int_equal(peek(&e, mm, AT(i)), i);
-	mm_put(mm);
+	for (unsigned int first_exists = 0; first_exists < 2; first_exists++) {
+		struct mm *mm = engine_mm(&e);
+		uint64_t hog = 0, at;
+
+		map_anon(&e, mm, AT(510), 4);
+		for (unsigned int i = 510; i < 514; i++)
+			poke(&e, mm, AT(i), i);
+		map_anon(&e, mm, far + 500 * PAGE, 1);
+		if (first_exists)
+			poke(&e, mm, far + 500 * PAGE, 1);
+		/* Locked memory fills the machine. */
+		mm_set_capabilities(mm, MM_CAP_IPC_LOCK);
+		map_with(&e, mm, AT(2048), 96, RW, ANON, NULL, 0);
+		while (!mm_mlock(mm, AT(2048 + hog), PAGE, 0))
+			hog++;
+		assert_true(hog > 10);
+		engine_check(&e);
+		assert_int_equal(STEP(&e, mm_mremap(mm, AT(510), 4 * PAGE, 4 * PAGE, FIXED,
+						    far + 510 * PAGE, &at)),
+				 RMAP_ENOMEM);
+		assert_int_equal(counters_of(&e).moved_ptes, first_exists ? 4 : 0);
+		assert_layout(&e, mm, AT(0), AT(1024), "rw-p 4 @0");
+		assert_layout(&e, mm, far + 510 * PAGE, far + 514 * PAGE, "");
+		for (unsigned int i = 510; i < 514; i++)
+			assert_int_equal(peek(&e, mm, AT(i)), i);
+		mm_put(mm);
+		settle(&e);
+	}
 }
 
 /*
