@@ -102,7 +102,7 @@ static int place_stack(struct mm *mm, uint64_t top, uint64_t args_len)
 	if (!error && top != MM_TASK_SIZE)
 		error = move_stack(mm, vma, MM_TASK_SIZE - top);
 	if (!error) {
-		vma->flags &= ~VM_STACK_INCOMPLETE;
+		vma_set_flags(vma, vma->flags & ~VM_STACK_INCOMPLETE);
 		mm->start_stack = top - args_len;
 		error = widen_stack(mm, vma);
 	}

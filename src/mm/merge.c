@@ -358,7 +358,7 @@ int vma_modify(struct vma *vma, uint64_t start, uint64_t end, uint64_t flags, st
 		if (error)
 			return error;
 	}
-	vma->flags = flags;
+	vma_set_flags(vma, flags);
 	*out = vma;
 	return 0;
 }

@@ -29,7 +29,7 @@ static bool migrate_skip(const struct rmap_vma *vma, void *arg)
 	const struct vma *v = rmap_container_of(vma, const struct vma, rmap);
 
 	(void)arg;
-	return (v->flags & VM_STACK_INCOMPLETE) == VM_STACK_INCOMPLETE;
+	return (vma_flags(v) & VM_STACK_INCOMPLETE) == VM_STACK_INCOMPLETE;
 }
 
 static enum rmap_visit migrate_one(struct rmap_hit *hit, void *arg)
@@ -86,7 +86,7 @@ static enum rmap_visit restore_one(struct rmap_hit *hit, void *arg)
 			  entry & PTE_MIG_EXCLUSIVE ? RMAP_MAP_EXCLUSIVE : 0, &m->reserve))
 		page_get(m->to);
 	pte_write(hit->pte, pte);
-	if (vma->flags & VM_LOCKED)
+	if (vma_flags(vma) & VM_LOCKED)
 		lru_mlock(sys, m->to);
 	return RMAP_VISIT_NEXT;
 }

@@ -88,7 +88,7 @@ struct vma {
 		uint64_t gap_max;      /* largest gap in the subtree of node; mmap_lock */
 		struct mm_system *sys; /* after vma_free(): who counts it */
 	};
-	uint64_t flags; /* VM_*; mmap write */
+	uint64_t flags; /* VM_*; mmap write, by vma_set_flags() */
 	/* see above; 0 -> set: mmap read + table_lock; otherwise mmap write */
 	_Atomic uint64_t group;
 	uint64_t pending; /* the group that first faults under way agreed on, 0: none; table_lock */
@@ -103,6 +103,21 @@ struct vma {
 static inline struct mm *vma_mm(const struct vma *vma)
 {
 	return mm_of_rmap(vma->rmap.mm);
+}
+
+/*
+ * A VMA's flags as walkers read them, who hold no mmap_lock: one whole value, the old or the new one. Either is right: mprotect
+ * and mlock set the flags first and go through the entries under their PTLs afterwards.
+ */
+static inline uint64_t vma_flags(const struct vma *vma)
+{
+	return atomic_load_explicit((const _Atomic uint64_t *)&vma->flags, memory_order_relaxed);
+}
+
+/* mmap write. */
+static inline void vma_set_flags(struct vma *vma, uint64_t flags)
+{
+	atomic_store_explicit((_Atomic uint64_t *)&vma->flags, flags, memory_order_relaxed);
 }
 
 static inline uint64_t vma_pages(const struct vma *vma)

@@ -213,7 +213,7 @@ static void keep_empty(struct remap *r, const struct vma *copy)
 
 	if (vma->flags & VM_LOCKED) {
 		mm->locked_vm -= vma_pages(vma);
-		vma->flags &= ~VM_LOCKED_MASK;
+		vma_set_flags(vma, vma->flags & ~VM_LOCKED_MASK);
 		vma_mlock_pages(vma, vma->rmap.start, vma->rmap.end);
 	}
 	if (copy == vma || vma->rmap.start != r->addr || vma->rmap.end != r->addr + r->old_len)

@@ -40,7 +40,7 @@ static enum rmap_visit referenced_one(struct rmap_hit *hit, void *arg)
 	struct referenced *r = arg;
 	struct vma *vma = hit_vma(r->sys, &r->walk, hit);
 
-	if (vma->flags & VM_LOCKED) {
+	if (vma_flags(vma) & VM_LOCKED) {
 		lru_mlock(r->sys, r->page);
 		r->vm_flags |= VM_LOCKED;
 		return RMAP_VISIT_STOP;
@@ -53,9 +53,9 @@ static enum rmap_visit referenced_one(struct rmap_hit *hit, void *arg)
 		 * look idle for as long as it stays in the TLB.
 		 */
 		flush_hit(r->sys, hit);
-		if (!(vma->flags & VM_SEQ_READ)) {
+		if (!(vma_flags(vma) & VM_SEQ_READ)) {
 			r->count++;
-			r->vm_flags |= vma->flags;
+			r->vm_flags |= vma_flags(vma);
 		}
 	}
 	return RMAP_VISIT_NEXT;
@@ -138,7 +138,7 @@ static enum rmap_visit unmap_one(struct rmap_hit *hit, void *arg)
 	enum rss_kind kind = page_rss_kind(page);
 	pte_t old, entry = 0;
 
-	if ((vma->flags & VM_LOCKED) && !(u->flags & UNMAP_IGNORE_MLOCK)) {
+	if ((vma_flags(vma) & VM_LOCKED) && !(u->flags & UNMAP_IGNORE_MLOCK)) {
 		lru_mlock(sys, page);
 		return RMAP_VISIT_STOP;
 	}

@@ -65,14 +65,15 @@ void vma_free(struct vma *vma)
 
 pte_t vma_pte_bits(const struct vma *vma, bool write)
 {
+	uint64_t flags = vma_flags(vma);
 	pte_t bits = PTE_PRESENT;
 
 	/* PROT_NONE: mapped, but the processor may not use it. Any right lets it read, as on x86. */
-	if (vma->flags & VM_ACCESS)
+	if (flags & VM_ACCESS)
 		bits |= PTE_USER;
-	if (write && (vma->flags & VM_WRITE))
+	if (write && (flags & VM_WRITE))
 		bits |= PTE_WRITE;
-	if (!(vma->flags & VM_EXEC))
+	if (!(flags & VM_EXEC))
 		bits |= PTE_NX;
 	return bits;
 }

@@ -20,11 +20,11 @@ static void zap_page(struct gather *g, struct vma *vma, pte_t *pte, pte_t old, u
 	if (!rmap_page_is_anon(rpage)) {
 		if (old & PTE_DIRTY)
 			file_set_dirty(page, sys);
-		if ((old & PTE_ACCESSED) && !(vma->flags & VM_SEQ_READ))
+		if ((old & PTE_ACCESSED) && !(vma_flags(vma) & VM_SEQ_READ))
 			lru_mark_accessed(sys, page);
 	}
 	mm_rss_add(g->mm, page_rss_kind(page), -1);
-	if (vma->flags & VM_LOCKED)
+	if (vma_flags(vma) & VM_LOCKED)
 		lru_munlock(sys, page);
 	gather_address(g, addr);
 	if (rmap_page_unmap(&sys->rmap, &rpage, 1, &vma->rmap, addr, pte) && gather_page(g, page))
