@@ -455,7 +455,7 @@ static void vma_forked(struct scene *x)
 	SET(x, vma_of(x->p, RO)->forked, 1);
 }
 
-static void vma_flags(struct scene *x)
+static void damage_vma_flags(struct scene *x)
 {
 	SET(x, vma_of(x->p, SHMEM)->rmap.flags, 0);
 }
@@ -863,7 +863,7 @@ static const struct {
 	DAMAGE(vma_group, "the reverse map says unfaulted, the layout has group 5"),
 	DAMAGE(vma_no_group, "the reverse map says faulted, the layout has group 0"),
 	DAMAGE(vma_forked, "inherited faulted, but has no group"),
-	DAMAGE(vma_flags, "are not what the reverse map was told"),
+	DAMAGE(damage_vma_flags, "are not what the reverse map was told"),
 	DAMAGE(vma_rights, "may write, which VMA 0x60000000-0x60001000 does not allow"),
 	DAMAGE(vma_bounds_unseen_by_the_tree, "mm 2, VMA 0x10000000-0x10004000: "),
 	DAMAGE(users, "mm 1: nobody uses it any more"),
