@@ -16,7 +16,8 @@
 
 /* What is counted once a fork rather than once a VMA: an atomic is as dear as an allocation here. */
 struct fork {
-	uint64_t group; /* the next new VMA's: as many are set aside as the parent has VMAs */
+	struct vma *last; /* of the child's so far */
+	uint64_t group;	  /* the next new VMA's: as many are set aside as the parent has VMAs */
 	uint64_t vmas;
 	struct copied copied;
 };
@@ -60,7 +61,8 @@ static int fork_vma(struct fork *f, struct mm *child, struct vma *src)
 	error = fork_links(f, dst, src);
 	if (error)
 		goto free_vma;
-	vma_tree_insert(child, dst);
+	vma_tree_append(child, dst, f->last);
+	f->last = dst;
 	mm_account(child, dst->flags, (int64_t)vma_pages(dst));
 	f->vmas++;
 	if (src->flags & VM_WIPEONFORK)

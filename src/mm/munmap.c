@@ -46,6 +46,17 @@ static void zap_vmas(struct mm *mm, struct vma *first, uint64_t end)
 	gather_end(&g);
 }
 
+/* No entry of it is left: settle its accounts. Returns its pages that were accounted. */
+static uint64_t forget_vma(struct mm *mm, struct vma *vma)
+{
+	uint64_t pages = vma_pages(vma);
+
+	if (vma->flags & VM_LOCKED)
+		mm->locked_vm -= pages;
+	mm_account(mm, vma->flags, -(int64_t)pages);
+	return vma->flags & VM_ACCOUNT ? pages : 0;
+}
+
 uint64_t unmap_vmas(struct mm *mm, uint64_t start, uint64_t end)
 {
 	struct vma *vma = vma_first_in(mm, start, end);
@@ -57,14 +68,8 @@ uint64_t unmap_vmas(struct mm *mm, uint64_t start, uint64_t end)
 	zap_vmas(mm, vma, end);
 	prev = vma_prev(vma);
 	for (; vma && vma->rmap.start < end; vma = next) {
-		uint64_t pages = vma_pages(vma);
-
 		next = vma_next(vma);
-		if (vma->flags & VM_ACCOUNT)
-			accounted += pages;
-		if (vma->flags & VM_LOCKED)
-			mm->locked_vm -= pages;
-		mm_account(mm, vma->flags, -(int64_t)pages);
+		accounted += forget_vma(mm, vma);
 		rmap_vma_unlink(mm_rmap_of(mm), &vma->rmap);
 		vma_tree_erase(mm, vma);
 		vma_free(vma);
@@ -84,10 +89,24 @@ int mm_unmap_locked(struct mm *mm, uint64_t start, uint64_t end)
 	return 0;
 }
 
+static void unlink_vma(struct mm *mm, struct vma *vma)
+{
+	rmap_vma_unlink(mm_rmap_of(mm), &vma->rmap);
+	vma_free(vma);
+}
+
 void mm_unmap_all(struct mm *mm)
 {
-	mm_uncharge(mm->sys, unmap_vmas(mm, 0, ADDRESS_END));
-	/* Tables may be there without a VMA: those of a fork that failed. */
+	uint64_t accounted = 0;
+	struct vma *vma;
+
+	zap_vmas(mm, vma_first(mm), ADDRESS_END);
+	vma_for_each(vma, mm)
+		accounted += forget_vma(mm, vma);
+	/* Nobody will look for a VMA again: the tree need not be kept in order for each that goes. */
+	vma_tree_dismantle(mm, unlink_vma);
+	mm_uncharge(mm->sys, accounted);
+	/* Also the tables without a VMA, which a fork that failed has left. */
 	table_free_range(mm, 0, ADDRESS_END, 0, ADDRESS_END);
 }
 

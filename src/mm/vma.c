@@ -27,7 +27,6 @@ struct vma *vma_alloc(struct mm *mm, uint64_t start, uint64_t end, uint64_t pgof
 
 	if (!vma)
 		return NULL;
-	memset(vma, 0, sizeof(*vma));
 	rmap_vma_init(&vma->rmap, &mm->rmap, start, end, pgoff, file ? &file->rmap : NULL,
 		      vma_rmap_flags(flags));
 	rb_clear(&vma->node);

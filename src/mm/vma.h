@@ -29,6 +29,10 @@ struct vma *vma_first(const struct mm *mm);
 /* Enter and leave the tree; map_count is adjusted. The VMA must overlap none. */
 void vma_tree_insert(struct mm *mm, struct vma *vma);
 void vma_tree_erase(struct mm *mm, struct vma *vma);
+/* The same as insert, for one that comes behind last, the last VMA there is (NULL: there is none). */
+void vma_tree_append(struct mm *mm, struct vma *vma, struct vma *last);
+/* All VMAs leave the tree, each is given to take, in no order that matters. */
+void vma_tree_dismantle(struct mm *mm, void (*take)(struct mm *mm, struct vma *vma));
 /*
  * start, end or VM_GROWSDOWN of a VMA in the tree changed, its place in the order did not: bring gaps up to date (its own and
  * the next one's).

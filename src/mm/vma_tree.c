@@ -45,13 +45,17 @@ uint64_t vma_guard_start(const struct vma *vma)
 	return vma->rmap.start > guard ? vma->rmap.start - guard : 0;
 }
 
-static uint64_t gap_below(const struct vma *vma)
+static uint64_t gap_between(const struct vma *prev, const struct vma *vma)
 {
-	const struct vma *prev = vma_prev(vma);
 	uint64_t low = prev ? prev->rmap.end : 0;
 	uint64_t high = vma_guard_start(vma);
 
 	return high > low ? high - low : 0;
+}
+
+static uint64_t gap_below(const struct vma *vma)
+{
+	return gap_between(vma_prev(vma), vma);
 }
 
 /* ---------------------------------------------------------------- finding */
@@ -107,38 +111,59 @@ struct vma *vma_first(const struct mm *mm)
 
 /* ---------------------------------------------------------------- changing */
 
-static void refresh_gap(struct vma *vma)
+static void set_gap(struct vma *vma, uint64_t gap)
 {
-	uint64_t gap = gap_below(vma);
-
 	if (gap == vma->gap)
 		return;
 	vma->gap = gap;
 	rb_update_path(&vma->node, update_gap_max);
 }
 
+static void refresh_gap(struct vma *vma)
+{
+	set_gap(vma, gap_below(vma));
+}
+
+static void insert_between(struct mm *mm, struct vma *vma, struct vma *prev, struct vma *next,
+			   struct rb_node *parent, struct rb_node **link)
+{
+	vma->gap = gap_between(prev, vma);
+	vma->gap_max = 0;
+	if (next)
+		set_gap(next, gap_between(vma, next));
+	rb_insert(&mm->vmas, &vma->node, parent, link, update_gap_max);
+	mm->map_count++;
+}
+
 void vma_tree_insert(struct mm *mm, struct vma *vma)
 {
 	struct rb_node **link = &mm->vmas.node;
+	struct vma *prev = NULL, *next = NULL;
 	struct rb_node *parent = NULL;
-	struct vma *next;
 
 	while (*link) {
-		const struct vma *other = vma_of_node(*link);
+		struct vma *other = vma_of_node(*link);
 
 		parent = *link;
 		MM_DEBUG_ASSERT(mm->sys, vma->rmap.end <= other->rmap.start ||
 						 vma->rmap.start >= other->rmap.end);
-		link = vma->rmap.start < other->rmap.start ? &parent->left : &parent->right;
+		if (vma->rmap.start < other->rmap.start) {
+			next = other;
+			link = &parent->left;
+		} else {
+			prev = other;
+			link = &parent->right;
+		}
 	}
-	vma->gap = 0;
-	vma->gap_max = 0;
-	rb_insert(&mm->vmas, &vma->node, parent, link, update_gap_max);
-	refresh_gap(vma);
-	next = vma_next(vma);
-	if (next)
-		refresh_gap(next);
-	mm->map_count++;
+	insert_between(mm, vma, prev, next, parent, link);
+}
+
+void vma_tree_append(struct mm *mm, struct vma *vma, struct vma *last)
+{
+	if (last)
+		insert_between(mm, vma, last, NULL, &last->node, &last->node.right);
+	else
+		insert_between(mm, vma, NULL, NULL, NULL, &mm->vmas.node);
 }
 
 void vma_tree_erase(struct mm *mm, struct vma *vma)
@@ -159,6 +184,30 @@ void vma_tree_changed(struct mm *mm, struct vma *vma)
 	refresh_gap(vma);
 	if (next)
 		refresh_gap(next);
+}
+
+static struct rb_node *first_leaf(struct rb_node *node)
+{
+	while (node && (node->left || node->right))
+		node = node->left ? node->left : node->right;
+	return node;
+}
+
+void vma_tree_dismantle(struct mm *mm, void (*take)(struct mm *mm, struct vma *vma))
+{
+	struct rb_node *node = first_leaf(mm->vmas.node);
+
+	mm->vmas.node = NULL;
+	mm->map_count = 0;
+	while (node) {
+		struct rb_node *parent = rb_parent(node), *next = parent;
+
+		/* Children before their parents, since take may give the node's memory back. */
+		if (parent && node == parent->left && parent->right)
+			next = first_leaf(parent->right);
+		take(mm, vma_of_node(node));
+		node = next;
+	}
 }
 
 /* ---------------------------------------------------------------- gaps */
