@@ -20,27 +20,27 @@ enum bench_machine {
 };
 
 enum bench_op {
-	BENCH_ZERO_FILL,   /* first write of a page of anonymous memory */
-	BENCH_COW,	   /* write to a page shared since fork; it is copied */
-	BENCH_FORK_PAGE,   /* fork, per mapped page of one VMA */
-	BENCH_FORK_VMA,	   /* fork, per VMA that has one page */
-	BENCH_EXIT_PAGE,   /* exit of a fork's child, per shared page */
-	BENCH_UNMAP_PAGE,  /* munmap, per page of its own */
-	BENCH_MREMAP_PAGE, /* mremap to another alignment, per page */
+	BENCH_ZERO_FILL,    /* first write of a page of anonymous memory */
+	BENCH_COW,	    /* write to a page shared since fork; it is copied */
+	BENCH_FORK_PAGE,    /* fork, per mapped page of one VMA */
+	BENCH_FORK_VMA,	    /* fork, per VMA that has one page */
+	BENCH_EXIT_PAGE,    /* exit of a fork's child, per shared page */
+	BENCH_UNMAP_PAGE,   /* munmap, per page of its own */
+	BENCH_MREMAP_PAGE,  /* mremap to another alignment, per page */
 	BENCH_MREMAP_TABLE, /* mremap to the same alignment within 2 MiB, per page */
-	BENCH_SWAP_OUT,	   /* madvise(PAGEOUT), per page */
-	BENCH_SWAP_IN,	   /* touching it again, per page */
-	BENCH_TRUNCATE,	   /* truncation of a page that is mapped 1,001 times, per PTE */
-	BENCH_WALK_ONE,	   /* whole walk for one page after the other of one address space */
-	BENCH_WALK_WARM,   /* walk for a page mapped 1,001 times in one address space, per PTE */
-	BENCH_WALK_1001,   /* walk for a page mapped in 1,001 address spaces, per PTE */
-	BENCH_MILLION,	   /* 1,000 children of a process of 1,000 pages: fork, write all, exit; the whole */
+	BENCH_SWAP_OUT,	    /* madvise(PAGEOUT), per page */
+	BENCH_SWAP_IN,	    /* touching it again, per page */
+	BENCH_TRUNCATE,	    /* truncation of a page that is mapped 1,001 times, per PTE */
+	BENCH_WALK_ONE,	    /* whole walk for one page after the other of one address space */
+	BENCH_WALK_WARM,    /* walk for a page mapped 1,001 times in one address space, per PTE */
+	BENCH_WALK_1001,    /* walk for a page mapped in 1,001 address spaces, per PTE */
+	BENCH_MILLION, /* 1,000 children of a process of 1,000 pages: fork, write all, exit; the whole */
 	BENCH_OPS,
 };
 
 /* How large things are. */
 struct bench_scale {
-	uint64_t pages;	   /* per round of the operations by page */
+	uint64_t pages; /* per round of the operations by page */
 	uint64_t vmas;
 	uint64_t mappings; /* BENCH_TRUNCATE, WALK_1001 */
 	uint64_t children; /* MILLION */

@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE	  RMAP_PAGE_SIZE
+#define PAGE	   RMAP_PAGE_SIZE
 /* Where a program's heap is, so that no two levels of its tables have one index; both begin a level 1 table. */
-#define HERE	  ((uint64_t)0x555555200000)
-#define THERE	  ((uint64_t)0x7f5555200000)
+#define HERE	   ((uint64_t)0x555555200000)
+#define THERE	   ((uint64_t)0x7f5555200000)
 #define WARM_PAGES 1024u
 
 struct machine {
@@ -39,8 +39,11 @@ static bool refuse(char why[BENCH_WHY], const char *what, int error)
 static bool machine_start(struct machine *m, bool phantom, uint64_t frames, uint64_t slots,
 			  char why[BENCH_WHY])
 {
-	struct hosted_config machine = { .nr_frames = frames, .nr_swap_slots = slots, .phantom = phantom };
-	struct mm_config config = { .phantom = phantom, .overcommit = MM_OVERCOMMIT_ALWAYS,
+	struct hosted_config machine = { .nr_frames = frames,
+					 .nr_swap_slots = slots,
+					 .phantom = phantom };
+	struct mm_config config = { .phantom = phantom,
+				    .overcommit = MM_OVERCOMMIT_ALWAYS,
 				    .max_map_count = UINT32_MAX };
 	const struct mm_port *port;
 	int r = hosted_create(&machine, &m->h, why);
@@ -269,7 +272,8 @@ static int do_mremap(struct machine *m, const struct bench_scale *s, uint64_t of
 	if (r)
 		return r;
 	t = bench_now();
-	r = mm_mremap(mm, HERE, len, len, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, THERE + offset, &result);
+	r = mm_mremap(mm, HERE, len, len, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, THERE + offset,
+		      &result);
 	*ns = (bench_now() - t) / (double)s->pages;
 	mm_put(mm);
 	return r;
@@ -300,7 +304,8 @@ static int do_swap(struct machine *m, const struct bench_scale *s, bool back, do
 }
 
 /* => an address space that maps one page of a file many times, at every other page from HERE on */
-static int make_mappings(struct machine *m, uint64_t mappings, struct mm **out, struct mm_file **file)
+static int make_mappings(struct machine *m, uint64_t mappings, struct mm **out,
+			 struct mm_file **file)
 {
 	uint64_t i;
 	int r = mm_create(m->sys, out);

@@ -34,7 +34,8 @@ static const struct row rows[BENCH_OPS] = {
 	[BENCH_SWAP_IN] = { "swap_in", "swap-in, per page", 0, 0 },
 	[BENCH_TRUNCATE] = { "truncate", "truncate, per PTE of 1,001", 0, 0 },
 	[BENCH_WALK_ONE] = { "walk_one", "walk, whole, page mapped once", 0, 0 },
-	[BENCH_WALK_WARM] = { "walk_warm", "walk, per PTE, 1,001 in one warm mm", 20, BENCH_CONTENTS },
+	[BENCH_WALK_WARM] = { "walk_warm", "walk, per PTE, 1,001 in one warm mm", 20,
+			      BENCH_CONTENTS },
 	[BENCH_WALK_1001] = { "walk_1001", "walk, per PTE over 1,001 mms", 60, BENCH_CONTENTS },
 	[BENCH_MILLION] = { "million", "1,000 x 1,000 pages: fork, COW, exit", 2e9, BENCH_PHANTOM },
 };
@@ -59,13 +60,23 @@ struct options {
 /* ---------------------------------------------------------------- measuring */
 
 static const struct bench_scale scale_full = {
-	.pages = 32768, .vmas = 1024, .mappings = 1001, .children = 1000, .child_pages = 1000,
-	.rounds = 15, .million_rounds = 3,
+	.pages = 32768,
+	.vmas = 1024,
+	.mappings = 1001,
+	.children = 1000,
+	.child_pages = 1000,
+	.rounds = 15,
+	.million_rounds = 3,
 };
 
 static const struct bench_scale scale_quick = {
-	.pages = 2048, .vmas = 512, .mappings = 1001, .children = 100, .child_pages = 100,
-	.rounds = 3, .million_rounds = 1,
+	.pages = 2048,
+	.vmas = 512,
+	.mappings = 1001,
+	.children = 100,
+	.child_pages = 100,
+	.rounds = 3,
+	.million_rounds = 1,
 };
 
 static void measure(enum bench_op op, enum bench_machine machine, const struct bench_scale *scale)
@@ -76,8 +87,8 @@ static void measure(enum bench_op op, enum bench_machine machine, const struct b
 
 	if (r->why[0])
 		return;
-	done = machine == BENCH_LINUX ? native_run(op, scale, &ns, r->why) :
-					engine_run(machine, op, scale, &ns, r->why);
+	done = machine == BENCH_LINUX ? native_run(op, scale, &ns, r->why)
+				      : engine_run(machine, op, scale, &ns, r->why);
 	if (done)
 		r->round[r->rounds++] = ns;
 }
@@ -109,8 +120,8 @@ static bool median(const struct result *r, double *ns)
 		return false;
 	memcpy(sorted, r->round, r->rounds * sizeof(*sorted));
 	qsort(sorted, r->rounds, sizeof(*sorted), by_size);
-	*ns = r->rounds % 2 ? sorted[r->rounds / 2] :
-			      (sorted[r->rounds / 2 - 1] + sorted[r->rounds / 2]) / 2;
+	*ns = r->rounds % 2 ? sorted[r->rounds / 2]
+			    : (sorted[r->rounds / 2 - 1] + sorted[r->rounds / 2]) / 2;
 	return true;
 }
 
@@ -176,8 +187,8 @@ static void print_reasons(const struct options *o)
 	for (op = 0; op < BENCH_OPS; op++) {
 		for (machine = 0; o->wanted[op] && machine < BENCH_MACHINES; machine++) {
 			if (results[op][machine].why[0])
-				printf("skipped: %s (%s): %s\n", rows[op].what, machine_name[machine],
-				       results[op][machine].why);
+				printf("skipped: %s (%s): %s\n", rows[op].what,
+				       machine_name[machine], results[op][machine].why);
 		}
 	}
 }
@@ -197,7 +208,8 @@ static void print_table(const struct options *o, const struct bench_scale *s,
 {
 	int op;
 
-	printf("%llu pages, %llu VMAs, %llu children of %llu pages; medians of %u rounds, taking turns\n\n",
+	printf("%llu pages, %llu VMAs, %llu children of %llu pages; medians of %u rounds, taking "
+	       "turns\n\n",
 	       (unsigned long long)s->pages, (unsigned long long)s->vmas,
 	       (unsigned long long)s->children, (unsigned long long)s->child_pages, s->rounds);
 	printf("%-38s %10s %10s %10s %9s   %s\n", "", "engine", "phantom", "Linux", "ratio", "aim");
@@ -260,8 +272,8 @@ static int print_json(const struct options *o, const struct bench_scale *s,
 	}
 	scale = json_pack("{s:I,s:I,s:I,s:I,s:I,s:i}", "pages", (json_int_t)s->pages, "vmas",
 			  (json_int_t)s->vmas, "mappings", (json_int_t)s->mappings, "children",
-			  (json_int_t)s->children, "child_pages", (json_int_t)s->child_pages, "rounds",
-			  (int)s->rounds);
+			  (json_int_t)s->children, "child_pages", (json_int_t)s->child_pages,
+			  "rounds", (int)s->rounds);
 	sizes = json_pack("{s:f,s:f,s:f,s:f}", "descriptor_bytes", z->descriptor_bytes,
 			  "metadata_percent", z->metadata_percent, "vma_object_bytes", z->vma_bytes,
 			  "fork_vma_object_bytes", z->fork_vma_bytes);
@@ -315,7 +327,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'r':
 		rounds = strtoul(arg, &end, 10);
 		if (*end || !rounds || rounds > ROUNDS_MAX)
-			argp_failure(state, 2, 0, "'%s' rounds: a number from 1 to 99 is wanted", arg);
+			argp_failure(state, 2, 0, "'%s' rounds: a number from 1 to 99 is wanted",
+				     arg);
 		o->rounds = (unsigned int)rounds;
 		return 0;
 	case 'o':
@@ -331,9 +344,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
-	argp_options, parse, NULL,
-	"Measure the engine's operations beside the same ones by system calls on this machine's Linux.",
-	NULL, NULL, NULL,
+	argp_options,
+	parse,
+	NULL,
+	"Measure the engine's operations beside the same ones by system calls on this machine's "
+	"Linux.",
+	NULL,
+	NULL,
+	NULL,
 };
 
 int main(int argc, char **argv)

@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PAGE 4096u
+#define PAGE	   4096u
 #define TABLE_SPAN ((uintptr_t)2 << 20)
 
 #ifndef MADV_PAGEOUT
@@ -285,8 +285,8 @@ static bool do_truncate(const struct bench_scale *s, struct answer *a)
 	double t;
 
 	for (i = 0; done && i < s->mappings; i++) {
-		char *p = mmap(room + 2 * i * PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-			       fd, 0);
+		char *p = mmap(room + 2 * i * PAGE, PAGE, PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_FIXED, fd, 0);
 
 		done = p != MAP_FAILED;
 		if (done)

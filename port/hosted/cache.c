@@ -19,11 +19,12 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define SLAB_BYTES ((uint64_t)256 << 10)
+#define SLAB_BYTES   ((uint64_t)256 << 10)
 
 #define THREAD_LOCAL static __thread __attribute__((tls_model("initial-exec")))
 
-THREAD_LOCAL uint64_t my_machine; /* the machine whose share this thread used last, by number: 0 none */
+THREAD_LOCAL uint64_t
+	my_machine; /* the machine whose share this thread used last, by number: 0 none */
 THREAD_LOCAL struct hosted_local *my_local;
 
 static bool kind_is_cached(enum rmap_kind kind)

@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SIZE_MAX_FILE ((uint64_t)INT64_MAX)
+#define SIZE_MAX_FILE  ((uint64_t)INT64_MAX)
 #define WORDS_PER_PAGE (RMAP_PAGE_SIZE / sizeof(uint64_t))
 
 /* A page that was written: where it lies in the overlay. */
@@ -37,7 +37,7 @@ struct hosted_file {
 	pthread_mutex_t lock;
 	int fd;			 /* the file, or the overlay (-1: nothing was written); lock */
 	_Atomic uint64_t size;	 /* bytes; lock to change */
-	uint64_t pattern_size;	 /* stand-in: bytes behind here never had a pattern, or lost it; lock */
+	uint64_t pattern_size;	 /* stand-in: bytes from here on have no pattern; lock */
 	struct written *written; /* stand-in: open addressing; lock */
 	uint64_t room;		 /* of written, a power of two or 0; lock */
 	uint64_t nr_written;	 /* places in use, also of pages that were cut off; lock */
@@ -48,7 +48,8 @@ struct hosted_file {
 /* A well-mixed word for each (seed, word number): the finaliser of splitmix64. */
 static uint64_t pattern_word(uint64_t seed, uint64_t number)
 {
-	uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + number * UINT64_C(0xd1342543de82ef95) + 1;
+	uint64_t x =
+		seed * UINT64_C(0x9e3779b97f4a7c15) + number * UINT64_C(0xd1342543de82ef95) + 1;
 
 	if (!seed)
 		return 0;
@@ -105,7 +106,8 @@ static int fd_write(int fd, uint64_t offset, const void *data, uint64_t len)
 	uint64_t done = 0;
 
 	while (done < len) {
-		ssize_t n = pwrite(fd, (const char *)data + done, len - done, (off_t)(offset + done));
+		ssize_t n =
+			pwrite(fd, (const char *)data + done, len - done, (off_t)(offset + done));
 
 		if (n > 0)
 			done += (uint64_t)n;
@@ -192,7 +194,8 @@ static int stand_in_write(struct hosted_file *file, uint64_t index, const void *
 	if (!r)
 		r = fd_write(file->fd, place << RMAP_PAGE_SHIFT, data, RMAP_PAGE_SIZE);
 	if (!r && !slot) {
-		*written_slot(file->written, file->room, index) = (struct written){ index + 1, place };
+		*written_slot(file->written, file->room, index) =
+			(struct written){ index + 1, place };
 		file->nr_written++;
 	}
 	return r;
@@ -290,8 +293,8 @@ static int error_of_open(int number)
 	}
 }
 
-int hosted_file_open(struct hosted *h, const char *path, unsigned int flags, struct hosted_file **out,
-		     char *error)
+int hosted_file_open(struct hosted *h, const char *path, unsigned int flags,
+		     struct hosted_file **out, char *error)
 {
 	int mode = flags & HOSTED_FILE_WRITE ? O_RDWR : O_RDONLY;
 	struct stat st;
@@ -357,7 +360,8 @@ static int stand_in_cut(struct hosted_file *file, uint64_t size)
 	/* Places in the overlay are not given out twice; the overlay is as long as the pages ever written. */
 	for (i = 0, n = last + (tail != 0); i < file->room; i++) {
 		if (file->written[i].index1 && file->written[i].index1 <= n)
-			*written_slot(table, file->room, file->written[i].index1 - 1) = file->written[i];
+			*written_slot(table, file->room, file->written[i].index1 - 1) =
+				file->written[i];
 	}
 	free(file->written);
 	file->written = table;

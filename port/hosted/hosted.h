@@ -46,14 +46,15 @@ enum hosted_deferral {
 };
 
 struct hosted_config {
-	uint64_t nr_frames;	/* of 4 KiB; 64 at least, 2^36 at most; address space only until they are touched */
+	/* Of 4 KiB; 64 at least, 2^36 at most; address space only until they are touched. */
+	uint64_t nr_frames;
 	uint64_t nr_swap_slots; /* of 4 KiB; 0: no swap */
-	bool phantom;		/* for a phantom system: frames hold no contents, swap has no file */
-	uint32_t nr_cpus;	/* virtual processors, 1 to 256; 0: 1 */
-	bool no_tlb;		/* every access walks the tables, for comparison */
-	enum hosted_huge huge;	/* transparent huge pages behind frames and descriptors */
+	bool phantom;	       /* for a phantom system: frames hold no contents, swap has no file */
+	uint32_t nr_cpus;      /* virtual processors, 1 to 256; 0: 1 */
+	bool no_tlb;	       /* every access walks the tables, for comparison */
+	enum hosted_huge huge; /* transparent huge pages behind frames and descriptors */
 	enum hosted_deferral deferral; /* when what call_rcu() was given runs */
-	const char *directory;	/* for the swap file and files' overlays; NULL: $TMPDIR, or /tmp */
+	const char *directory; /* for the swap file and files' overlays; NULL: $TMPDIR, or /tmp */
 
 	/* Called before abort() when an invariant is broken; may leave by longjmp. NULL: only the sentence on stderr. */
 	void (*panic)(void *arg, const char *file, int line, const char *what);
@@ -80,7 +81,8 @@ const struct mm_port *hosted_port(const struct hosted *h);
 bool hosted_phantom(const struct hosted *h);
 
 /* Live objects of a kind and their bytes. */
-void hosted_objects(const struct hosted *h, enum rmap_kind kind, uint64_t *objects, uint64_t *bytes);
+void hosted_objects(const struct hosted *h, enum rmap_kind kind, uint64_t *objects,
+		    uint64_t *bytes);
 
 /* Bytes of memory behind object caches, live or not. */
 uint64_t hosted_cache_bytes(const struct hosted *h);
@@ -116,8 +118,8 @@ enum hosted_file_flags {
  *
  * open: a real file. RMAP_ENOENT, RMAP_EACCES, RMAP_EINVAL (no regular file), RMAP_EIO.
  */
-int hosted_file_open(struct hosted *h, const char *path, unsigned int flags, struct hosted_file **out,
-		     char *error);
+int hosted_file_open(struct hosted *h, const char *path, unsigned int flags,
+		     struct hosted_file **out, char *error);
 
 /*
  * A sparse stand-in of size bytes (below 2^63): a page is computed from seed when it is read (seed 0: zeros); pages that are
@@ -162,7 +164,8 @@ int hosted_stream_close(struct hosted_stream *stream, bool keep);
  * if every level says so, accessed and dirty bits of the PTE are set by compare-exchange before the translation is used. What
  * the tables do not allow becomes mm_fault(), and the access is tried again.
  */
-struct hosted_cpu *hosted_cpu(struct hosted *h, uint32_t number); /* NULL: there is none of that number */
+struct hosted_cpu *hosted_cpu(struct hosted *h,
+			      uint32_t number); /* NULL: there is none of that number */
 uint32_t hosted_nr_cpus(const struct hosted *h);
 
 /*
@@ -178,8 +181,8 @@ void hosted_cpu_switch(struct hosted_cpu *cpu, struct mm *mm);
  */
 int hosted_read(struct hosted_cpu *cpu, struct mm *mm, uint64_t addr, void *data, uint64_t len,
 		uint64_t *done);
-int hosted_write(struct hosted_cpu *cpu, struct mm *mm, uint64_t addr, const void *data, uint64_t len,
-		 uint64_t *done);
+int hosted_write(struct hosted_cpu *cpu, struct mm *mm, uint64_t addr, const void *data,
+		 uint64_t len, uint64_t *done);
 int hosted_exec(struct hosted_cpu *cpu, struct mm *mm, uint64_t addr, void *data, uint64_t len,
 		uint64_t *done);
 

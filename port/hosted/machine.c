@@ -15,13 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FRAMES_MIN 64
-#define FRAMES_MAX ((uint64_t)1 << 36)
-#define SLOTS_MAX  ((uint64_t)1 << 40) /* what a swap entry can name */
-#define CPUS_MAX   256
+#define FRAMES_MIN	 64
+#define FRAMES_MAX	 ((uint64_t)1 << 36)
+#define SLOTS_MAX	 ((uint64_t)1 << 40) /* what a swap entry can name */
+#define CPUS_MAX	 256
 #define DESCRIPTOR_BYTES 64
 
-#define HUGE_BYTES ((uint64_t)2 << 20)
+#define HUGE_BYTES	 ((uint64_t)2 << 20)
 
 void hosted_say(char *error, const char *format, ...)
 {
@@ -157,8 +157,8 @@ static void machine_unmap(struct hosted *h)
 	if (h->port.frames)
 		munmap(h->port.frames, h->port.nr_frames << RMAP_PAGE_SHIFT);
 	if (h->port.descriptors)
-		munmap(h->port.descriptors,
-		       (h->port.nr_frames * DESCRIPTOR_BYTES + RMAP_PAGE_SIZE - 1) & RMAP_PAGE_MASK);
+		munmap(h->port.descriptors, (h->port.nr_frames * DESCRIPTOR_BYTES + RMAP_PAGE_SIZE -
+					     1) & RMAP_PAGE_MASK);
 	if (h->swap_fd >= 0)
 		close(h->swap_fd);
 	pthread_mutex_destroy(&h->files_lock);

@@ -80,7 +80,7 @@ struct hosted_local {
 /* A kind's objects that no thread keeps. */
 struct hosted_depot {
 	_Alignas(HOSTED_CACHE_LINE) struct hosted_spin lock;
-	_Atomic uint64_t size; /* bytes of an object, rounded up; set by the first alloc, then fixed */
+	_Atomic uint64_t size; /* bytes of an object, rounded up; fixed by the first alloc */
 	void **free;	       /* lock */
 	uint64_t nr_free;      /* lock */
 	uint64_t room;	       /* of free, never less than all objects ever cut; lock */
@@ -117,7 +117,7 @@ struct hosted_defer {
 	pthread_mutex_t run;   /* whoever takes what was pushed and runs it */
 	pthread_mutex_t lock;  /* stop, and the reaper's sleep */
 	pthread_cond_t signal;
-	bool stop; /* lock */
+	bool stop;	 /* lock */
 	bool has_reaper; /* fixed */
 	pthread_t reaper;
 };
@@ -126,7 +126,8 @@ int hosted_defer_init(struct hosted *h, enum hosted_deferral deferral, char *err
 void hosted_defer_destroy(struct hosted *h);
 void hosted_rcu_read_lock(void *ctx);
 void hosted_rcu_read_unlock(void *ctx);
-void hosted_call_rcu(void *ctx, struct rmap_rcu *rcu, void (*func)(void *ctx, struct rmap_rcu *rcu));
+void hosted_call_rcu(void *ctx, struct rmap_rcu *rcu,
+		     void (*func)(void *ctx, struct rmap_rcu *rcu));
 void hosted_rcu_barrier(void *ctx);
 /* Enter and leave the grace-period machinery for this thread. */
 void hosted_rcu_register(void);
@@ -159,13 +160,13 @@ void hosted_mmu_forget(struct hosted *h, const void *object, size_t size);
 /* ---------------------------------------------------------------- the machine */
 
 struct hosted {
-	struct mm_port port;	 /* fixed */
-	uint64_t number;	 /* of this machine, 1 upwards, never reused; fixed */
-	bool phantom;		 /* fixed */
-	char *directory;	 /* fixed */
-	struct hosted *next;	 /* thread.c's lock */
+	struct mm_port port; /* fixed */
+	uint64_t number;     /* of this machine, 1 upwards, never reused; fixed */
+	bool phantom;	     /* fixed */
+	char *directory;     /* fixed */
+	struct hosted *next; /* thread.c's lock */
 	void (*panic)(void *arg, const char *file, int line, const char *what); /* fixed */
-	void *panic_arg;							 /* fixed */
+	void *panic_arg;							/* fixed */
 
 	struct hosted_depot depot[RMAP_KINDS];
 	struct hosted_spin local_lock;
@@ -198,7 +199,8 @@ struct hosted {
 void hosted_say(char *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Never returns. */
-void hosted_panic(void *ctx, const char *file, int line, const char *what) __attribute__((noreturn));
+void hosted_panic(void *ctx, const char *file, int line, const char *what)
+	__attribute__((noreturn));
 
 #define HOSTED_ASSERT(h, cond)                                                                     \
 	do {                                                                                       \

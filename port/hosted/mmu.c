@@ -20,16 +20,16 @@
 
 #include <stdlib.h>
 
-#define TLB_SETS 64
-#define TLB_WAYS 4
-#define TLB_SIZE (TLB_SETS * TLB_WAYS)
+#define TLB_SETS      64
+#define TLB_WAYS      4
+#define TLB_SIZE      (TLB_SETS * TLB_WAYS)
 
 /* From here on looking at every entry is cheaper than looking for each page. */
 #define FLUSH_BY_PAGE 48
 
-#define FAULTS_MAX 1000
+#define FAULTS_MAX    1000
 
-#define USER_END ((uint64_t)1 << 47)
+#define USER_END      ((uint64_t)1 << 47)
 
 struct tlb_entry {
 	uint64_t mm_id; /* 0: empty; all fields: the processor's lock */
@@ -40,13 +40,13 @@ struct tlb_entry {
 
 struct hosted_cpu {
 	_Alignas(HOSTED_CACHE_LINE) struct hosted_spin lock;
-	uint32_t number;   /* fixed */
-	struct hosted *h;  /* fixed */
-	struct mm *mm;	   /* loaded, or NULL; lock */
-	uint64_t mm_id;	   /* lock */
-	const pte_t *root; /* lock */
-	uint32_t victim;   /* the way that goes next; lock */
-	uint32_t valid;	   /* entries in use; lock */
+	uint32_t number;			/* fixed */
+	struct hosted *h;			/* fixed */
+	struct mm *mm;				/* loaded, or NULL; lock */
+	uint64_t mm_id;				/* lock */
+	const pte_t *root;			/* lock */
+	uint32_t victim;			/* the way that goes next; lock */
+	uint32_t valid;				/* entries in use; lock */
 	uint64_t hits, misses, faults, flushed; /* lock */
 	struct tlb_entry tlb[TLB_SETS][TLB_WAYS];
 };
@@ -270,8 +270,8 @@ int hosted_read(struct hosted_cpu *cpu, struct mm *mm, uint64_t addr, void *data
 	return access_range(cpu, mm, a, len, done);
 }
 
-int hosted_write(struct hosted_cpu *cpu, struct mm *mm, uint64_t addr, const void *data, uint64_t len,
-		 uint64_t *done)
+int hosted_write(struct hosted_cpu *cpu, struct mm *mm, uint64_t addr, const void *data,
+		 uint64_t len, uint64_t *done)
 {
 	struct access a = { .addr = addr, .kind = MM_ACCESS_WRITE, .from = data };
 
@@ -355,7 +355,8 @@ void hosted_mmu_forget(struct hosted *h, const void *object, size_t size)
 				continue;
 			hosted_spin_lock(&h->stale_lock);
 			hosted_say(h->stale,
-				   "Address space %llu went while processor %u still translated its 0x%llx.",
+				   "Address space %llu went while processor %u still translated "
+				   "its 0x%llx.",
 				   (unsigned long long)entry->mm_id, cpu->number,
 				   (unsigned long long)(entry->vpn << RMAP_PAGE_SHIFT));
 			hosted_spin_unlock(&h->stale_lock);
@@ -401,10 +402,12 @@ static int cpu_check(struct hosted_cpu *cpu, char *error)
 
 		if (!wrong)
 			continue;
-		hosted_say(error, "Processor %u translates 0x%llx of address space %llu to frame %llu, %s.",
-			   cpu->number, (unsigned long long)(entry->vpn << RMAP_PAGE_SHIFT),
-			   (unsigned long long)entry->mm_id, (unsigned long long)pte_pfn(entry->pte),
-			   wrong);
+		hosted_say(
+			error,
+			"Processor %u translates 0x%llx of address space %llu to frame %llu, %s.",
+			cpu->number, (unsigned long long)(entry->vpn << RMAP_PAGE_SHIFT),
+			(unsigned long long)entry->mm_id, (unsigned long long)pte_pfn(entry->pte),
+			wrong);
 		return RMAP_EBADMSG;
 	}
 	return 0;

@@ -23,10 +23,10 @@
 #include <xxhash.h>
 #include <zstd.h>
 
-#define HEADER_BYTES 32
+#define HEADER_BYTES   32
 #define STREAM_VERSION 1
-#define LEVEL 1
-#define WORKING_COPY ".partial"
+#define LEVEL	       1
+#define WORKING_COPY   ".partial"
 
 static const char magic[8] = { 'R', 'M', 'A', 'P', 'Z', 'I', 'M', 'G' };
 

@@ -47,9 +47,10 @@ __attribute__((weak)) void (*lockdep_on_violation)(const char *what);
 static inline const char *lockdep_name(uint32_t lock_class)
 {
 	static const char *const names[] = {
-		"no class",    "mmap_lock",  "invalidate lock", "page lock",  "file map",
-		"anon_vma",    "table_lock", "PTL",		"swap lock",  "mm list",
-		"system list", "file pages", "LRU lock",	"frame lock",
+		"no class",  "mmap_lock",  "invalidate lock", "page lock",
+		"file map",  "anon_vma",   "table_lock",      "PTL",
+		"swap lock", "mm list",	   "system list",     "file pages",
+		"LRU lock",  "frame lock",
 	};
 
 	_Static_assert(sizeof(names) / sizeof(names[0]) == RMAP_LOCK_CLASSES + 1, "a name a class");
@@ -217,11 +218,12 @@ static inline bool rmap_spin_is_locked(const struct rmap_spinlock *l)
 /* ---------------------------------------------------------------- sleeping locks */
 
 struct rmap_rwsem {
-	_Atomic uint32_t word; /* bit 31: a writer; bit 30: one waits; bits 24..28: class + 1; below: readers */
+	/* bit 31: a writer; bit 30: one waits; bits 24..28: class + 1; below: readers */
+	_Atomic uint32_t word;
 };
 
-#define LOCKDEP_WRITER  0x80000000u
-#define LOCKDEP_WAITER  0x40000000u
+#define LOCKDEP_WRITER	0x80000000u
+#define LOCKDEP_WAITER	0x40000000u
 #define LOCKDEP_READERS 0x00ffffffu
 
 static inline uint32_t lockdep_rwsem_class(const struct rmap_rwsem *l)
@@ -258,7 +260,8 @@ static inline bool rmap_read_trylock(struct rmap_rwsem *l)
 
 static inline bool rmap_write_trylock(struct rmap_rwsem *l)
 {
-	return lockdep_rwsem_try(l, LOCKDEP_WRITER | LOCKDEP_READERS, LOCKDEP_WAITER, LOCKDEP_WRITER);
+	return lockdep_rwsem_try(l, LOCKDEP_WRITER | LOCKDEP_READERS, LOCKDEP_WAITER,
+				 LOCKDEP_WRITER);
 }
 
 static inline void rmap_read_lock(struct rmap_rwsem *l, const struct rmap_port *port)
@@ -307,7 +310,8 @@ static inline void rmap_write_unlock(struct rmap_rwsem *l, const struct rmap_por
 
 static inline bool rmap_rwsem_is_locked(const struct rmap_rwsem *l)
 {
-	return atomic_load_explicit(&l->word, memory_order_relaxed) & (LOCKDEP_WRITER | LOCKDEP_READERS);
+	return atomic_load_explicit(&l->word, memory_order_relaxed) &
+	       (LOCKDEP_WRITER | LOCKDEP_READERS);
 }
 
 static inline bool rmap_rwsem_is_write_locked(const struct rmap_rwsem *l)

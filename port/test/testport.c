@@ -42,7 +42,8 @@ static bool event_fails(struct testport *tp, enum testport_event event, int kind
 	pthread_mutex_lock(&tp->lock);
 	if (o->kind == ANY_KIND || o->kind == kind) {
 		o->count++;
-		fails = o->n && (o->count == o->n || (o->how == TESTPORT_EVER_AFTER && o->count > o->n));
+		fails = o->n &&
+			(o->count == o->n || (o->how == TESTPORT_EVER_AFTER && o->count > o->n));
 	}
 	tp->failed += fails;
 	pthread_mutex_unlock(&tp->lock);
@@ -133,7 +134,8 @@ static void test_wake(void *ctx, const _Atomic uint32_t *word)
 	tp->real->os.wake(tp->real->os.ctx, word);
 }
 
-static void __attribute__((noreturn)) test_panic(void *ctx, const char *file, int line, const char *what)
+static void __attribute__((noreturn))
+test_panic(void *ctx, const char *file, int line, const char *what)
 {
 	struct testport *tp = ctx;
 
@@ -166,7 +168,8 @@ static uint64_t test_now(void *ctx)
 
 /* ---------------------------------------------------------------- deferral */
 
-static void test_call_rcu(void *ctx, struct rmap_rcu *rcu, void (*func)(void *ctx, struct rmap_rcu *rcu))
+static void test_call_rcu(void *ctx, struct rmap_rcu *rcu,
+			  void (*func)(void *ctx, struct rmap_rcu *rcu))
 {
 	struct testport *tp = ctx;
 
@@ -255,14 +258,16 @@ uint64_t testport_deferred(const struct testport *tp)
 
 /* ---------------------------------------------------------------- orders */
 
-void testport_fail(struct testport *tp, enum testport_event event, uint64_t n, enum testport_how how)
+void testport_fail(struct testport *tp, enum testport_event event, uint64_t n,
+		   enum testport_how how)
 {
 	pthread_mutex_lock(&tp->lock);
 	tp->order[event] = (struct order){ .n = n, .how = how, .kind = ANY_KIND };
 	pthread_mutex_unlock(&tp->lock);
 }
 
-void testport_fail_alloc(struct testport *tp, enum rmap_kind kind, uint64_t n, enum testport_how how)
+void testport_fail_alloc(struct testport *tp, enum rmap_kind kind, uint64_t n,
+			 enum testport_how how)
 {
 	pthread_mutex_lock(&tp->lock);
 	tp->order[TESTPORT_ALLOC] = (struct order){ .n = n, .how = how, .kind = (int)kind };

@@ -56,10 +56,12 @@ struct hosted *testport_hosted(const struct testport *tp);
  * Let the n-th event of the kind fail, counted from now; n is 1 for the next. 0: count only. One order stands per kind of event;
  * a new one replaces it.
  */
-void testport_fail(struct testport *tp, enum testport_event event, uint64_t n, enum testport_how how);
+void testport_fail(struct testport *tp, enum testport_event event, uint64_t n,
+		   enum testport_how how);
 
 /* The same, but only allocations of one kind of object are counted. */
-void testport_fail_alloc(struct testport *tp, enum rmap_kind kind, uint64_t n, enum testport_how how);
+void testport_fail_alloc(struct testport *tp, enum rmap_kind kind, uint64_t n,
+			 enum testport_how how);
 
 /* The error of failing file writes: RMAP_EIO unless told otherwise (RMAP_ENOSPC). Everything else fails with RMAP_EIO. */
 void testport_io_error(struct testport *tp, int error);

@@ -213,10 +213,9 @@ void mm_get_memory(struct mm_system *sys, struct mm_memory *out)
 	out->swap_cache = sys->swap.cached;
 	rmap_spin_unlock(&sys->swap.lock);
 	out->descriptor_bytes = sys->nr_frames * sizeof(struct page);
-	out->object_bytes =
-		atomic_load(&sys->object_bytes) + atomic_load(&sys->rmap.total.bytes);
-	out->peak_object_bytes = atomic_load(&sys->peak_object_bytes) +
-				 atomic_load(&sys->rmap.total.peak_bytes);
+	out->object_bytes = atomic_load(&sys->object_bytes) + atomic_load(&sys->rmap.total.bytes);
+	out->peak_object_bytes =
+		atomic_load(&sys->peak_object_bytes) + atomic_load(&sys->rmap.total.peak_bytes);
 }
 
 void mm_get_objects(const struct mm_system *sys, enum rmap_kind kind, uint64_t *objects,

@@ -30,8 +30,8 @@ bool avc_update(struct rb_node *node)
  */
 static struct anon_vma *anon_vma_alloc_uncounted(struct rmap *rmap)
 {
-	struct anon_vma *anon_vma = rmap->port->alloc(rmap->port->ctx, RMAP_KIND_ANON_VMA,
-						      sizeof(struct anon_vma));
+	struct anon_vma *anon_vma =
+		rmap->port->alloc(rmap->port->ctx, RMAP_KIND_ANON_VMA, sizeof(struct anon_vma));
 
 	if (!anon_vma)
 		return NULL;

@@ -144,7 +144,7 @@ static void test_counts_and_memory(void **state)
 }
 
 /* Threads make objects and give them to the next thread, which gives them back: shares run full here and empty there. */
-#define THREADS 4
+#define THREADS	   4
 #define PER_THREAD 3000
 
 static void *handed[THREADS][PER_THREAD];
@@ -210,7 +210,8 @@ static void test_two_machines(void **state)
 	int i;
 
 	(void)state;
-	assert_int_equal(hosted_create(&(struct hosted_config){ .nr_frames = 64 }, &second, NULL), 0);
+	assert_int_equal(hosted_create(&(struct hosted_config){ .nr_frames = 64 }, &second, NULL),
+			 0);
 	os2 = &hosted_port(second)->os;
 	for (i = 0; i < 100; i++) {
 		a[i] = os->alloc(os->ctx, RMAP_KIND_VMA, 192);

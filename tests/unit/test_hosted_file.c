@@ -160,7 +160,8 @@ static void test_many_pages(void **state)
 	assert_int_equal(hosted_file_temp(h, 0, 0, &file), 0);
 	for (round = 0; round < 2; round++) {
 		for (i = 0; i < 10000; i++)
-			write_page(file, i * i * 7919 % 1000003, (unsigned char)(i + (uint64_t)round));
+			write_page(file, i * i * 7919 % 1000003,
+				   (unsigned char)(i + (uint64_t)round));
 	}
 	for (i = 9999; i > 5000; i -= 17)
 		write_page(file, i * i * 7919 % 1000003, (unsigned char)i);
@@ -196,7 +197,8 @@ static void test_real(void **state)
 	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "hello", 5), 5);
-	assert_int_equal(hosted_file_open(h, path, HOSTED_FILE_READ | HOSTED_FILE_WRITE, &file, error), 0);
+	assert_int_equal(
+		hosted_file_open(h, path, HOSTED_FILE_READ | HOSTED_FILE_WRITE, &file, error), 0);
 	assert_int_equal(hosted_file_size(file), 5);
 	memset(page, 0, PAGE);
 	memcpy(page, "hello", 5);

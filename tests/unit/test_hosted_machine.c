@@ -42,20 +42,25 @@ static void test_refused(void **state)
 	(void)state;
 	refused(&(struct hosted_config){ .nr_frames = 0 }, RMAP_EINVAL, "not 0");
 	refused(&(struct hosted_config){ .nr_frames = 63 }, RMAP_EINVAL, "not 63");
-	refused(&(struct hosted_config){ .nr_frames = UINT64_MAX }, RMAP_EINVAL, "18446744073709551615");
-	refused(&(struct hosted_config){ .nr_frames = 64, .nr_swap_slots = UINT64_MAX }, RMAP_EINVAL,
-		"Swap has");
+	refused(&(struct hosted_config){ .nr_frames = UINT64_MAX }, RMAP_EINVAL,
+		"18446744073709551615");
+	refused(&(struct hosted_config){ .nr_frames = 64, .nr_swap_slots = UINT64_MAX },
+		RMAP_EINVAL, "Swap has");
 	refused(&(struct hosted_config){ .nr_frames = 64, .nr_cpus = 257 }, RMAP_EINVAL, "257");
-	refused(&(struct hosted_config){ .nr_frames = 64, .nr_swap_slots = 1, .directory = "/nowhere" },
+	refused(&(struct hosted_config){ .nr_frames = 64,
+					 .nr_swap_slots = 1,
+					 .directory = "/nowhere" },
 		RMAP_EIO, "/nowhere: No such file");
 	/* 2^36 frames are 256 TiB: more than a process can have. */
-	refused(&(struct hosted_config){ .nr_frames = (uint64_t)1 << 36 }, RMAP_ENOMEM, "address space");
+	refused(&(struct hosted_config){ .nr_frames = (uint64_t)1 << 36 }, RMAP_ENOMEM,
+		"address space");
 }
 
 /* Frames of a phantom machine are address space; descriptors are zeroed and aligned. */
 static void test_phantom_arena(void **state)
 {
-	struct hosted *h = machine(&(struct hosted_config){ .nr_frames = 100000000, .phantom = true });
+	struct hosted *h =
+		machine(&(struct hosted_config){ .nr_frames = 100000000, .phantom = true });
 	const struct mm_port *port = hosted_port(h);
 	const unsigned char *descriptors = port->descriptors;
 	size_t i;
@@ -74,7 +79,8 @@ static void test_phantom_arena(void **state)
 
 static void test_swap(void **state)
 {
-	struct hosted *h = machine(&(struct hosted_config){ .nr_frames = 64, .nr_swap_slots = 1000 });
+	struct hosted *h =
+		machine(&(struct hosted_config){ .nr_frames = 64, .nr_swap_slots = 1000 });
 	const struct mm_port *port = hosted_port(h);
 	unsigned char out[4096], in[4096];
 	struct hosted_io io;
@@ -207,9 +213,9 @@ static void test_wait_and_wake(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),	     cmocka_unit_test(test_phantom_arena),
-		cmocka_unit_test(test_swap),	     cmocka_unit_test(test_leaks),
-		cmocka_unit_test(test_panic),	     cmocka_unit_test(test_wait_and_wake),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_phantom_arena),
+		cmocka_unit_test(test_swap),	cmocka_unit_test(test_leaks),
+		cmocka_unit_test(test_panic),	cmocka_unit_test(test_wait_and_wake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
