@@ -220,8 +220,11 @@ int check_layout(struct check *c)
 		error = check_mm(c, mm);
 		mm_read_unlock(mm);
 	}
+	for (uint64_t i = 0; i < c->nr_files; i++)
+		c->accounted += c->files[i].file->accounted;
 	if (!error && committed != c->accounted)
-		return check_wrong(c, "the system has promised %lu pages, its VMAs account for %lu",
-				   committed, c->accounted);
+		return check_wrong(
+			c, "the system has promised %lu pages, its VMAs and files account for %lu",
+			committed, c->accounted);
 	return error;
 }

@@ -62,6 +62,8 @@ void mm_file_put(struct mm_file *file)
 	rmap_spin_lock(&sys->list_lock);
 	list_del(&file->list);
 	rmap_spin_unlock(&sys->list_lock);
+	if (file->accounted)
+		mm_uncharge(sys, file->accounted);
 	if (file->handle && sys->port->file_release)
 		sys->port->file_release(sys->port->ctx, file->handle);
 	mm_free(sys, RMAP_KIND_FILE, file, sizeof(*file));

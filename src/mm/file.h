@@ -22,6 +22,8 @@ struct mm_file {
 	uint64_t id;	       /* fixed */
 	_Atomic uint32_t refs;
 	_Atomic uint64_t size; /* bytes; invalidate_lock to change */
+	/* pages promised for shared memory, returned at the end; set once, before it is mapped */
+	uint64_t accounted;
 	/* RMAP_LOCK_INVALIDATE. Read: adding pages and faulting; write: truncating */
 	struct rmap_rwsem invalidate_lock;
 	struct rmap_spinlock lock; /* RMAP_LOCK_FILE_PAGES */

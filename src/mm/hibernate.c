@@ -404,6 +404,7 @@ static void write_files(struct writer *w)
 		image_put64(&w->image, w->files[i]->id);
 		image_put64(&w->image, mm_file_size(w->files[i]));
 		image_put32(&w->image, mm_file_is_shmem(w->files[i]));
+		image_put64(&w->image, w->files[i]->accounted);
 		image_end(&w->image);
 	}
 }

@@ -181,6 +181,13 @@ static int map_locked(struct mm *mm, const struct mm_mmap *args, struct request 
 	if (!r->file && (r->flags & VM_SHARED)) {
 		if (!shm)
 			return RMAP_ENOMEM;
+		/* Memory that relatives will share is promised once, for as long as any of them maps it. */
+		if (!(r->flags & VM_NORESERVE)) {
+			error = mm_charge(mm, PAGES(r->len));
+			if (error)
+				return error;
+			shm->accounted = PAGES(r->len);
+		}
 		r->file = shm;
 	}
 	return mm_map_locked(mm, r->addr, r->len, r->flags, r->file, r->pgoff);

@@ -161,10 +161,12 @@ static int read_file(struct reader *r)
 {
 	uint64_t id = image_get64(&r->image), size = image_get64(&r->image);
 	uint32_t shmem = image_get32(&r->image);
+	uint64_t accounted = image_get64(&r->image);
 	void *handle = NULL, *grown;
 	int error = 0;
 
-	if (r->image.error || r->nr_files == r->max_files || shmem > 1)
+	if (r->image.error || r->nr_files == r->max_files || shmem > 1 ||
+	    accounted > (shmem ? size >> RMAP_PAGE_SHIFT : 0))
 		return bad(r);
 	if (!shmem) {
 		if (!r->resume->file)
@@ -186,6 +188,9 @@ static int read_file(struct reader *r)
 			r->sys->port->file_release(r->sys->port->ctx, handle);
 		return fail(r, error);
 	}
+	/* It was promised before: by whatever rule, it is not refused now. */
+	r->files[r->nr_files]->accounted = accounted;
+	atomic_fetch_add_explicit(&r->sys->committed, accounted, memory_order_relaxed);
 	r->nr_files++;
 	return 0;
 }

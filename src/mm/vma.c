@@ -2,8 +2,9 @@
 /*
  * One VMA: made, copied, freed; and where its anonymous pages come from.
  *
- * A VMA that leaves the trees is freed after a grace period, since a walker may just have met it; the file that it maps is let
- * go only then, because dropping the last user of a file may sleep for more than the layout's locks allow.
+ * A VMA that leaves the trees is freed after a grace period, since a walker may just have met it. The file that it maps is let go
+ * at once, so that what was promised for shared memory is returned when munmap returns: no walker follows the file of a VMA that
+ * it met in no tree.
  */
 #include "layout.h"
 
@@ -45,21 +46,21 @@ struct vma *vma_dup(struct mm *mm, const struct vma *src)
 static void vma_free_late(void *ctx, struct rmap_rcu *rcu)
 {
 	struct vma *vma = rmap_container_of(rcu, struct vma, rcu);
-	struct mm_file *file = vma_file(vma);
 
 	(void)ctx;
-	if (file)
-		mm_file_put(file);
 	mm_free(vma->sys, RMAP_KIND_VMA, vma, sizeof(*vma));
 }
 
 void vma_free(struct vma *vma)
 {
 	struct mm_system *sys = vma_mm(vma)->sys;
+	struct mm_file *file = vma_file(vma);
 
 	/* The mm may be gone when the grace period ends. */
 	vma->sys = sys;
 	mm_call_rcu(sys, &vma->rcu, vma_free_late);
+	if (file)
+		mm_file_put(file);
 }
 
 pte_t vma_pte_bits(const struct vma *vma, bool write)
