@@ -192,6 +192,8 @@ enum mm_advice {
 	MM_MADV_REMOVE = 9,
 	MM_MADV_DONTFORK = 10,
 	MM_MADV_DOFORK = 11,
+	MM_MADV_HUGEPAGE = 14,	 /* no page is huge here: only what it does to VMAs */
+	MM_MADV_NOHUGEPAGE = 15, /* the same */
 	MM_MADV_DONTDUMP = 16,
 	MM_MADV_DODUMP = 17,
 	MM_MADV_WIPEONFORK = 18,

@@ -21,6 +21,8 @@ static bool advice_known(int advice)
 	case MM_MADV_REMOVE:
 	case MM_MADV_DONTFORK:
 	case MM_MADV_DOFORK:
+	case MM_MADV_HUGEPAGE:
+	case MM_MADV_NOHUGEPAGE:
 	case MM_MADV_DONTDUMP:
 	case MM_MADV_DODUMP:
 	case MM_MADV_WIPEONFORK:
@@ -45,6 +47,8 @@ static bool advice_is_flags(int advice)
 	case MM_MADV_SEQUENTIAL:
 	case MM_MADV_DONTFORK:
 	case MM_MADV_DOFORK:
+	case MM_MADV_HUGEPAGE:
+	case MM_MADV_NOHUGEPAGE:
 	case MM_MADV_DONTDUMP:
 	case MM_MADV_DODUMP:
 	case MM_MADV_WIPEONFORK:
@@ -84,6 +88,12 @@ static int new_flags(const struct vma *vma, int advice, uint64_t *out)
 		break;
 	case MM_MADV_KEEPONFORK:
 		flags &= ~VM_WIPEONFORK;
+		break;
+	case MM_MADV_HUGEPAGE:
+		flags = (flags & ~VM_NOHUGEPAGE) | VM_HUGEPAGE;
+		break;
+	case MM_MADV_NOHUGEPAGE:
+		flags = (flags & ~VM_HUGEPAGE) | VM_NOHUGEPAGE;
 		break;
 	case MM_MADV_DONTDUMP:
 		flags |= VM_DONTDUMP;

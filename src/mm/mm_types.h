@@ -65,7 +65,8 @@ struct mm {
 #define VM_NORESERVE	    0x00200000ull
 #define VM_WIPEONFORK	    0x02000000ull
 #define VM_DONTDUMP	    0x04000000ull
-/* MAP_STACK: no huge pages here; all it does is keep VMAs from merging. */
+/* MADV_HUGEPAGE; MADV_NOHUGEPAGE and MAP_STACK. No page is huge; all they do is keep VMAs from merging. */
+#define VM_HUGEPAGE	    0x20000000ull
 #define VM_NOHUGEPAGE	    0x40000000ull
 /* exec's stack before it is moved into place: migration passes it by. */
 #define VM_STACK_EARLY	    0x80000000ull

@@ -194,6 +194,8 @@ static bool known_advice(uint64_t advice)
 	case MM_MADV_REMOVE:
 	case MM_MADV_DONTFORK:
 	case MM_MADV_DOFORK:
+	case MM_MADV_HUGEPAGE:
+	case MM_MADV_NOHUGEPAGE:
 	case MM_MADV_DONTDUMP:
 	case MM_MADV_DODUMP:
 	case MM_MADV_WIPEONFORK:
