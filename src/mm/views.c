@@ -146,10 +146,11 @@ static void add_page(struct smaps *s, const struct page *page, bool young, bool 
 
 static void add_entry(struct smaps *s, struct mm_system *sys, pte_t v)
 {
-	if ((v & (PTE_PRESENT | PTE_SPECIAL)) == PTE_PRESENT) {
+	_Static_assert(PTE_MIG_ACCESSED == PTE_ACCESSED && PTE_MIG_DIRTY == PTE_DIRTY,
+		       "a page on its way to another frame is counted as it was");
+
+	if ((v & (PTE_PRESENT | PTE_SPECIAL)) == PTE_PRESENT || pte_is_migration(v)) {
 		add_page(s, pfn_to_page(sys, pte_pfn(v)), v & PTE_ACCESSED, v & PTE_DIRTY);
-	} else if (pte_is_migration(v)) {
-		add_page(s, pfn_to_page(sys, pte_pfn(v)), v & PTE_MIG_ACCESSED, v & PTE_MIG_DIRTY);
 	} else if (pte_is_swap(v)) {
 		uint32_t count = swap_count(sys, pte_pfn(v));
 
