@@ -33,4 +33,7 @@ file(GLOB records CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/workloads/records/*.rmr
 foreach(file IN LISTS records)
 	get_filename_component(name "${file}" NAME_WE)
 	rmap_workload_test(record/${name} "${file}" LABEL record TIMEOUT 300 --check)
+	# With a quarter of the memory it had, and everything brought back from swap to be looked at.
+	rmap_workload_test(record/${name}-quarter "${file}" LABEL record TIMEOUT 300
+		--check --verify --frames 25%)
 endforeach()

@@ -147,6 +147,20 @@ json 'd["contents_verified"] and d["verified_pages"] >= 4200 and d["counters"]["
 expect_code 0 "$rmap" run --json --check --verify --frames 8M fork-cow:children=20,pages=200
 json 'd["counters"]["swap_out"] > 1000 and d["counters"]["swap_in"] > 1000 and d["walks"]["unmap"]["found"] > 1000'
 
+# -- a share of what it has in use at the most; swap in pages
+expect_code 0 "$rmap" run --json fork-cow:children=20,pages=200
+json 'open("'"$dir"'/peak", "w").write(str(d["frames_at_most"]))'
+expect_code 0 "$rmap" run --json --check --frames 25% fork-cow:children=20,pages=200
+json 'd["frames"] == int(open("'"$dir"'/peak").read()) // 4 and d["counters"]["swap_out"] > 1000'
+expect_code 0 "$rmap" run --json --frames 1% --swap 5000 fork-cow:children=2,pages=20
+json 'd["frames"] == 64 and d["swap_slots"] == 5000'
+expect_code 1 "$rmap" run --frames 25% --swap 0 fork-cow:children=20,pages=200
+says 'found OOM (out of memory: --frames and --swap give more)'
+expect_code 2 "$rmap" run --frames 25% <(echo process P)
+says 'would be read twice'
+expect_code 1 "$rmap" run --frames 25% "$dir/wrong.rmw"
+says 'before --frames 25%: .*wrong.rmw:3: '
+
 # -- every generator, small memory or not, with everything checked
 for generator in fork-cow fork-chain:generations=20 prefork:workers=8 zygote:apps=4 mremap-churn:steps=300 \
 	split-merge:steps=300; do

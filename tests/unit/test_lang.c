@@ -207,7 +207,7 @@ static void bombs(void **state)
 	assert_int_equal(source->next(source, &op, err), 0);
 	source->close(source);
 
-	source = open_text("repeat MAX\nrepeat MAX as i\nreclaim i\nend\nend\n");
+	source = open_text("repeat 0x10000\nrepeat 0x100000 as i\nreclaim i\nend\nend\n");
 	for (uint64_t i = 0; i < 1000; i++) {
 		assert_int_equal(source->next(source, &op, err), 1);
 		assert_int_equal(op.len, i);
@@ -258,6 +258,10 @@ static void refusals(void **state)
 		{ "process P\nP mmap 1p file=g", "no line above makes a file called 'g'" },
 		{ "repeat 3\n", "t.rmw:1: this 'repeat' has no 'end'" },
 		{ "end", "'end' without 'repeat'" },
+		{ "process P\nrepeat MAX\ncheck\nend",
+		  "t.rmw:3: with this, the loops come to more than 2^36 operations" },
+		{ "repeat 0x10000\nrepeat 0x100000\ncheck\nend\nend\ncheck",
+		  "t.rmw:6: with this, the loops come to more than 2^36 operations" },
 		{ "repeat 1\nrepeat 1\nrepeat 1\nrepeat 1\nrepeat 1\nrepeat 1\nrepeat 1\nrepeat "
 		  "1\nrepeat 1",
 		  "more than 8 loops" },

@@ -123,9 +123,10 @@ int generator_open(const char *spec, struct op_source **out, char err[OPS_ERR_SI
 	if (!kind) {
 		list_names(list, sizeof(list));
 		snprintf(err, OPS_ERR_SIZE,
-			 "%s: no file of that name ends in .rmw or .rmrec, and there is no such "
+			 "%.60s%s: no file of that name ends in .rmw or .rmrec, and there is no "
+			 "such "
 			 "generator (there are %s)",
-			 spec, list);
+			 spec, strlen(spec) > 60 ? "..." : "", list);
 		return -1;
 	}
 	gen = calloc(1, sizeof(*gen));

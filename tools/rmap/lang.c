@@ -3,14 +3,20 @@
  * A workload file as a source of operations: read, parse, then walk the statements.
  *
  * Running is the cheap half: a statement is copied out and its loop variables are added. What costs memory is bounded while
- * parsing (LANG_MAX_…), what costs time is the reader's own wish: a loop runs as often as it says.
+ * parsing (LANG_MAX_…); what costs time is the reader's own wish: a loop runs as often as it says, up to LANG_MAX_STEPS.
  */
 #include "lang.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FIFO_WAIT_MS 5000
 
 static void program_free(struct program *prog)
 {
@@ -378,7 +384,6 @@ static int lang_place(struct op_source *source, const char *text, uint64_t *proc
 	struct program *prog = program_of(source);
 	struct parser *p = calloc(1, sizeof(*p));
 	struct statement st;
-	char *name = prog->name;
 	int ret = -1;
 
 	if (!p) {
@@ -391,7 +396,7 @@ static int lang_place(struct op_source *source, const char *text, uint64_t *proc
 	p->end = text + strlen(text);
 	p->err = err;
 	p->st = &st;
-	prog->name = (char *)"a place";
+	p->place = text;
 	if (lex_line(p) < 0)
 		goto out;
 	if (!lang_proc(p, &st.op.proc))
@@ -410,7 +415,6 @@ static int lang_place(struct op_source *source, const char *text, uint64_t *proc
 	*addr = st.op.addr;
 	ret = 0;
 out:
-	prog->name = name;
 	free(p);
 	return ret;
 }
@@ -422,9 +426,10 @@ static void lang_close(struct op_source *source)
 
 /* ---------------------------------------------------------------- opening */
 
-/* How often operations are asked for, for progress; UINT64_MAX stands for very often. */
-static uint64_t count_steps(const struct program *prog)
+/* How often operations are asked for with all loops unrolled, for progress; and within bounds. */
+static bool count_steps(struct parser *p)
 {
+	struct program *prog = p->prog;
 	uint64_t times[LANG_MAX_DEPTH + 1] = { 1 };
 	uint64_t steps = 0;
 	uint32_t depth = 0;
@@ -438,11 +443,16 @@ static uint64_t count_steps(const struct program *prog)
 			depth++;
 		} else if (st->kind == STATEMENT_END) {
 			depth--;
-		} else if (__builtin_add_overflow(steps, times[depth], &steps)) {
-			return UINT64_MAX;
+		} else if (times[depth] > LANG_MAX_STEPS - steps) {
+			p->line = st->op.line;
+			return lang_fail(p,
+					 "with this, the loops come to more than 2^36 operations");
+		} else {
+			steps += times[depth];
 		}
 	}
-	return steps;
+	prog->source.config.steps = steps;
+	return true;
 }
 
 int lang_open_text(const char *name, const char *text, size_t size, struct op_source **out,
@@ -462,7 +472,7 @@ int lang_open_text(const char *name, const char *text, size_t size, struct op_so
 			snprintf(err, OPS_ERR_SIZE, "%s: larger than %u MiB", name,
 				 LANG_MAX_BYTES >> 20);
 		else
-			ok = parse_program(p);
+			ok = parse_program(p) && count_steps(p);
 	}
 	free(p);
 	if (!ok) {
@@ -471,7 +481,6 @@ int lang_open_text(const char *name, const char *text, size_t size, struct op_so
 	}
 	prog->source.name = prog->name;
 	prog->source.kind = "workload";
-	prog->source.config.steps = count_steps(prog);
 	prog->source.next = lang_next;
 	prog->source.proc_name = lang_proc_name;
 	prog->source.file_name = lang_file_name;
@@ -482,14 +491,36 @@ int lang_open_text(const char *name, const char *text, size_t size, struct op_so
 	return 0;
 }
 
+/*
+ * A FIFO is fine, as a shell's <(...) is one, but nobody may be at its other end: whoever waits to be read writes within
+ * seconds. NULL with errno set.
+ */
+static FILE *open_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+
+	if (fd < 0)
+		return NULL;
+	if (!fstat(fd, &st) && S_ISFIFO(st.st_mode) && poll(&ready, 1, FIFO_WAIT_MS) == 0) {
+		close(fd);
+		errno = ETIMEDOUT;
+		return NULL;
+	}
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	return fdopen(fd, "rb");
+}
+
 static int read_file(const char *path, char **text, size_t *size, char err[OPS_ERR_SIZE])
 {
-	FILE *f = fopen(path, "rb");
+	FILE *f = open_file(path);
 	char *data = NULL;
 	size_t n = 0;
 
 	if (!f) {
-		snprintf(err, OPS_ERR_SIZE, "%s: %s", path, strerror(errno));
+		snprintf(err, OPS_ERR_SIZE, "%s: %s", path,
+			 errno == ETIMEDOUT ? "nobody writes into it" : strerror(errno));
 		return -1;
 	}
 	/* One byte more than is allowed tells a file that is too large. */

@@ -12,9 +12,10 @@
 
 #define LANG_MAX_BYTES	    (4u << 20) /* a file */
 #define LANG_MAX_STATEMENTS 100000u
-#define LANG_MAX_TOKENS	    256u  /* a line */
-#define LANG_MAX_DEPTH	    8u	  /* of repeat */
-#define LANG_MAX_VMAS	    4096u /* in one layout */
+#define LANG_MAX_TOKENS	    256u		/* a line */
+#define LANG_MAX_STEPS	    ((uint64_t)1 << 36) /* operations with all loops unrolled: half a day */
+#define LANG_MAX_DEPTH	    8u			/* of repeat */
+#define LANG_MAX_VMAS	    4096u		/* in one layout */
 #define LANG_MAX_SEGMENTS   64u
 #define LANG_MAX_SYMBOLS    60000u
 
@@ -86,6 +87,7 @@ struct parser {
 	struct program *prog;
 	const char *text, *end; /* what is left of the file */
 	uint32_t line;
+	const char *place; /* not a file but this text is parsed, and shown in messages */
 	struct token tokens[LANG_MAX_TOKENS];
 	uint32_t nr, pos;
 	uint32_t open[LANG_MAX_DEPTH]; /* statements of open repeats */

@@ -116,8 +116,10 @@ static bool parse_exec_segments(struct parser *p)
 static bool parse_exec(struct parser *p)
 {
 	struct op *op = &p->st->op;
+	struct token *t = lang_peek(p);
 
-	if (lang_peek(p)->type == TOKEN_NUMBER && !parse_exec_segments(p))
+	if ((t->type == TOKEN_NUMBER || lang_is_word(t, "MAX") || lang_is_word(t, "TASK_SIZE")) &&
+	    !parse_exec_segments(p))
 		return false;
 	while (!at_stop(p)) {
 		if (accept_key(p, "args")) {

@@ -12,7 +12,8 @@
 bool lang_fail(struct parser *p, const char *format, ...)
 {
 	va_list args;
-	int n = snprintf(p->err, OPS_ERR_SIZE, "%s:%u: ", p->prog->name, p->line);
+	int n = p->place ? snprintf(p->err, OPS_ERR_SIZE, "'%s': ", p->place)
+			 : snprintf(p->err, OPS_ERR_SIZE, "%s:%u: ", p->prog->name, p->line);
 
 	if (n < 0 || n >= OPS_ERR_SIZE)
 		return false;

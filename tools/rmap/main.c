@@ -5,7 +5,9 @@
 #include "commands.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifndef RMAP_VERSION
 #define RMAP_VERSION "0.1.0"
@@ -57,21 +59,31 @@ static void usage(FILE *out)
 	fputs(examples, out);
 }
 
+/* Whoever wrote to standard output, argp's --help too: what did not get there is no success. */
+static void finish_output(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return;
+	fprintf(stderr, "rmap: the output cannot be written\n");
+	_exit(2);
+}
+
 int main(int argc, char **argv)
 {
 	static char name[64];
 
+	atexit(finish_output);
 	if (argc < 2) {
 		fprintf(stderr, "rmap: a command is missing (try 'rmap --help')\n");
 		return 2;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		usage(stdout);
-		return fflush(stdout) ? 2 : 0;
+		return 0;
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
 		printf("rmap %s\n", RMAP_VERSION);
-		return fflush(stdout) ? 2 : 0;
+		return 0;
 	}
 	for (size_t i = 0; i < COMMANDS; i++)
 		if (!strcmp(argv[1], commands[i].name)) {

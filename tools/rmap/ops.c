@@ -13,7 +13,7 @@ static const struct {
 	bool changes;
 } kinds[OP_KINDS] = {
 	[OP_NONE] = { "nothing", false },
-	[OP_NEW] = { "new", true },
+	[OP_NEW] = { "process", true },
 	[OP_FORK] = { "fork", true },
 	[OP_SHARE] = { "share", true },
 	[OP_EXEC] = { "exec", true },
@@ -185,6 +185,11 @@ int ops_parse_size(const char *text, uint64_t *bytes)
 	case 'g':
 	case 'G':
 		unit = 1u << 30;
+		p++;
+		break;
+	case 't':
+	case 'T':
+		unit = (uint64_t)1 << 40;
 		p++;
 		break;
 	case 'p':

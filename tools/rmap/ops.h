@@ -340,7 +340,7 @@ const char *op_fail_point_name(unsigned int point);
 const char *op_cmp_name(unsigned int cmp);
 bool op_compare(uint64_t found, unsigned int cmp, uint64_t wanted);
 
-/* "12", "16K", "4M", "1G", "3p" (pages): bytes. 0, or -1. */
+/* "12", "16K", "4M", "1G", "2T", "3p" (pages): bytes. 0, or -1. */
 int ops_parse_size(const char *text, uint64_t *bytes);
 
 #endif

@@ -7,11 +7,15 @@
 #include "runner.h"
 
 #include <argp.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define EXIT_WRONG 1 /* an expectation, a check, contents */
+#define FRAMES_MIN 64
+#define FRAMES_MAX ((uint64_t)1 << 36)
 #define EXIT_USAGE 2 /* a wrong command line, a file that cannot be used */
 
 enum {
@@ -29,6 +33,8 @@ enum {
 
 struct run {
 	struct runner_options options;
+	uint64_t
+		percent; /* --frames 25%: of what the workload has in use at the most; 0: not said */
 	const char *workload;
 	bool json, quiet, list;
 };
@@ -37,13 +43,12 @@ static const struct argp_option options[] = {
 	{ "design", KEY_DESIGN, "NAME", 0, "The reverse map to run on (default: anon_vma_chain)",
 	  0 },
 	{ "frames", KEY_FRAMES, "N", 0,
-	  "Memory of the machine: frames of 4 KiB, or a size as 64M (default: what the workload "
-	  "needs)",
+	  "Memory of the machine: frames of 4 KiB, a size as 64M, or as 25% a share of what the "
+	  "workload has in use "
+	  "at the most, for which it is carried out twice (default: what the workload needs)",
 	  0 },
 	{ "swap", KEY_SWAP, "SIZE", 0,
-	  "Swap space: a size as 64M, or a number of pages as 1000p; 0: none (default: as much as "
-	  "memory)",
-	  0 },
+	  "Swap space: pages of 4 KiB, or a size as 64M; 0: none (default: as much as memory)", 0 },
 	{ "check", KEY_CHECK, "EVERY", OPTION_ARG_OPTIONAL,
 	  "Check everything at the ends of phases and for at most half of the run time; with "
 	  "EVERY, after each "
@@ -62,25 +67,39 @@ static const struct argp_option options[] = {
 static uint64_t number(struct argp_state *state, const char *what, const char *arg)
 {
 	char *end;
-	uint64_t n = strtoull(arg, &end, 10);
+	uint64_t n;
 
-	if (*arg < '0' || *arg > '9' || *end)
-		argp_error(state, "%s must be a number, not '%s'", what, arg);
+	errno = 0;
+	n = strtoull(arg, &end, 10);
+	if (*arg < '0' || *arg > '9' || *end || errno)
+		argp_error(state, "%s must be a number below 2^64, not '%s'", what, arg);
 	return n;
 }
 
 /* A plain number is frames, anything with a unit a size. */
-static uint64_t frames(struct argp_state *state, const char *what, const char *arg,
-		       bool plain_frames)
+static uint64_t frames(struct argp_state *state, const char *what, const char *arg)
 {
 	size_t len = strlen(arg);
 	uint64_t n = 0;
 
 	if (ops_parse_size(arg, &n))
 		argp_error(state, "%s must be a number or a size as 64M, not '%s'", what, arg);
-	if (plain_frames && len && arg[len - 1] >= '0' && arg[len - 1] <= '9')
+	if (len && arg[len - 1] >= '0' && arg[len - 1] <= '9')
 		return n;
 	return n >> RMAP_PAGE_SHIFT;
+}
+
+/* "25%" is 25; what does not end so is 0. */
+static uint64_t percent(struct argp_state *state, const char *arg)
+{
+	char *end;
+	unsigned long n = strtoul(arg, &end, 10);
+
+	if (!strchr(arg, '%'))
+		return 0;
+	if (*arg < '0' || *arg > '9' || strcmp(end, "%") || n < 1 || n > 1000)
+		argp_error(state, "--frames takes from 1%% to 1000%%, not '%s'", arg);
+	return n;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -92,12 +111,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		run->options.design = arg;
 		break;
 	case KEY_FRAMES:
-		run->options.frames = frames(state, "--frames", arg, true);
-		if (run->options.frames < 64 || run->options.frames > (uint64_t)1 << 36)
+		run->options.frames = 0;
+		run->percent = percent(state, arg);
+		if (run->percent)
+			break;
+		run->options.frames = frames(state, "--frames", arg);
+		if (run->options.frames < FRAMES_MIN || run->options.frames > FRAMES_MAX)
 			argp_error(state, "--frames must be from 64 to 2^36");
 		break;
 	case KEY_SWAP:
-		run->options.swap_slots = frames(state, "--swap", arg, false);
+		run->options.swap_slots = frames(state, "--swap", arg);
 		run->options.has_swap = true;
 		if (run->options.swap_slots > (uint64_t)1 << 36)
 			argp_error(state, "--swap must be at most 2^36 pages");
@@ -207,6 +230,39 @@ static enum runner_result run_all(struct run *run, struct op_source *source, str
 	return result;
 }
 
+/*
+ * A share of what the workload has in use at the most is known once it has run: it runs twice, first with all the memory that
+ * it would have had, and without contents where it may.
+ */
+static enum runner_result measure(struct run *run, char err[OPS_ERR_SIZE])
+{
+	struct runner_options first = { .design = run->options.design, .seed = run->options.seed };
+	enum runner_result result = RUNNER_BAD;
+	struct op_source *source;
+	struct runner *r;
+	struct stat st;
+
+	if (source_open(run->workload, &source, err))
+		return RUNNER_BAD;
+	if (strcmp(source->kind, "generator") &&
+	    (stat(run->workload, &st) || !S_ISREG(st.st_mode))) {
+		snprintf(err, OPS_ERR_SIZE, "%s: is no regular file, and would be read twice",
+			 run->workload);
+		source->close(source);
+		return RUNNER_BAD;
+	}
+	first.phantom = !source->config.needs_contents;
+	if (!runner_create(&first, source, &r, err)) {
+		result = run_all(run, source, r, err);
+		run->options.frames = runner_frames_at_most(r) * run->percent / 100;
+		if (run->options.frames < FRAMES_MIN)
+			run->options.frames = FRAMES_MIN;
+		runner_destroy(r);
+	}
+	source->close(source);
+	return result;
+}
+
 int cmd_run(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -235,6 +291,12 @@ int cmd_run(int argc, char **argv)
 		list_generators();
 		return 0;
 	}
+	result = run.percent ? measure(&run, err) : RUNNER_OK;
+	if (result != RUNNER_OK) {
+		fprintf(stderr, "rmap run: before --frames %llu%%: %s\n",
+			(unsigned long long)run.percent, err);
+		return result == RUNNER_FAILED ? EXIT_WRONG : EXIT_USAGE;
+	}
 	if (source_open(run.workload, &source, err)) {
 		fprintf(stderr, "rmap run: %s\n", err);
 		return EXIT_USAGE;
@@ -251,13 +313,11 @@ int cmd_run(int argc, char **argv)
 		runner_print(r, stdout);
 	if (result != RUNNER_OK) {
 		fflush(stdout);
-		fprintf(stderr, "rmap run: %s\n", err);
+		fprintf(stderr, "rmap run: %s%s\n", err,
+			strstr(err, "found OOM") ? " (out of memory: --frames and --swap give more)"
+						 : "");
 	}
 	runner_destroy(r);
 	source->close(source);
-	if (fflush(stdout) || ferror(stdout)) {
-		fprintf(stderr, "rmap run: the output cannot be written\n");
-		return EXIT_USAGE;
-	}
 	return result == RUNNER_OK ? 0 : result == RUNNER_FAILED ? EXIT_WRONG : EXIT_USAGE;
 }

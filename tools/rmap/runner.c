@@ -503,3 +503,8 @@ uint64_t runner_operations(const struct runner *r)
 {
 	return r->ops;
 }
+
+uint64_t runner_frames_at_most(const struct runner *r)
+{
+	return r->peak_used;
+}

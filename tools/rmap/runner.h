@@ -62,6 +62,8 @@ int runner_resolve(struct runner *r, const struct op_addr *addr, uint64_t *out);
 const char *runner_proc_name(struct runner *r, uint64_t proc, char *buf, size_t size);
 uint64_t runner_misfits(const struct runner *r);
 uint64_t runner_operations(const struct runner *r);
+/* The most frames that were in use at one time, sampled. */
+uint64_t runner_frames_at_most(const struct runner *r);
 
 /* The summary: for people, or as the JSON of docs/json.md. */
 void runner_print(struct runner *r, FILE *out);

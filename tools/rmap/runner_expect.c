@@ -222,8 +222,20 @@ static bool has_slot(const struct mm_page_info *info, uint64_t *slot)
 	return true;
 }
 
+static const char *show_page(const struct mm_page_info *info, char *buf, size_t size)
+{
+	if (info->state == MM_PAGE_PRESENT)
+		snprintf(buf, size, "frame %llu", (unsigned long long)info->pfn);
+	else if (info->state == MM_PAGE_SWAPPED)
+		snprintf(buf, size, "swap slot %llu", (unsigned long long)info->slot);
+	else
+		snprintf(buf, size, "a page that is %s", op_page_state_name(info->state));
+	return buf;
+}
+
 static enum runner_result expect_shared(struct runner *r, const struct op *op)
 {
+	char is[64], is2[64];
 	struct mm_page_info one, other;
 	enum runner_result ret;
 	uint64_t addr, addr2, slot, slot2;
@@ -240,13 +252,9 @@ static enum runner_result expect_shared(struct runner *r, const struct op *op)
 		 (has_slot(&one, &slot) && has_slot(&other, &slot2) && slot == slot2);
 	if (shared == !op->negate)
 		return RUNNER_OK;
-	return runner_failed(
-		r, "expected %s, found %s (%s frame or slot %llu) and %s (%llu)",
-		op->negate ? "two pages" : "one page", op->negate ? "one" : "two",
-		op_page_state_name(one.state),
-		(unsigned long long)(one.state == MM_PAGE_SWAPPED ? one.slot : one.pfn),
-		op_page_state_name(other.state),
-		(unsigned long long)(other.state == MM_PAGE_SWAPPED ? other.slot : other.pfn));
+	return runner_failed(r, "expected %s, found %s: %s and %s",
+			     op->negate ? "two pages" : "one page", op->negate ? "one" : "two",
+			     show_page(&one, is, sizeof(is)), show_page(&other, is2, sizeof(is2)));
 }
 
 static enum runner_result expect_page(struct runner *r, const struct op *op)

@@ -312,6 +312,9 @@ static enum runner_result do_write(struct runner *r, const struct op *op, struct
 		return runner_bad(r, "filewrite begins at a page");
 	if (end < op->offset || end >> 62)
 		return runner_bad(r, "a file has at most 2^62 bytes");
+	if (op->len > RUNNER_MAX_RANGE)
+		return runner_bad(r, "more than %llu GiB are to be written",
+				  (unsigned long long)(RUNNER_MAX_RANGE >> 30));
 	if (end & ~RMAP_PAGE_MASK && end < f->size)
 		return runner_bad(r, "filewrite ends at the end of a page, or of the file");
 	for (uint64_t at = op->offset, n = 0; at < end && !error && ret == RUNNER_OK;
@@ -345,6 +348,9 @@ static enum runner_result do_read(struct runner *r, const struct op *op, struct 
 		end = UINT64_MAX;
 	if (end > f->size)
 		end = f->size;
+	if (end > op->offset && end - op->offset > RUNNER_MAX_RANGE)
+		return runner_bad(r, "more than %llu GiB are to be read",
+				  (unsigned long long)(RUNNER_MAX_RANGE >> 30));
 	for (uint64_t at = page_of(op->offset); at < end; at += RMAP_PAGE_SIZE, n++) {
 		uint64_t len = end - at < RMAP_PAGE_SIZE ? end - at : RMAP_PAGE_SIZE;
 		uint64_t value = op->value + (op->value_steps ? n : 0);

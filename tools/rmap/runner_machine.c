@@ -62,8 +62,10 @@ int runner_machine_up(struct runner *r, char *error)
 			       r->testport ? testport_port(r->testport) : hosted_port(r->hosted),
 			       &r->sys);
 	if (ret) {
-		snprintf(error, HOSTED_ERROR, "a machine of %llu frames cannot be made: %s",
-			 (unsigned long long)r->frames, rmap_error_name(ret));
+		snprintf(error, HOSTED_ERROR,
+			 "a machine of %llu frames and %llu swap slots cannot be made: %s",
+			 (unsigned long long)r->frames, (unsigned long long)r->swap_slots,
+			 rmap_error_name(ret));
 		r->sys = NULL;
 		runner_machine_down(r);
 	}
