@@ -9,7 +9,9 @@ DESTDIR ?=
 .PHONY: all help setup demo check fuzz coverage tidy format rows install clean
 
 all: ## build the command and both libraries (release)
-	@command -v cmake >/dev/null || { echo "cmake is missing: run scripts/setup.sh first"; exit 1; }
+	@command -v cmake >/dev/null && command -v ninja >/dev/null || { \
+		echo "make: cmake or ninja is missing; 'scripts/setup.sh build' installs what a build needs" >&2; \
+		exit 1; }
 	@[ -e build/build.ninja ] || cmake --preset release
 	@cmake --build --preset release
 
@@ -48,4 +50,4 @@ install: all ## install to PREFIX (/usr/local), below DESTDIR if given
 	@DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
 
 clean: ## remove everything that was built
-	@rm -rf build build-debug build-asan build-tsan build-clang build-fuzz build-coverage
+	@rm -rf build build-debug build-asan build-tsan build-lockdep build-clang build-fuzz build-coverage

@@ -28,6 +28,7 @@ expect_code() {
 expect_code 2 "$rmap" record
 expect_code 2 "$rmap" record -o "$dir/x"
 expect_code 2 "$rmap" record -- true
+expect_code 2 "$rmap" record --buffer 64T -o "$dir/x" -- true
 expect_code 2 "$rmap" record --memory 1x -o "$dir/x" -- true
 expect_code 2 "$rmap" record --memory 99999999999999999999 -o "$dir/x" -- true
 expect_code 2 "$rmap" record --swap 4M -o "$dir/x" -- true
@@ -104,20 +105,24 @@ wait "$pid" || fail "an interrupted recording must still end well"
 [ -s "$dir/stopped.rmrec" ] || fail "an interrupted recording wrote nothing"
 clean
 
-# -- a killed recorder leaves no process, and the next one clears away after it
-"$rmap" record -o "$dir/killed.rmrec" -- sleep 61 >"$dir/out" &
-pid=$!
-for _ in $(seq 100); do
-	[ -d "$instances/rmap-record-$pid" ] && break
-	sleep 0.05
-done
-sleep 0.3
-kill -KILL "$pid"
-wait "$pid" 2>/dev/null || true
-sleep 0.2
-! pgrep -f -x 'sleep 61' >/dev/null || fail "the recorded process outlived its recorder"
-expect_code 0 "$rmap" record -q -o "$dir/next.rmrec" -- true
-clean
+# -- a killed recorder leaves no process, and the next one clears away after it, whatever its options
+killed() {
+	local pid
+	"$rmap" record "$@" -o "$dir/killed.rmrec" -- sleep 61 >"$dir/out" 2>"$dir/err" &
+	pid=$!
+	for _ in $(seq 100); do
+		[ -d "$instances/rmap-record-$pid" ] && break
+		sleep 0.05
+	done
+	sleep 0.3
+	kill -KILL "$pid" 2>/dev/null || fail "$(cat "$dir/err")"
+	wait "$pid" 2>/dev/null || true
+	sleep 0.2
+	! pgrep -f -x 'sleep 61' >/dev/null || fail "the recorded process outlived its recorder"
+	expect_code 0 "$rmap" record -q -o "$dir/next.rmrec" -- true
+	clean
+}
+killed
 
 # -- little memory: pages come back from swap
 if "$rmap" record --memory 8M --verify -o "$dir/little.rmrec" -- \
@@ -126,6 +131,7 @@ if "$rmap" record --memory 8M --verify -o "$dir/little.rmrec" -- \
 	>"$dir/out" 2>"$dir/err"; then
 	sound "$dir/little.rmrec"
 	grep -q 'from swap: [1-9]' "$dir/out" || fail "nothing came back from swap: $(cat "$dir/out")"
+	killed --memory 8M
 else
 	grep -q 'cgroup\|swap' "$dir/err" || fail "$(cat "$dir/err")"
 	echo "without --memory: $(cat "$dir/err")"

@@ -87,6 +87,7 @@ static uint64_t parse_memory(const char *text, struct argp_state *state, const c
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
+	uint64_t bytes;
 
 	switch (key) {
 	case 'o':
@@ -102,8 +103,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->swap = parse_memory(arg, state, "--swap");
 		break;
 	case KEY_BUFFER:
-		a->buffer_kb =
-			(unsigned int)(parse_memory(arg, state, "--buffer") >> 10 & 0x3fffffff);
+		bytes = parse_memory(arg, state, "--buffer");
+		if (bytes > (uint64_t)1 << 40)
+			argp_error(state, "--buffer: '%s' is more than 1T", arg);
+		a->buffer_kb = (unsigned int)(bytes >> 10);
 		break;
 	case KEY_VERIFY:
 		a->verify = true;
@@ -185,6 +188,7 @@ static int set_up(struct recording *r, char err[REC_ERR_SIZE])
 		return rec_fail(err, "recording needs root");
 	if (check_output(a->output, err))
 		return -1;
+	rec_limit_clear();
 	if (a->memory) {
 		r->limit = rec_limit_new(a->memory, a->swap ? a->swap : 8 * a->memory, err);
 		if (!r->limit)

@@ -134,7 +134,6 @@ static int make_group(struct rec_limit *l, uint64_t bytes, char err[REC_ERR_SIZE
 
 	if (!find_controller(dir, sizeof(dir), &v2))
 		return rec_fail(err, "this machine has no memory cgroups, which --memory needs");
-	remove_stale(dir, false);
 	if (v2)
 		write_text(dir, "cgroup.subtree_control", "+memory");
 	snprintf(l->group, sizeof(l->group), "%s/" NAME "%ld", dir, (long)getpid());
@@ -190,7 +189,6 @@ static int make_swap(struct rec_limit *l, uint64_t bytes, char err[REC_ERR_SIZE]
 	size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
 	int fd, ret;
 
-	remove_stale(temp_dir(), true);
 	bytes = (bytes + 0xffff) & ~0xffffull;
 	if (bytes < 16 * page_size || bytes / page_size > UINT32_MAX)
 		return rec_fail(err, "a swap file of %" PRIu64 " bytes cannot be made", bytes);
@@ -215,6 +213,16 @@ static int make_swap(struct rec_limit *l, uint64_t bytes, char err[REC_ERR_SIZE]
 }
 
 /* -- life ------------------------------------------------------------------------------------- */
+
+void rec_limit_clear(void)
+{
+	char dir[4096];
+	bool v2;
+
+	if (find_controller(dir, sizeof(dir), &v2))
+		remove_stale(dir, false);
+	remove_stale(temp_dir(), true);
+}
 
 struct rec_limit *rec_limit_new(uint64_t bytes, uint64_t swap_bytes, char err[REC_ERR_SIZE])
 {

@@ -11,6 +11,8 @@
 
 struct rec_limit;
 
+/* Clear away what a killed recorder left, also one that had other options. */
+void rec_limit_clear(void);
 /* @bytes: the limit; @swap_bytes: size of the swap file */
 struct rec_limit *rec_limit_new(uint64_t bytes, uint64_t swap_bytes, char err[REC_ERR_SIZE]);
 /* The file to which a process writes itself to be limited. */
