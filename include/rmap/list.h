@@ -17,12 +17,14 @@ struct list_head {
 
 #define list_entry(ptr, type, member) rmap_container_of(ptr, type, member)
 
+/* An empty list, or a member of none. */
 static inline void list_init(struct list_head *h)
 {
 	h->next = h;
 	h->prev = h;
 }
 
+/* No member? Of a member that list_init() or list_del_init() left: is it in no list? */
 static inline bool list_empty(const struct list_head *h)
 {
 	return h->next == h;
@@ -34,6 +36,7 @@ static inline bool list_is_singular(const struct list_head *h)
 	return h->next != h && h->next == h->prev;
 }
 
+/* For the two below: prev and next are neighbours. */
 static inline void list_insert_between(struct list_head *n, struct list_head *prev,
 				       struct list_head *next)
 {
@@ -55,12 +58,14 @@ static inline void list_add_tail(struct list_head *n, struct list_head *h)
 	list_insert_between(n, h->prev, h);
 }
 
+/* Out of its list; n itself still points there. */
 static inline void list_del(struct list_head *n)
 {
 	n->prev->next = n->next;
 	n->next->prev = n->prev;
 }
 
+/* Out of its list, and a member of none. */
 static inline void list_del_init(struct list_head *n)
 {
 	list_del(n);

@@ -57,6 +57,7 @@ struct rmap_rwsem {
 #define RMAP_RWSEM_WRITER  0x80000000u
 #define RMAP_RWSEM_WAITERS 0x40000000u
 
+/* Between two looks at a word that another processor will change. */
 static inline void rmap_cpu_relax(void)
 {
 #if defined(__x86_64__)
@@ -68,18 +69,21 @@ static inline void rmap_cpu_relax(void)
 #endif
 }
 
+/* Free, of that class. Nobody else sees the lock yet. */
 static inline void rmap_spin_init(struct rmap_spinlock *l, enum rmap_lock_class lock_class)
 {
 	(void)lock_class;
 	atomic_init(&l->word, 0);
 }
 
+/* Take it if it is free; never waits. True: taken. */
 static inline bool rmap_spin_trylock(struct rmap_spinlock *l)
 {
 	return atomic_load_explicit(&l->word, memory_order_relaxed) == 0 &&
 	       atomic_exchange_explicit(&l->word, 1, memory_order_acquire) == 0;
 }
 
+/* Take it, spinning. Whoever holds it does not sleep. */
 static inline void rmap_spin_lock(struct rmap_spinlock *l)
 {
 	while (rmap_unlikely(!rmap_spin_trylock(l)))
@@ -92,6 +96,7 @@ static inline void rmap_spin_lock_nested(struct rmap_spinlock *l)
 	rmap_spin_lock(l);
 }
 
+/* By its holder. */
 static inline void rmap_spin_unlock(struct rmap_spinlock *l)
 {
 	atomic_store_explicit(&l->word, 0, memory_order_release);
@@ -103,6 +108,7 @@ static inline bool rmap_spin_is_locked(const struct rmap_spinlock *l)
 	return atomic_load_explicit(&l->word, memory_order_relaxed) != 0;
 }
 
+/* Free, of that class. Nobody else sees the lock yet. */
 static inline void rmap_rwsem_init(struct rmap_rwsem *l, enum rmap_lock_class lock_class)
 {
 	(void)lock_class;
@@ -114,6 +120,7 @@ void rmap_rwsem_read_slow(struct rmap_rwsem *l, const struct rmap_port *port);
 void rmap_rwsem_write_slow(struct rmap_rwsem *l, const struct rmap_port *port);
 void rmap_rwsem_wake(struct rmap_rwsem *l, const struct rmap_port *port);
 
+/* Take it for reading unless a writer has it or somebody waits; never waits. True: taken. */
 static inline bool rmap_read_trylock(struct rmap_rwsem *l)
 {
 	uint32_t v = atomic_load_explicit(&l->word, memory_order_relaxed);
@@ -126,12 +133,14 @@ static inline bool rmap_read_trylock(struct rmap_rwsem *l)
 	return false;
 }
 
+/* Take it for reading; may sleep, behind writers that came first, so nobody takes it twice. */
 static inline void rmap_read_lock(struct rmap_rwsem *l, const struct rmap_port *port)
 {
 	if (rmap_unlikely(!rmap_read_trylock(l)))
 		rmap_rwsem_read_slow(l, port);
 }
 
+/* By one of its readers. */
 static inline void rmap_read_unlock(struct rmap_rwsem *l, const struct rmap_port *port)
 {
 	uint32_t old = atomic_fetch_sub_explicit(&l->word, 1, memory_order_release);
@@ -140,6 +149,7 @@ static inline void rmap_read_unlock(struct rmap_rwsem *l, const struct rmap_port
 		rmap_rwsem_wake(l, port);
 }
 
+/* Take it for writing if it is free and nobody waits; never waits. True: taken. */
 static inline bool rmap_write_trylock(struct rmap_rwsem *l)
 {
 	uint32_t free_word = 0;
@@ -148,6 +158,7 @@ static inline bool rmap_write_trylock(struct rmap_rwsem *l)
 						       memory_order_acquire, memory_order_relaxed);
 }
 
+/* Take it for writing; may sleep. */
 static inline void rmap_write_lock(struct rmap_rwsem *l, const struct rmap_port *port)
 {
 	if (rmap_unlikely(!rmap_write_trylock(l)))
@@ -160,6 +171,7 @@ static inline void rmap_write_lock_nested(struct rmap_rwsem *l, const struct rma
 	rmap_write_lock(l, port);
 }
 
+/* By its writer. */
 static inline void rmap_write_unlock(struct rmap_rwsem *l, const struct rmap_port *port)
 {
 	uint32_t old =
@@ -169,12 +181,13 @@ static inline void rmap_write_unlock(struct rmap_rwsem *l, const struct rmap_por
 		rmap_rwsem_wake(l, port);
 }
 
-/* For assertions: held by anybody, for writing by anybody? */
+/* For assertions: is it held by anybody, for reading or writing? */
 static inline bool rmap_rwsem_is_locked(const struct rmap_rwsem *l)
 {
 	return (atomic_load_explicit(&l->word, memory_order_relaxed) & ~RMAP_RWSEM_WAITERS) != 0;
 }
 
+/* For assertions: is it held for writing by anybody? */
 static inline bool rmap_rwsem_is_write_locked(const struct rmap_rwsem *l)
 {
 	return (atomic_load_explicit(&l->word, memory_order_relaxed) & RMAP_RWSEM_WRITER) != 0;
@@ -190,12 +203,14 @@ static inline void rmap_bit_lock_wait(const void *lock, enum rmap_lock_class loc
 	(void)lock_class;
 }
 
+/* It is taken. */
 static inline void rmap_bit_lock_got(const void *lock, enum rmap_lock_class lock_class)
 {
 	(void)lock;
 	(void)lock_class;
 }
 
+/* It is free again. */
 static inline void rmap_bit_lock_released(const void *lock, enum rmap_lock_class lock_class)
 {
 	(void)lock;

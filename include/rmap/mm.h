@@ -53,6 +53,7 @@ int mm_system_create(const struct mm_config *config, const struct mm_port *port,
 /* Every mm and file must be gone. Asserts that no frame, slot or object is left. */
 void mm_system_destroy(struct mm_system *sys);
 
+/* What it was made with: its reverse map, its port, whether frames have no contents. Never NULL; no lock. */
 struct rmap *mm_system_rmap(struct mm_system *sys);
 const struct mm_port *mm_system_port(const struct mm_system *sys);
 bool mm_system_phantom(const struct mm_system *sys);
@@ -112,6 +113,11 @@ struct mm_exec {
  */
 int mm_exec(struct mm *old, const struct mm_exec *exec, struct mm **out);
 
+/*
+ * setrlimit, in bytes or MM_LIMIT_INFINITY, and capabilities (MM_CAP_*), for the calls that follow; what is mapped or locked
+ * already stays. A new address space has 8 MiB of stack and of locked memory, and no other limit; fork and exec pass on
+ * what there is. No lock; a limit that does not exist is passed over.
+ */
 void mm_set_limit(struct mm *mm, enum mm_limit limit, uint64_t bytes);
 uint64_t mm_get_limit(const struct mm *mm, enum mm_limit limit);
 void mm_set_capabilities(struct mm *mm, uint32_t capabilities);

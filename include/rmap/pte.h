@@ -50,36 +50,43 @@ typedef uint64_t pte_t;
 /* User addresses: below 2^47 less one page, as on Linux. */
 #define MM_TASK_SIZE (((uint64_t)1 << 47) - RMAP_PAGE_SIZE)
 
+/* Does it map a frame? The rest below are for entries that do not, or for both. */
 static inline bool pte_present(pte_t pte)
 {
 	return pte & PTE_PRESENT;
 }
 
+/* The frame of a present, migration or poison entry. */
 static inline uint64_t pte_pfn(pte_t pte)
 {
 	return (pte & PTE_PFN_MASK) >> PTE_PFN_SHIFT;
 }
 
+/* A present entry for frame pfn, if bits have PTE_PRESENT. */
 static inline pte_t pte_make(uint64_t pfn, pte_t bits)
 {
 	return (pfn << PTE_PFN_SHIFT) | bits;
 }
 
+/* The page is in a swap slot. */
 static inline bool pte_is_swap(pte_t pte)
 {
 	return !(pte & PTE_PRESENT) && (pte & PTE_KIND_MASK) == PTE_KIND_SWAP;
 }
 
+/* The page is on its way to another frame; who needs it waits. */
 static inline bool pte_is_migration(pte_t pte)
 {
 	return !(pte & PTE_PRESENT) && (pte & PTE_KIND_MASK) == PTE_KIND_MIGRATION;
 }
 
+/* The frame went bad: an access is a SIGBUS. */
 static inline bool pte_is_poison(pte_t pte)
 {
 	return !(pte & PTE_PRESENT) && (pte & PTE_KIND_MASK) == PTE_KIND_POISON;
 }
 
+/* Which of the PTRS_PER_TABLE entries of a table at that level (1: the last) stands for addr. */
 static inline unsigned int pt_index(uint64_t addr, int level)
 {
 	return (unsigned int)(addr >> PT_LEVEL_SHIFT(level)) & (PTRS_PER_TABLE - 1);
@@ -100,16 +107,19 @@ static inline pte_t pte_read_acquire(const pte_t *p)
 	return atomic_load_explicit((const _Atomic pte_t *)p, memory_order_acquire);
 }
 
+/* Under the lock of its table. Whoever follows the entry sees what was written before. */
 static inline void pte_write(pte_t *p, pte_t v)
 {
 	atomic_store_explicit((_Atomic pte_t *)p, v, memory_order_release);
 }
 
+/* The entry before; under the lock of its table. */
 static inline pte_t pte_exchange(pte_t *p, pte_t v)
 {
 	return atomic_exchange_explicit((_Atomic pte_t *)p, v, memory_order_acq_rel);
 }
 
+/* Clear these bits alone; the entry before. */
 static inline pte_t pte_clear_bits(pte_t *p, pte_t bits)
 {
 	return atomic_fetch_and_explicit((_Atomic pte_t *)p, ~bits, memory_order_acq_rel);

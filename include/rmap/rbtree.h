@@ -25,6 +25,7 @@ struct rb_root {
 /* Recomputes node's augmented value; true when it changed. */
 typedef bool rb_update(struct rb_node *node);
 
+/* NULL for the root. */
 static inline struct rb_node *rb_parent(const struct rb_node *n)
 {
 	return (struct rb_node *)(n->parent_color & ~(uintptr_t)3);
@@ -38,6 +39,7 @@ static inline void rb_clear(struct rb_node *n)
 	n->right = NULL;
 }
 
+/* Is it in a tree? Needs rb_clear() before the first insertion; zeroes look like a root. */
 static inline bool rb_is_linked(const struct rb_node *n)
 {
 	return (n->parent_color & ~(uintptr_t)3) != (uintptr_t)n;
@@ -56,6 +58,7 @@ void rb_erase(struct rb_root *root, struct rb_node *node, rb_update *update);
 /* After node's own key or value changed in place (without changing its order): bring the path to the root up to date. */
 void rb_update_path(struct rb_node *node, rb_update *update);
 
+/* The ends, NULL of an empty tree; the neighbours in order, NULL behind the last. */
 struct rb_node *rb_first(const struct rb_root *root);
 struct rb_node *rb_last(const struct rb_root *root);
 struct rb_node *rb_next(const struct rb_node *node);

@@ -129,6 +129,7 @@ enum rmap_walk_purpose {
 	RMAP_WALK_PURPOSES,
 };
 
+/* "probe", "reference", and so on; "?" for what is none. */
 const char *rmap_walk_purpose_name(enum rmap_walk_purpose purpose);
 
 struct rmap_walk_counters {
@@ -406,16 +407,19 @@ void rmap_page_free(struct rmap *rmap, struct rmap_page *page);
 void rmap_page_set_file(struct rmap_page *page, struct rmap_file *file, uint64_t index);
 void rmap_page_clear_file(struct rmap_page *page);
 
+/* How many PTEs map the page. Exact under the page lock while nobody forks or faults; else a value of a moment ago. */
 static inline uint32_t rmap_page_mapcount(const struct rmap_page *page)
 {
 	return atomic_load_explicit(&page->mapcount, memory_order_relaxed);
 }
 
+/* Has the page an anonymous owner? It keeps it until it is freed. No lock. */
 static inline bool rmap_page_is_anon(const struct rmap_page *page)
 {
 	return atomic_load_explicit(&page->mapping, memory_order_relaxed) & RMAP_MAPPING_ANON;
 }
 
+/* Can only one address space have it (so that a write needs no copy)? Stable under a table lock of a PTE that maps it. */
 static inline bool rmap_page_is_exclusive(const struct rmap_page *page)
 {
 	return atomic_load_explicit(&page->exclusive, memory_order_relaxed) != 0;
