@@ -12,10 +12,10 @@ set -eu
 build_packages=(
 	build-essential cmake ninja-build pkg-config python3
 	liburcu-dev libjansson-dev libtracefs-dev libtraceevent-dev libzstd-dev libxxhash-dev
-	scdoc graphviz
+	scdoc graphviz libcmocka-dev
 )
 check_packages=(
-	clang clang-format clang-tidy libcmocka-dev gnuplot-nox valgrind
+	clang clang-format clang-tidy gnuplot-nox valgrind
 	gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu
 	clang-19 llvm-19 libclang-rt-19-dev
 )
