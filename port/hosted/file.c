@@ -415,6 +415,10 @@ void hosted_file_close(struct hosted_file *file)
 
 void hosted_files_destroy(struct hosted *h)
 {
-	while (h->files)
-		hosted_file_close(h->files);
+	struct hosted_file *next;
+
+	for (struct hosted_file *file = h->files; file; file = next) {
+		next = file->next;
+		hosted_file_close(file);
+	}
 }

@@ -22,7 +22,7 @@
 
 #define TLB_SETS      64
 #define TLB_WAYS      4
-#define TLB_SIZE      (TLB_SETS * TLB_WAYS)
+#define TLB_SIZE      ((size_t)TLB_SETS * TLB_WAYS)
 
 /* From here on looking at every entry is cheaper than looking for each page. */
 #define FLUSH_BY_PAGE 48
@@ -288,6 +288,11 @@ int hosted_exec(struct hosted_cpu *cpu, struct mm *mm, uint64_t addr, void *data
 
 /* ---------------------------------------------------------------- flushing */
 
+static unsigned long long shown_addr(const struct tlb_entry *entry)
+{
+	return entry->vpn << RMAP_PAGE_SHIFT;
+}
+
 /* All TLB_SIZE entries in a row: a pointer to the first set would end with it. */
 static struct tlb_entry *tlb_begin(struct hosted_cpu *cpu)
 {
@@ -358,7 +363,7 @@ void hosted_mmu_forget(struct hosted *h, const void *object, size_t size)
 				   "Address space %llu went while processor %u still translated "
 				   "its 0x%llx.",
 				   (unsigned long long)entry->mm_id, cpu->number,
-				   (unsigned long long)(entry->vpn << RMAP_PAGE_SHIFT));
+				   shown_addr(entry));
 			hosted_spin_unlock(&h->stale_lock);
 			tlb_drop(cpu, entry);
 		}
@@ -405,9 +410,8 @@ static int cpu_check(struct hosted_cpu *cpu, char *error)
 		hosted_say(
 			error,
 			"Processor %u translates 0x%llx of address space %llu to frame %llu, %s.",
-			cpu->number, (unsigned long long)(entry->vpn << RMAP_PAGE_SHIFT),
-			(unsigned long long)entry->mm_id, (unsigned long long)pte_pfn(entry->pte),
-			wrong);
+			cpu->number, shown_addr(entry), (unsigned long long)entry->mm_id,
+			(unsigned long long)pte_pfn(entry->pte), wrong);
 		return RMAP_EBADMSG;
 	}
 	return 0;

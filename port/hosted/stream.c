@@ -242,7 +242,7 @@ static int verify(struct hosted_stream *s, const char *path, char *error)
 	size_t n;
 
 	if (fread(header, 1, sizeof(header), s->file) != sizeof(header) ||
-	    memcmp(header, magic, sizeof(magic))) {
+	    memcmp(header, magic, sizeof(magic)) != 0) {
 		hosted_say(error, "%s is no image.", path);
 		return RMAP_EBADMSG;
 	}
