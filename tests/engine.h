@@ -44,7 +44,11 @@ struct engine {
 	struct hosted_cpu *cpu;
 };
 
-/* config NULL: all defaults. Fails the test if it cannot. */
+/* The design that the environment variable RMAP_DESIGN names: the tests of the engine run under each. Default: the default. */
+const struct rmap_ops *engine_design(void);
+bool engine_design_is(const char *name);
+
+/* config NULL: all defaults. mm.design NULL: engine_design(). Fails the test if it cannot. */
 void engine_setup(struct engine *e, const struct engine_config *config);
 /* Every mm and file must be put; asserts that nothing is left allocated. */
 void engine_teardown(struct engine *e);

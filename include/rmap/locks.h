@@ -14,7 +14,7 @@
  * The order, outermost first:
  *
  *   mmap_lock > invalidate lock > page lock > file map lock > anon_vma root lock > page_table_lock > table lock (PTL; two of
- *   them: by address) > swap lock > mm list lock > system list > file pages lock > LRU lock > frame lock
+ *   them: by address) > VMA tree lock > PTE chain lock > swap lock > mm list lock > system list > file pages lock > LRU lock > frame lock
  */
 #ifndef RMAP_LOCKS_H
 #define RMAP_LOCKS_H
@@ -29,6 +29,8 @@ enum rmap_lock_class {
 	RMAP_LOCK_ANON_VMA,   /* an anon_vma tree's root: sleeping */
 	RMAP_LOCK_PAGE_TABLE, /* struct mm: upper tables, spin */
 	RMAP_LOCK_PTL,	      /* one table page: spin */
+	RMAP_LOCK_VMA_TREE,   /* struct mm: the tree of VMAs and their bounds, for walkers: spin */
+	RMAP_LOCK_PTE_CHAIN,  /* one page's chain, a bit in its design word: spin */
 	RMAP_LOCK_SWAP,	      /* the swap map: spin */
 	RMAP_LOCK_MM_LIST,    /* mms with swap entries: spin */
 	RMAP_LOCK_SYSTEM,     /* struct mm_system's lists of address spaces and files: spin */

@@ -26,6 +26,7 @@
 #include <rmap/types.h>
 
 struct anon_vma;
+struct anon_vma_list;
 struct rmap_ops;
 
 /* ---------------------------------------------------------------- what the embedder's structures contain */
@@ -43,7 +44,7 @@ struct rmap_page {
 	/* page offset in the file, or linear page number; fixed while mapping is set */
 	uint64_t index;
 	/* a word of the design's own (a chain, a stamp); the design says what guards it */
-	uint64_t design;
+	_Atomic uint64_t design;
 	/* PTEs that map it; changed under the PTL of the PTE that comes or goes */
 	_Atomic uint32_t mapcount;
 	/* anonymous, and only one address space can have it: PTL of its only PTE, or page lock */
@@ -73,6 +74,7 @@ struct rmap_mm {
 enum rmap_vma_flags {
 	RMAP_VMA_SHARED = 1 << 0,    /* writes go to the file; no anonymous pages */
 	RMAP_VMA_MAY_WRITE = 1 << 1, /* with SHARED: counted in rmap_file.writable */
+	RMAP_VMA_STAND_IN = 1 << 2,  /* in no layout, never has a page: only others are linked by it */
 };
 
 /*
@@ -99,6 +101,16 @@ struct rmap_vma {
 			/* Where its new pages go; NULL: unfaulted, and chain is meaningless. first + root lock to set. */
 			_Atomic(struct anon_vma *) anon_vma;
 		} avc;
+		struct {
+			struct list_head entry; /* in the anon_vma's list; its lock */
+			/* the family's; NULL: unfaulted. first + the anon_vma's lock to set */
+			_Atomic(struct anon_vma_list *) anon_vma;
+		} list;
+		struct {
+			/* added to the linear page number: a private file mapping's anonymous pages have one of their own */
+			uint64_t shift;
+			_Atomic uint32_t faulted; /* first to set, mmap write to clear; shift was set before */
+		} context;
 	} design;
 };
 
@@ -182,6 +194,11 @@ struct rmap {
 
 /* The designs. Each is a constant; pass its address to rmap_init(). */
 extern const struct rmap_ops rmap_anon_vma_chain;
+extern const struct rmap_ops rmap_scan;
+extern const struct rmap_ops rmap_pte_chain;
+extern const struct rmap_ops rmap_anon_vma;
+extern const struct rmap_ops rmap_anonmm;
+extern const struct rmap_ops rmap_cow_context;
 
 /* All of them, NULL at the end, the default first. */
 extern const struct rmap_ops *const rmap_designs[];
@@ -189,6 +206,16 @@ extern const struct rmap_ops *const rmap_designs[];
 /* The design of that name ("anon_vma_chain"), or NULL. */
 const struct rmap_ops *rmap_design_by_name(const char *name);
 const char *rmap_design_name(const struct rmap_ops *ops);
+
+/*
+ * Bytes that a design uses inside the embedder's structures, whatever other designs make of the same bytes: what each page, VMA,
+ * address space and swap slot would lose without it. What all designs have (map count, exclusive flag, the file map's part)
+ * does not count.
+ */
+struct rmap_design_bytes {
+	uint32_t page, vma, mm, slot;
+};
+struct rmap_design_bytes rmap_design_bytes(const struct rmap_ops *ops);
 
 /* Make an instance over port, which must outlive it. 0. */
 int rmap_init(struct rmap *rmap, const struct rmap_ops *ops, const struct rmap_port *port);
@@ -242,6 +269,8 @@ static inline void rmap_file_init(struct rmap_file *file)
 void rmap_vma_init(struct rmap_vma *vma, struct rmap_mm *mm, uint64_t start, uint64_t end,
 		   uint64_t pgoff, struct rmap_file *file, uint32_t flags);
 
+/* Does the design keep a record of that, per VMA? Without one the next function always says no. */
+bool rmap_knows_faulted(const struct rmap *rmap);
 /* Does the VMA have, or may it have had, anonymous pages of its own? mmap read. */
 bool rmap_vma_faulted(const struct rmap *rmap, const struct rmap_vma *vma);
 
@@ -306,6 +335,12 @@ void rmap_adjust_begin(struct rmap *rmap, struct rmap_adjust *adjust);
 void rmap_adjust_end(struct rmap *rmap, struct rmap_adjust *adjust);
 
 /*
+ * An adjustment is about to change vma's start but not its pgoff, so that its pages will stand elsewhere (exec's stack). Does
+ * what can fail. 0 or RMAP_ENOMEM. mmap write.
+ */
+int rmap_vma_shift_prepare(struct rmap *rmap, struct rmap_vma *vma);
+
+/*
  * PTEs of src are about to be moved to dst (mremap), src's lower and higher part alike. Where a walker could pass between
  * the two places and see the page at neither, the locks that hold walkers off are taken here and released by end. dst may
  * be src itself, or a VMA that it was merged with. merged: dst existed before and was grown. mmap write.
@@ -338,7 +373,8 @@ enum rmap_map_flags {
 };
 
 /*
- * Set aside what n page events may need. 0 or RMAP_ENOMEM. No spin lock held. Give the rest back with rmap_unreserve().
+ * Set aside what n page events may need, beyond what is there from before (all zero bytes: nothing). 0 or RMAP_ENOMEM. No spin
+ * lock held. Give the rest back with rmap_unreserve().
  */
 int rmap_reserve(struct rmap *rmap, struct rmap_reserve *reserve, unsigned int n);
 void rmap_unreserve(struct rmap *rmap, struct rmap_reserve *reserve);
@@ -363,10 +399,29 @@ uint64_t rmap_page_map(struct rmap *rmap, struct rmap_page *const *pages, unsign
 uint64_t rmap_page_unmap(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
 			 struct rmap_vma *vma, uint64_t addr, void *pte);
 
-/* mremap moved the PTEs of these pages; both PTLs held, rmap_move_begin() done. */
+/*
+ * mremap moved the PTEs of these pages, or the migration entries that stand for them; both PTLs held, rmap_move_begin() done.
+ */
 void rmap_page_moved(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
 		     struct rmap_vma *dst, uint64_t new_addr, void *new_pte, struct rmap_vma *src,
 		     uint64_t old_addr, void *old_pte);
+
+/*
+ * May this mapping of an anonymous page be moved to another address, by itself? A design that gives a page one address in all
+ * address spaces (anonmm) says no to a page that others may have, too; then the caller unshares it first, as for a write, and asks
+ * again. A migration entry (entry) under such a design is to be waited for. PTL.
+ */
+bool rmap_page_may_move(const struct rmap *rmap, const struct rmap_page *page, bool entry);
+
+/*
+ * May the page, which was found in the swap cache with an owner, be mapped at addr of vma? If not, its contents are to be copied
+ * to a new page. Page lock.
+ */
+bool rmap_page_fits(const struct rmap *rmap, const struct rmap_page *page,
+		    const struct rmap_vma *vma, uint64_t addr);
+
+/* The index that an anonymous page at addr of vma has under this design. The VMA is prepared. */
+uint64_t rmap_page_index(const struct rmap *rmap, const struct rmap_vma *vma, uint64_t addr);
 
 /*
  * A write fault found the page unshared: it is vma's now, exclusively. Page lock and PTL. (Linux: folio_move_anon_rmap)
@@ -393,6 +448,31 @@ void *rmap_page_pin(struct rmap *rmap, struct rmap_page *page);
 
 /* pin may be NULL. No spin lock held. */
 void rmap_page_unpin(struct rmap *rmap, void *pin);
+
+/*
+ * Migration, entry by entry. A walk by RMAP_WALK_ENTRIES must find what is told here until it is told otherwise; PTL of the slot
+ * held in all of them.
+ *
+ * The slot's PTE has become an entry that stands for the page. Otherwise as rmap_page_unmap() of one page: true when nothing
+ * maps it now.
+ */
+bool rmap_page_to_entry(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
+			uint64_t addr, void *pte);
+/*
+ * The slot's entry, which stood for old_page, has become a PTE of page (old_page itself, or what took its place). Otherwise as
+ * rmap_page_map() of one page: true when nothing mapped it before.
+ */
+bool rmap_page_from_entry(struct rmap *rmap, struct rmap_page *page, struct rmap_page *old_page,
+			  struct rmap_vma *vma, uint64_t addr, void *pte, unsigned int flags,
+			  struct rmap_reserve *reserve);
+/* Fork put a copy of such an entry in this slot. reserve: as for one rmap_page_map(). */
+void rmap_entry_copied(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
+		       uint64_t addr, void *pte, struct rmap_reserve *reserve);
+/* Such an entry is gone from this slot (unmapped). */
+void rmap_entry_gone(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma, uint64_t addr,
+		     void *pte);
+/* All entries have become PTEs of new_page; from here on old_page is known to nobody. Both page locks, no spin lock. */
+void rmap_migrate_end(struct rmap *rmap, struct rmap_page *new_page, struct rmap_page *old_page);
 
 /*
  * Migration: new takes old's owner, index and exclusivity; neither is mapped now (entries stand in the tables), both page

@@ -208,10 +208,11 @@ static int check_anon(struct place *at, uint64_t addr, pte_t pte, struct page *p
 				   id, addr, pfn);
 	if (!owner)
 		return 0; /* this design gives pages none */
-	if (page->rmap.index != rmap_vma_index(&at->vma->rmap, addr))
+	if (page->rmap.index != rmap_page_index(&c->sys->rmap, &at->vma->rmap, addr))
 		return check_wrong(
 			c, "mm %lu, 0x%lx: page %lu has index 0x%lx, its place in the VMA is 0x%lx",
-			id, addr, pfn, page->rmap.index, rmap_vma_index(&at->vma->rmap, addr));
+			id, addr, pfn, page->rmap.index,
+			rmap_page_index(&c->sys->rmap, &at->vma->rmap, addr));
 	if (!has_owner(at, owner))
 		return check_wrong(c,
 				   "mm %lu, 0x%lx: the owner of page %lu is not in the chain of "

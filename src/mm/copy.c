@@ -99,7 +99,7 @@ static bool copy_present(struct copy *c, pte_t *dst_pte, pte_t *src_pte, pte_t v
 	return true;
 }
 
-static void copy_entry(struct copy *c, pte_t *dst_pte, pte_t *src_pte, pte_t v)
+static void copy_entry(struct copy *c, pte_t *dst_pte, pte_t *src_pte, pte_t v, uint64_t addr)
 {
 	if (pte_is_swap(v)) {
 		swap_dup(c->sys, pte_pfn(v));
@@ -116,6 +116,8 @@ static void copy_entry(struct copy *c, pte_t *dst_pte, pte_t *src_pte, pte_t v)
 			pte_write(src_pte, v);
 		}
 		c->rss[page_rss_kind(page)]++;
+		rmap_entry_copied(&c->sys->rmap, &page->rmap, &c->dst->rmap, addr, dst_pte,
+				  &c->reserve);
 	}
 	pte_write(dst_pte, v);
 }
@@ -136,7 +138,7 @@ static uint64_t copy_table(struct copy *c, pte_t *dst_pte, pte_t *src_pte, uint6
 		if (!v)
 			continue;
 		if (!pte_present(v))
-			copy_entry(c, dst_pte, src_pte, v);
+			copy_entry(c, dst_pte, src_pte, v, addr);
 		else if (!copy_present(c, dst_pte, src_pte, v, addr))
 			break;
 		c->copied++;
@@ -160,7 +162,6 @@ static int copy_step(struct copy *c, uint64_t *addr, uint64_t end)
 	if (error)
 		return error;
 	stopped = copy_table(c, dst_pte, src_pte, *addr, end);
-	rmap_unreserve(&c->sys->rmap, &c->reserve);
 	*addr = stopped;
 	if (stopped == end || c->spare)
 		return 0;
@@ -201,6 +202,8 @@ int copy_range(struct vma *dst, struct vma *src, struct copied *total)
 		while (!error && addr < end)
 			error = copy_step(&c, &addr, end);
 	}
+	/* What one table page left over served the next. */
+	rmap_unreserve(&c.sys->rmap, &c.reserve);
 	if (c.spare)
 		page_put(c.sys, c.spare);
 	total->ptes += c.copied;

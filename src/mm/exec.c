@@ -69,6 +69,8 @@ static int move_stack(struct mm *mm, struct vma *vma, uint64_t shift)
 {
 	uint64_t start = vma->rmap.start, end = vma->rmap.end, len = end - start;
 
+	if (rmap_vma_shift_prepare(mm_rmap_of(mm), &vma->rmap))
+		return RMAP_ENOMEM;
 	vma_set_bounds(vma, start - shift, end, vma->rmap.pgoff);
 	if (move_range(vma, start - shift, vma, start, len, false) < len)
 		return RMAP_ENOMEM;

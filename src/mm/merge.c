@@ -156,15 +156,17 @@ static void commit_merge(struct mm *mm, struct commit *c)
 		adjust.removed[i] = c->removed[i];
 	}
 	rmap_adjust_begin(mm_rmap_of(mm), &adjust);
+	rmap_spin_lock(&mm->vma_lock);
 	for (int i = 0; i < 3; i++)
 		if (c->vma[i] && c->removed[i])
-			vma_tree_erase(mm, c->vma[i]);
+			vma_tree_erase_locked(mm, c->vma[i]);
 	for (int i = 0; i < 3; i++)
 		if (c->vma[i] && !c->removed[i])
 			set_bounds(c->vma[i], &c->bound[i]);
 	for (int i = 0; i < 3; i++)
 		if (c->vma[i] && !c->removed[i])
 			vma_tree_changed(mm, c->vma[i]);
+	rmap_spin_unlock(&mm->vma_lock);
 	rmap_adjust_end(mm_rmap_of(mm), &adjust);
 	for (int i = 0; i < 3; i++)
 		if (c->vma[i] && c->removed[i])
@@ -178,10 +180,12 @@ void vma_set_bounds(struct vma *vma, uint64_t start, uint64_t end, uint64_t pgof
 	struct rmap_adjust adjust = { .vma = { &vma->rmap } };
 
 	rmap_adjust_begin(mm_rmap_of(mm), &adjust);
+	rmap_spin_lock(&mm->vma_lock);
 	vma->rmap.start = start;
 	vma->rmap.end = end;
 	vma->rmap.pgoff = pgoff;
 	vma_tree_changed(mm, vma);
+	rmap_spin_unlock(&mm->vma_lock);
 	rmap_adjust_end(mm_rmap_of(mm), &adjust);
 }
 
@@ -395,6 +399,7 @@ int vma_split(struct vma *vma, uint64_t addr, bool new_below, bool ignore_limit,
 	adjust.vma[0] = &vma->rmap;
 	adjust.insert = &half->rmap;
 	rmap_adjust_begin(mm_rmap_of(mm), &adjust);
+	rmap_spin_lock(&mm->vma_lock);
 	if (new_below) {
 		vma->rmap.start = addr;
 		vma->rmap.pgoff += delta;
@@ -402,7 +407,8 @@ int vma_split(struct vma *vma, uint64_t addr, bool new_below, bool ignore_limit,
 		vma->rmap.end = addr;
 	}
 	vma_tree_changed(mm, vma);
-	vma_tree_insert(mm, half);
+	vma_tree_insert_locked(mm, half);
+	rmap_spin_unlock(&mm->vma_lock);
 	rmap_adjust_end(mm_rmap_of(mm), &adjust);
 	COUNT(mm->sys, splits, 1);
 	if (out)

@@ -63,7 +63,7 @@ static enum rmap_visit migrate_one(struct rmap_hit *hit, void *arg)
 			file_set_dirty(page, sys);
 	}
 	pte_write(hit->pte, entry);
-	if (rmap_page_unmap(&sys->rmap, &rpage, 1, vma, hit->addr, hit->pte))
+	if (rmap_page_to_entry(&sys->rmap, rpage, vma, hit->addr, hit->pte))
 		page_put(sys, page);
 	return RMAP_VISIT_NEXT;
 }
@@ -82,8 +82,8 @@ static enum rmap_visit restore_one(struct rmap_hit *hit, void *arg)
 		pte |= PTE_ACCESSED;
 	if (entry & PTE_MIG_DIRTY)
 		pte |= PTE_DIRTY;
-	if (rmap_page_map(&sys->rmap, &rpage, 1, &vma->rmap, hit->addr, hit->pte,
-			  entry & PTE_MIG_EXCLUSIVE ? RMAP_MAP_EXCLUSIVE : 0, &m->reserve))
+	if (rmap_page_from_entry(&sys->rmap, rpage, &m->old->rmap, &vma->rmap, hit->addr, hit->pte,
+				 entry & PTE_MIG_EXCLUSIVE ? RMAP_MAP_EXCLUSIVE : 0, &m->reserve))
 		page_get(m->to);
 	pte_write(hit->pte, pte);
 	if (vma_flags(vma) & VM_LOCKED)
@@ -163,6 +163,8 @@ static int migrate_locked(struct migration *m, struct page *to)
 	else
 		move_identity(sys, old, to);
 	walk_restore(m, error ? old : to);
+	if (!error)
+		rmap_migrate_end(&sys->rmap, &to->rmap, &old->rmap);
 	rmap_page_unpin(&sys->rmap, pin);
 	return error;
 }

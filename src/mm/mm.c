@@ -34,6 +34,7 @@ struct mm *mm_new(struct mm_system *sys)
 	atomic_store_explicit(&mm->refs, 1, memory_order_relaxed);
 	rmap_rwsem_init(&mm->mmap_lock, RMAP_LOCK_MMAP);
 	rmap_spin_init(&mm->table_lock, RMAP_LOCK_PAGE_TABLE);
+	rmap_spin_init(&mm->vma_lock, RMAP_LOCK_VMA_TREE);
 	mm->mmap_base = MM_TASK_SIZE - MMAP_BASE_GAP;
 	for (int i = 0; i < MM_LIMITS; i++)
 		atomic_store_explicit(&mm->limit[i], MM_LIMIT_INFINITY, memory_order_relaxed);

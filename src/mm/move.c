@@ -54,10 +54,8 @@ static void move_entries(struct move *m)
 		v = pte_exchange(m->old_pte, 0);
 		pte_write(m->new_pte, v);
 		moved++;
-		if (!pte_present(v))
-			continue;
-		flush = true;
-		if (!(v & PTE_SPECIAL)) {
+		flush |= pte_present(v);
+		if ((pte_present(v) && !(v & PTE_SPECIAL)) || pte_is_migration(v)) {
 			struct rmap_page *page = &pfn_to_page(sys, pte_pfn(v))->rmap;
 
 			rmap_page_moved(&sys->rmap, &page, 1, &m->dst->rmap, m->new_addr + off,

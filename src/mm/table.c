@@ -80,12 +80,12 @@ static void table_free(struct mm *mm, struct page *page)
 void table_destroy(struct mm *mm)
 {
 	table_free(mm, page_of_address(mm->sys, mm->pgd));
-	mm->pgd = NULL;
+	__atomic_store_n(&mm->pgd, NULL, __ATOMIC_RELEASE);
 }
 
 pte_t *table_find(const struct mm *mm, uint64_t addr)
 {
-	pte_t *table = mm->pgd;
+	pte_t *table = __atomic_load_n(&mm->pgd, __ATOMIC_ACQUIRE);
 
 	if (rmap_unlikely(!table))
 		return NULL;
@@ -140,8 +140,11 @@ pte_t *table_make(struct mm *mm, uint64_t addr)
 uint64_t table_next(const struct mm *mm, uint64_t addr, uint64_t end)
 {
 	while (addr < end) {
-		const pte_t *table = mm->pgd;
+		const pte_t *table = __atomic_load_n(&mm->pgd, __ATOMIC_ACQUIRE);
 		int level = PT_LEVELS;
+
+		if (rmap_unlikely(!table)) /* scanned by a walker while it exits */
+			return end;
 
 		for (; level > 1; level--) {
 			pte_t entry = pte_read_acquire(&table[pt_index(addr, level)]);
@@ -249,7 +252,7 @@ static enum rmap_find_result port_pte_find(void *ctx, struct rmap_mm *rmm, uint6
 					   struct rmap_page *page, unsigned int flags,
 					   struct rmap_hit *hit)
 {
-	pte_t *pte = table_find(mm_of_rmap(rmm), addr);
+	pte_t *pte = addr < MM_TASK_SIZE ? table_find(mm_of_rmap(rmm), addr) : NULL;
 
 	if (!pte)
 		return RMAP_FIND_NO_SLOT;
@@ -308,9 +311,13 @@ static void port_pte_unlock(void *ctx, struct rmap_hit *hit)
 
 static struct rmap_vma *port_vma_find(void *ctx, struct rmap_mm *rmm, uint64_t addr)
 {
-	struct vma *vma = vma_at(mm_of_rmap(rmm), addr);
+	struct mm *mm = mm_of_rmap(rmm);
+	struct vma *vma;
 
 	(void)ctx;
+	rmap_spin_lock(&mm->vma_lock);
+	vma = vma_at(mm, addr);
+	rmap_spin_unlock(&mm->vma_lock);
 	return vma ? &vma->rmap : NULL;
 }
 

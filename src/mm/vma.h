@@ -33,6 +33,9 @@ void vma_tree_erase(struct mm *mm, struct vma *vma);
 void vma_tree_append(struct mm *mm, struct vma *vma, struct vma *last);
 /* All VMAs leave the tree, each is given to take, in no order that matters. */
 void vma_tree_dismantle(struct mm *mm, void (*take)(struct mm *mm, struct vma *vma));
+/* The same with vma_lock held, where several VMAs change at once. */
+void vma_tree_insert_locked(struct mm *mm, struct vma *vma);
+void vma_tree_erase_locked(struct mm *mm, struct vma *vma);
 /*
  * start, end or VM_GROWSDOWN of a VMA in the tree changed, its place in the order did not: bring gaps up to date (its own and
  * the next one's).

@@ -135,7 +135,7 @@ static void insert_between(struct mm *mm, struct vma *vma, struct vma *prev, str
 	mm->map_count++;
 }
 
-void vma_tree_insert(struct mm *mm, struct vma *vma)
+void vma_tree_insert_locked(struct mm *mm, struct vma *vma)
 {
 	struct rb_node **link = &mm->vmas.node;
 	struct vma *prev = NULL, *next = NULL;
@@ -160,13 +160,15 @@ void vma_tree_insert(struct mm *mm, struct vma *vma)
 
 void vma_tree_append(struct mm *mm, struct vma *vma, struct vma *last)
 {
+	rmap_spin_lock(&mm->vma_lock);
 	if (last)
 		insert_between(mm, vma, last, NULL, &last->node, &last->node.right);
 	else
 		insert_between(mm, vma, NULL, NULL, NULL, &mm->vmas.node);
+	rmap_spin_unlock(&mm->vma_lock);
 }
 
-void vma_tree_erase(struct mm *mm, struct vma *vma)
+void vma_tree_erase_locked(struct mm *mm, struct vma *vma)
 {
 	struct vma *next = vma_next(vma);
 
@@ -174,6 +176,20 @@ void vma_tree_erase(struct mm *mm, struct vma *vma)
 	if (next)
 		refresh_gap(next);
 	mm->map_count--;
+}
+
+void vma_tree_insert(struct mm *mm, struct vma *vma)
+{
+	rmap_spin_lock(&mm->vma_lock);
+	vma_tree_insert_locked(mm, vma);
+	rmap_spin_unlock(&mm->vma_lock);
+}
+
+void vma_tree_erase(struct mm *mm, struct vma *vma)
+{
+	rmap_spin_lock(&mm->vma_lock);
+	vma_tree_erase_locked(mm, vma);
+	rmap_spin_unlock(&mm->vma_lock);
 }
 
 void vma_tree_changed(struct mm *mm, struct vma *vma)

@@ -32,7 +32,8 @@ static void zap_page(struct gather *g, struct vma *vma, pte_t *pte, pte_t old, u
 }
 
 /* An entry that is neither empty nor present. */
-static void zap_entry(struct gather *g, pte_t *pte, pte_t old, enum zap_what what)
+static void zap_entry(struct gather *g, struct vma *vma, pte_t *pte, pte_t old, uint64_t addr,
+		      enum zap_what what)
 {
 	struct mm_system *sys = g->mm->sys;
 
@@ -42,6 +43,7 @@ static void zap_entry(struct gather *g, pte_t *pte, pte_t old, enum zap_what wha
 		if (what == ZAP_KEEP_PRIVATE && rmap_page_is_anon(&page->rmap))
 			return;
 		mm_rss_add(g->mm, page_rss_kind(page), -1);
+		rmap_entry_gone(&sys->rmap, &page->rmap, &vma->rmap, addr, pte);
 		pte_write(pte, 0);
 		return;
 	}
@@ -67,7 +69,7 @@ static void zap_table(struct gather *g, struct vma *vma, pte_t *pte, uint64_t ad
 		if (!old)
 			continue;
 		if (!pte_present(old)) {
-			zap_entry(g, pte, old, what);
+			zap_entry(g, vma, pte, old, addr, what);
 			continue;
 		}
 		if (what == ZAP_KEEP_PRIVATE &&

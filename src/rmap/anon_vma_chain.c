@@ -590,6 +590,8 @@ static const void *avc_page_owner(const struct rmap_page *page)
 
 const struct rmap_ops rmap_anon_vma_chain = {
 	.name = "anon_vma_chain",
+	/* mapping and index; chain and anon_vma */
+	.bytes = { .page = 16, .vma = 24 },
 	.vma_faulted = avc_vma_faulted,
 	.vma_prepare = avc_vma_prepare,
 	.vma_fork = avc_vma_fork,

@@ -6,6 +6,8 @@
 
 const struct rmap_ops *const rmap_designs[] = {
 	&rmap_anon_vma_chain,
+	&rmap_scan,
+	&rmap_pte_chain,
 	NULL,
 };
 
@@ -25,6 +27,11 @@ const struct rmap_ops *rmap_design_by_name(const char *name)
 			return rmap_designs[i];
 	}
 	return NULL;
+}
+
+struct rmap_design_bytes rmap_design_bytes(const struct rmap_ops *ops)
+{
+	return ops->bytes;
 }
 
 const char *rmap_design_name(const struct rmap_ops *ops)

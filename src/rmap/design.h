@@ -20,6 +20,10 @@ struct rmap_ops {
 
 	/* Walks of file pages come to walk() too. False: the file map answers them. */
 	bool walks_file_pages;
+	/* move_begin and move_end come with every move, not only where walks in order of page offset could pass one. */
+	bool locks_every_move;
+
+	struct rmap_design_bytes bytes;
 
 	int (*mm_init)(struct rmap *rmap, struct rmap_mm *mm);
 	int (*mm_fork_begin)(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *parent);
@@ -39,7 +43,8 @@ struct rmap_ops {
 	void (*merge_undo)(struct rmap *rmap, struct rmap_vma *dst);
 	void (*adjust_begin)(struct rmap *rmap, struct rmap_adjust *adjust);
 	void (*adjust_end)(struct rmap *rmap, struct rmap_adjust *adjust);
-	/* Only called where walkers must be held off (see rmap_move_begin in vma.c). */
+	int (*vma_shift_prepare)(struct rmap *rmap, struct rmap_vma *vma);
+	/* Only called where walkers must be held off (see rmap_move_begin in vma.c), or locks_every_move. */
 	void (*move_begin)(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src);
 	void (*move_end)(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src);
 	/* The VMA loses its origin; unlink and forget both. */
@@ -47,6 +52,12 @@ struct rmap_ops {
 
 	int (*reserve)(struct rmap *rmap, struct rmap_reserve *reserve, unsigned int n);
 	void (*unreserve)(struct rmap *rmap, struct rmap_reserve *reserve);
+
+	/* NULL: the linear page number. */
+	uint64_t (*page_index)(const struct rmap_vma *vma, uint64_t addr);
+	/* NULL: always. */
+	bool (*page_may_move)(const struct rmap_page *page, bool entry);
+	bool (*page_fits)(const struct rmap_page *page, const struct rmap_vma *vma, uint64_t addr);
 
 	/*
 	 * New anonymous pages: store each one's owner with page_set_owner(). Their index is set, nobody else knows them.
@@ -64,9 +75,18 @@ struct rmap_ops {
 			   struct rmap_vma *src, uint64_t old_addr, void *old_pte);
 	void (*page_adopt)(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
 			   uint64_t addr);
+	/* Migration entries. NULL: as page_unmap and page_map, and nothing. */
+	void (*page_to_entry)(struct rmap *rmap, struct rmap_page *page, void *pte);
+	void (*page_from_entry)(struct rmap *rmap, struct rmap_page *page,
+				struct rmap_page *old_page, void *pte);
+	void (*entry_copied)(struct rmap *rmap, struct rmap_page *page, void *pte,
+			     struct rmap_reserve *reserve);
+	void (*entry_gone)(struct rmap *rmap, struct rmap_page *page, void *pte);
+	void (*migrate_end)(struct rmap *rmap, struct rmap_page *new_page,
+			    struct rmap_page *old_page);
 	void *(*page_pin)(struct rmap *rmap, struct rmap_page *page);
 	void (*page_unpin)(struct rmap *rmap, void *pin);
-	/* Besides owner, index, design word and exclusivity, which are copied. */
+	/* Besides owner, index and exclusivity, which are copied. */
 	void (*page_replace)(struct rmap *rmap, struct rmap_page *new_page,
 			     struct rmap_page *old_page);
 	void (*page_free)(struct rmap *rmap, struct rmap_page *page);

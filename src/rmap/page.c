@@ -20,7 +20,7 @@ static uint64_t map_new_pages(struct rmap *rmap, struct rmap_page *const *pages,
 			      struct rmap_vma *vma, uint64_t addr, unsigned int flags)
 {
 	bool exclusive = flags & RMAP_MAP_EXCLUSIVE;
-	uint64_t index = rmap_vma_index(vma, addr);
+	uint64_t index = rmap_page_index(rmap, vma, addr);
 
 	RMAP_ASSERT(rmap->port, rmap->ops->vma_faulted == NULL || rmap->ops->vma_faulted(vma));
 	for (unsigned int i = 0; i < nr; i++) {
@@ -34,6 +34,22 @@ static uint64_t map_new_pages(struct rmap *rmap, struct rmap_page *const *pages,
 	return ~(uint64_t)0 >> (64 - nr);
 }
 
+uint64_t rmap_page_index(const struct rmap *rmap, const struct rmap_vma *vma, uint64_t addr)
+{
+	if (rmap->ops->page_index)
+		return rmap->ops->page_index(vma, addr);
+	return rmap_vma_index(vma, addr);
+}
+
+/* A design without owners does not care for the index of an anonymous page. */
+static inline uint64_t expected_index(const struct rmap *rmap, const struct rmap_page *page,
+			       const struct rmap_vma *vma, uint64_t addr)
+{
+	if (!rmap_page_is_anon(page))
+		return rmap_vma_index(vma, addr);
+	return rmap->ops->page_owner ? rmap_page_index(rmap, vma, addr) : page->index;
+}
+
 static uint64_t map_known_pages(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
 				struct rmap_vma *vma, uint64_t addr, unsigned int flags)
 {
@@ -42,7 +58,7 @@ static uint64_t map_known_pages(struct rmap *rmap, struct rmap_page *const *page
 	for (unsigned int i = 0; i < nr; i++) {
 		struct rmap_page *page = pages[i];
 
-		RMAP_DEBUG_ASSERT(rmap->port, page->index == rmap_vma_index(vma, addr) + i);
+		RMAP_DEBUG_ASSERT(rmap->port, page->index == expected_index(rmap, page, vma, addr) + i);
 		if (atomic_fetch_add_explicit(&page->mapcount, 1, memory_order_relaxed) == 0)
 			was_unmapped |= (uint64_t)1 << i;
 		else
@@ -115,6 +131,18 @@ void rmap_page_moved(struct rmap *rmap, struct rmap_page *const *pages, unsigned
 				      old_pte);
 }
 
+bool rmap_page_may_move(const struct rmap *rmap, const struct rmap_page *page, bool entry)
+{
+	return !rmap->ops->page_may_move || !rmap_page_is_anon(page) ||
+	       rmap->ops->page_may_move(page, entry);
+}
+
+bool rmap_page_fits(const struct rmap *rmap, const struct rmap_page *page,
+		    const struct rmap_vma *vma, uint64_t addr)
+{
+	return !rmap->ops->page_fits || rmap->ops->page_fits(page, vma, addr);
+}
+
 void rmap_page_adopt(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma, uint64_t addr)
 {
 	RMAP_ASSERT(rmap->port, rmap_page_is_anon(page) && rmap_page_mapcount(page) == 1);
@@ -137,12 +165,60 @@ void rmap_page_unpin(struct rmap *rmap, void *pin)
 		rmap->ops->page_unpin(rmap, pin);
 }
 
+bool rmap_page_to_entry(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
+			uint64_t addr, void *pte)
+{
+	bool last = unmap_one(rmap, page);
+
+	if (rmap->ops->page_to_entry)
+		rmap->ops->page_to_entry(rmap, page, pte);
+	else if (rmap->ops->page_unmap)
+		rmap->ops->page_unmap(rmap, &page, 1, vma, addr, pte);
+	return last;
+}
+
+bool rmap_page_from_entry(struct rmap *rmap, struct rmap_page *page, struct rmap_page *old_page,
+			  struct rmap_vma *vma, uint64_t addr, void *pte, unsigned int flags,
+			  struct rmap_reserve *reserve)
+{
+	bool first = map_known_pages(rmap, &page, 1, vma, addr, flags) != 0;
+
+	if (rmap->ops->page_from_entry)
+		rmap->ops->page_from_entry(rmap, page, old_page, pte);
+	else if (rmap->ops->page_map)
+		rmap->ops->page_map(rmap, &page, 1, vma, addr, pte, flags, reserve);
+	return first;
+}
+
+void rmap_entry_copied(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
+		       uint64_t addr, void *pte, struct rmap_reserve *reserve)
+{
+	(void)vma;
+	(void)addr;
+	if (rmap->ops->entry_copied)
+		rmap->ops->entry_copied(rmap, page, pte, reserve);
+}
+
+void rmap_entry_gone(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma, uint64_t addr,
+		     void *pte)
+{
+	(void)vma;
+	(void)addr;
+	if (rmap->ops->entry_gone)
+		rmap->ops->entry_gone(rmap, page, pte);
+}
+
+void rmap_migrate_end(struct rmap *rmap, struct rmap_page *new_page, struct rmap_page *old_page)
+{
+	if (rmap->ops->migrate_end)
+		rmap->ops->migrate_end(rmap, new_page, old_page);
+}
+
 void rmap_page_replace(struct rmap *rmap, struct rmap_page *new_page, struct rmap_page *old_page)
 {
 	RMAP_ASSERT(rmap->port,
 		    rmap_page_mapcount(old_page) == 0 && rmap_page_mapcount(new_page) == 0);
 	new_page->index = old_page->index;
-	new_page->design = old_page->design;
 	atomic_store_explicit(&new_page->exclusive, rmap_page_is_exclusive(old_page),
 			      memory_order_relaxed);
 	atomic_store_explicit(&new_page->mapping,
@@ -160,7 +236,7 @@ void rmap_page_free(struct rmap *rmap, struct rmap_page *page)
 	atomic_store_explicit(&page->mapping, 0, memory_order_relaxed);
 	atomic_store_explicit(&page->exclusive, 0, memory_order_relaxed);
 	page->index = 0;
-	page->design = 0;
+	atomic_store_explicit(&page->design, 0, memory_order_relaxed);
 }
 
 void rmap_page_set_file(struct rmap_page *page, struct rmap_file *file, uint64_t index)
@@ -178,16 +254,16 @@ void rmap_page_clear_file(struct rmap_page *page)
 
 int rmap_reserve(struct rmap *rmap, struct rmap_reserve *reserve, unsigned int n)
 {
-	list_init(&reserve->objects);
-	reserve->nr = 0;
 	if (!rmap->ops->reserve)
 		return RMAP_OK;
+	if (!reserve->objects.next)
+		list_init(&reserve->objects);
 	return rmap->ops->reserve(rmap, reserve, n);
 }
 
 void rmap_unreserve(struct rmap *rmap, struct rmap_reserve *reserve)
 {
-	if (rmap->ops->unreserve)
+	if (rmap->ops->unreserve && reserve->nr)
 		rmap->ops->unreserve(rmap, reserve);
 }
 

@@ -40,17 +40,27 @@ uint64_t rmap_bytes(const struct rmap *rmap, enum rmap_kind kind)
 
 /* ---------------------------------------------------------------- address spaces */
 
+/*
+ * The list is walked under RCU (scan), so its forward links are stored with release, and one who leaves keeps his own: a reader who
+ * stands on him goes on from there. New ones come last: whoever has passed the parent still meets the child.
+ */
 static void mm_enter(struct rmap *rmap, struct rmap_mm *mm)
 {
+	struct list_head *head = &rmap->mms;
+
 	rmap_spin_lock(&rmap->lock);
-	list_add_tail(&mm->list, &rmap->mms);
+	mm->list.next = head;
+	mm->list.prev = head->prev;
+	__atomic_store_n(&head->prev->next, &mm->list, __ATOMIC_RELEASE);
+	head->prev = &mm->list;
 	rmap_spin_unlock(&rmap->lock);
 }
 
 static void mm_leave(struct rmap *rmap, struct rmap_mm *mm)
 {
 	rmap_spin_lock(&rmap->lock);
-	list_del_init(&mm->list);
+	mm->list.next->prev = mm->list.prev;
+	__atomic_store_n(&mm->list.prev->next, mm->list.next, __ATOMIC_RELEASE);
 	rmap_spin_unlock(&rmap->lock);
 }
 

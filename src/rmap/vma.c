@@ -20,6 +20,11 @@ void rmap_vma_init(struct rmap_vma *vma, struct rmap_mm *mm, uint64_t start, uin
 	rb_clear(&vma->file_node);
 }
 
+bool rmap_knows_faulted(const struct rmap *rmap)
+{
+	return rmap->ops->vma_faulted != NULL;
+}
+
 bool rmap_vma_faulted(const struct rmap *rmap, const struct rmap_vma *vma)
 {
 	return rmap->ops->vma_faulted && rmap->ops->vma_faulted(vma);
@@ -135,22 +140,27 @@ static bool move_needs_locks(const struct rmap_vma *dst, const struct rmap_vma *
 
 void rmap_move_begin(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src, bool merged)
 {
-	if (!move_needs_locks(dst, src, merged))
-		return;
-	if (src->file)
+	bool passes = move_needs_locks(dst, src, merged);
+
+	if (passes && src->file)
 		file_map_lock(rmap, src->file);
-	if (rmap->ops->move_begin)
+	if (rmap->ops->move_begin && (passes || rmap->ops->locks_every_move))
 		rmap->ops->move_begin(rmap, dst, src);
 }
 
 void rmap_move_end(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src, bool merged)
 {
-	if (!move_needs_locks(dst, src, merged))
-		return;
-	if (rmap->ops->move_end)
+	bool passes = move_needs_locks(dst, src, merged);
+
+	if (rmap->ops->move_end && (passes || rmap->ops->locks_every_move))
 		rmap->ops->move_end(rmap, dst, src);
-	if (src->file)
+	if (passes && src->file)
 		file_map_unlock(rmap, src->file);
+}
+
+int rmap_vma_shift_prepare(struct rmap *rmap, struct rmap_vma *vma)
+{
+	return rmap->ops->vma_shift_prepare ? rmap->ops->vma_shift_prepare(rmap, vma) : RMAP_OK;
 }
 
 void rmap_vma_forget(struct rmap *rmap, struct rmap_vma *vma)

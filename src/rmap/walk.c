@@ -8,12 +8,37 @@
 #include "walk.h"
 #include "count.h"
 
+/* The walker would have passed by the VMA; a design that knows none has to look it up to tell. */
+static bool skipped(struct rmap_walk_state *state, struct rmap_hit *hit)
+{
+	const struct rmap_port *port = state->port;
+
+	if (hit->vma || !state->walk->skip)
+		return false;
+	hit->vma = port->vma_find(port->tables_ctx, hit->mm, hit->addr);
+	state->walk->steps++;
+	return hit->vma && state->walk->skip(hit->vma, state->walk->arg);
+}
+
+bool walk_hit(struct rmap_walk_state *state, struct rmap_hit *hit)
+{
+	struct rmap_walk *walk = state->walk;
+	enum rmap_visit next = RMAP_VISIT_NEXT;
+
+	if (!skipped(state, hit)) {
+		walk->found++;
+		if (walk->visit)
+			next = walk->visit(hit, walk->arg);
+	}
+	state->port->pte_unlock(state->port->tables_ctx, hit);
+	return next == RMAP_VISIT_NEXT && walk->found < state->limit;
+}
+
 bool walk_candidate(struct rmap_walk_state *state, struct rmap_page *page, struct rmap_mm *mm,
 		    struct rmap_vma *vma, uint64_t addr)
 {
 	const struct rmap_port *port = state->port;
 	struct rmap_walk *walk = state->walk;
-	enum rmap_visit next = RMAP_VISIT_NEXT;
 	enum rmap_find_result result;
 	struct rmap_hit hit = { .vma = vma };
 
@@ -23,12 +48,8 @@ bool walk_candidate(struct rmap_walk_state *state, struct rmap_page *page, struc
 	walk->looks++;
 	if (result != RMAP_FIND_HIT)
 		return true;
-	walk->found++;
 	hit.vma = vma;
-	if (walk->visit)
-		next = walk->visit(&hit, walk->arg);
-	port->pte_unlock(port->tables_ctx, &hit);
-	return next == RMAP_VISIT_NEXT && walk->found < state->limit;
+	return walk_hit(state, &hit);
 }
 
 bool walk_vma(struct rmap_walk_state *state, struct rmap_page *page, struct rmap_vma *vma)

@@ -35,6 +35,12 @@ static inline bool walk_wants(const struct rmap_walk_state *state, const struct 
 bool walk_candidate(struct rmap_walk_state *state, struct rmap_page *page, struct rmap_mm *mm,
 		    struct rmap_vma *vma, uint64_t addr);
 
+/*
+ * For designs that find slots by themselves: the page stands at *hit, whose table lock is held and is released here; the look was
+ * counted. True: go on.
+ */
+bool walk_hit(struct rmap_walk_state *state, struct rmap_hit *hit);
+
 /* The same for a VMA met in a tree by the page's index: skipped where the walker skips it. Counts the VMA as a step. */
 bool walk_vma(struct rmap_walk_state *state, struct rmap_page *page, struct rmap_vma *vma);
 

@@ -3,12 +3,28 @@
 #include "engine.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void fail_at(const char *file, int line, const char *what)
 {
 	print_error("%s:%d: %s\n", file, line, what);
 	_fail(file, line);
+}
+
+const struct rmap_ops *engine_design(void)
+{
+	const char *name = getenv("RMAP_DESIGN");
+	const struct rmap_ops *design = rmap_design_by_name(name ? name : "anon_vma_chain");
+
+	if (!design)
+		fail_at(__FILE__, __LINE__, "RMAP_DESIGN names no design");
+	return design;
+}
+
+bool engine_design_is(const char *name)
+{
+	return !strcmp(rmap_design_name(engine_design()), name);
 }
 
 void engine_setup(struct engine *e, const struct engine_config *config)
@@ -27,6 +43,8 @@ void engine_setup(struct engine *e, const struct engine_config *config)
 	if (c.machine.nr_swap_slots == UINT64_MAX)
 		c.machine.nr_swap_slots = 0;
 	c.machine.phantom = c.mm.phantom;
+	if (!c.mm.design)
+		c.mm.design = engine_design();
 	/* One processor: nothing runs beside the test, not even what was deferred. */
 	if (c.machine.nr_cpus <= 1)
 		c.machine.deferral = HOSTED_DEFER_TO_BARRIER;

@@ -807,13 +807,19 @@ static void migration_still_counted(struct scene *x)
 
 #define DAMAGE(what, sentence)                                                                     \
 	{                                                                                          \
-#what, what, sentence                                                              \
+#what, what, sentence, false                                                       \
+	}
+/* Only seen where the design keeps a record of its own that contradicts it. */
+#define DAMAGE_CHAIN(what, sentence)                                                               \
+	{                                                                                          \
+#what, what, sentence, true                                                        \
 	}
 
 static const struct {
 	const char *name;
 	void (*damage)(struct scene *x);
 	const char *sentence; /* part of it */
+	bool chain;	      /* under anon_vma_chain */
 } damages[] = {
 	DAMAGE(page_mapcount, "has map count 3, 2 PTEs map it"),
 	DAMAGE(page_refs_lost, "has 1 references; its mappings, swap cache and file hold 2"),
@@ -821,8 +827,8 @@ static const struct {
 	DAMAGE(page_exclusive_but_shared, "is exclusive, but mapped at 2 places"),
 	DAMAGE(page_writable_but_not_exclusive, "is writable, but the page is not exclusive"),
 	DAMAGE(page_of_file_exclusive, "is exclusive, but not anonymous"),
-	DAMAGE(page_index, "has index 0x777, its place in the VMA is 0x10000"),
-	DAMAGE(page_owner, "is not in the chain of VMA 0x10000000-0x10004000"),
+	DAMAGE_CHAIN(page_index, "has index 0x777, its place in the VMA is 0x10000"),
+	DAMAGE_CHAIN(page_owner, "is not in the chain of VMA 0x10000000-0x10004000"),
 	DAMAGE(page_without_owner, "is mapped, but belongs to nothing"),
 	DAMAGE(page_of_other_file, "is of another file than VMA"),
 	DAMAGE(page_locked, "is locked, though nothing is under way"),
@@ -860,12 +866,12 @@ static const struct {
 	DAMAGE(brk_below_start, "the heap ends at 0x0, before its beginning 0x1000000"),
 	DAMAGE(vma_end, "mm 2"),
 	DAMAGE(vma_of_other_mm, "it says it is another mm's"),
-	DAMAGE(vma_group, "the reverse map says unfaulted, the layout has group 5"),
-	DAMAGE(vma_no_group, "the reverse map says faulted, the layout has group 0"),
+	DAMAGE_CHAIN(vma_group, "the reverse map says unfaulted, the layout has group 5"),
+	DAMAGE_CHAIN(vma_no_group, "the reverse map says faulted, the layout has group 0"),
 	DAMAGE(vma_forked, "inherited faulted, but has no group"),
 	DAMAGE(damage_vma_flags, "are not what the reverse map was told"),
 	DAMAGE(vma_rights, "may write, which VMA 0x60000000-0x60001000 does not allow"),
-	DAMAGE(vma_bounds_unseen_by_the_tree, "mm 2, VMA 0x10000000-0x10004000: "),
+	DAMAGE_CHAIN(vma_bounds_unseen_by_the_tree, "mm 2, VMA 0x10000000-0x10004000: "),
 	DAMAGE(users, "mm 1: nobody uses it any more"),
 	DAMAGE(slot_count, "it counts 2 entries, 1 name it"),
 	DAMAGE(slot_cache, "which does not say so"),
@@ -940,6 +946,8 @@ static void test_every_damage_is_named(void **state)
 		uint64_t data_vm_before = x.p->data_vm;
 		int error;
 
+		if (damages[i].chain && !engine_design_is("anon_vma_chain"))
+			continue;
 		damages[i].damage(&x);
 		error = mm_check(x.e.sys, &check);
 		repair(&x);

@@ -22,6 +22,7 @@ static void copy_on_write(void **state)
 	poke(&e, parent, a, 1);
 	poke(&e, parent, a + PAGE, 2);
 	struct mm *child = engine_fork(&e, parent);
+	bool chained = engine_design_is("anon_vma_chain"); /* what others cost: test_designs.c */
 
 	/* Shared, and nobody has it exclusively. */
 	assert_true(same_frame(parent, a, child, a));
@@ -29,25 +30,32 @@ static void copy_on_write(void **state)
 	assert_false(page_info(parent, a).exclusive);
 	assert_false(page_info(parent, a).writable);
 	assert_int_equal(walk_from(&e, parent, a, false).found, 2);
-	assert_int_equal(objects_of(&e, RMAP_KIND_ANON_VMA), 2);
-	assert_int_equal(objects_of(&e, RMAP_KIND_AVC), 3);
+	if (chained) {
+		assert_int_equal(objects_of(&e, RMAP_KIND_ANON_VMA), 2);
+		assert_int_equal(objects_of(&e, RMAP_KIND_AVC), 3);
+	}
 
 	/* The child writes: its own page, found in one look; the chain stays as it was. */
 	poke(&e, child, a + PAGE, 3);
 	assert_int_equal(peek(&e, parent, a + PAGE), 2);
 	assert_int_equal(peek(&e, child, a + PAGE), 3);
 	assert_false(same_frame(parent, a + PAGE, child, a + PAGE));
-	assert_int_equal(objects_of(&e, RMAP_KIND_AVC), 3);
+	if (chained)
+		assert_int_equal(objects_of(&e, RMAP_KIND_AVC), 3);
 	struct rmap_walk walk = walk_from(&e, child, a + PAGE, false);
 
 	assert_int_equal(walk.found, 1);
-	assert_int_equal(walk.looks, 1);
+	if (chained)
+		assert_int_equal(walk.looks, 1);
 	/* The parent's page is still looked for in the child. */
 	walk = walk_from(&e, parent, a + PAGE, false);
 	assert_int_equal(walk.found, 1);
-	assert_int_equal(walk.looks, 2);
+	if (chained)
+		assert_int_equal(walk.looks, 2);
 	walk = walk_from(&e, parent, a + PAGE, true);
-	assert_int_equal(walk.looks, 1);
+	assert_int_equal(walk.found, 1);
+	if (chained)
+		assert_int_equal(walk.looks, 1);
 
 	/* The parent's write finds it unshared: no copy. */
 	uint64_t pfn = page_info(parent, a + PAGE).pfn;

@@ -1,0 +1,674 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * pte_chain: each page has a list of the PTEs that map it. Rik van Riel, Linux 2.5; until 2.6.6.
+ *
+ *	one mapping ("direct"):      page.design ----------------------> PTE
+ *
+ *	more:                        page.design --> [next|k| . . . P P P]  newest block, partly filled
+ *	                                               |
+ *	                                               v
+ *	                                             [next|7| P P P P P P P]
+ *	                                               |
+ *	                                               v
+ *	                                             [ 0  |7| P P P P P P P]  oldest block
+ *
+ * The first entry stands in the page itself; from the second on there are blocks that each fill a cache line: a pointer to the next
+ * older block and seven PTE pointers. Only the newest block is partly filled, and how far stands in the low bits of its pointer.
+ * Anonymous and file pages are treated alike. From a PTE's address the page of its table is found, and that knows its address
+ * space and what it translates; so a walk is exact: as many looks as PTEs.
+ *
+ * Costs: an entry of 8 bytes (a block of 64 for the second) and one update per mapping, at each fault, fork, unmap and exit,
+ * under a lock of the page; unmapping searches the chain. Fails: 5,000 tasks that share 2 GB paid 10 GB for chains; removing one
+ * of many thousand relatives takes a search through all (XNU met machines that hung for seconds). Both drove it out.
+ *
+ * The lock is a bit in the page's word, inside the table lock (PTL). A walker must take PTLs, so it cannot keep the chain's
+ * lock: it registers in the chain, copies a block's entries under the lock and visits them without. While a walker is registered
+ * the chain only grows: what is removed leaves a hole, which the walker closes when it leaves. So it keeps its place; what was
+ * added behind its back stands at the newest end, where it looks again before it leaves; and if an entry was moved it goes round
+ * once more. Another walker of the same page waits. Slots are in page tables, which an RCU section keeps.
+ *
+ * Migration: the entries of the page's chain stay while their slots hold migration entries. The new frame's word leads to the old
+ * frame's (forward), so both have one chain until the migration ends and the chain is handed over: nothing to allocate.
+ */
+#include "count.h"
+#include "design.h"
+#include "walk.h"
+
+#define BLOCK_SLOTS 7u
+#define PTE_BYTES   8u /* consecutive slots stand so far apart */
+
+/* The page's word. Blocks are 64-byte aligned, slots and pages 8-byte. */
+enum {
+	WORD_LOCK = 1 << 0,
+	WORD_INLINE = 1 << 1,	/* no block: direct or forward */
+	WORD_FORWARD = 1 << 2,	/* with INLINE: another page's word is meant */
+	WORD_WALKER = 1 << 2,	/* without INLINE: a walker is registered */
+	WORD_HOLES = 1 << 3,	/* something was removed under it */
+	WORD_MOVED = 1 << 4,	/* an entry moved under it: it must go round again */
+	WORD_BLOCK_BITS = 63,
+};
+
+/* Guarded by the lock of the page's word. */
+struct pte_chain {
+	/* the next older block; low bits: slots in use, of the newest block (all others are full) */
+	uintptr_t next_and_used;
+	void *slot[BLOCK_SLOTS]; /* oldest first; NULL: a hole */
+};
+
+_Static_assert(sizeof(struct pte_chain) == 64, "a block fills one cache line");
+
+static inline struct pte_chain *block_next(const struct pte_chain *block)
+{
+	return (struct pte_chain *)(block->next_and_used & ~(uintptr_t)WORD_BLOCK_BITS);
+}
+
+static inline unsigned int block_used(const struct pte_chain *block)
+{
+	return (unsigned int)(block->next_and_used & WORD_BLOCK_BITS);
+}
+
+/* ---------------------------------------------------------------- the word */
+
+/* A chain that is locked. Changes are made in word and stored by chain_unlock(). */
+struct chain {
+	struct rmap_page *page; /* whose word it is */
+	struct rmap_page *from; /* whose word leads there, locked too; or NULL */
+	uint64_t word;		/* without the lock bit */
+};
+
+static uint64_t word_lock(struct rmap_page *page)
+{
+	for (;;) {
+		uint64_t word = atomic_fetch_or_explicit(&page->design, WORD_LOCK,
+							 memory_order_acquire);
+
+		if (!(word & WORD_LOCK))
+			return word;
+		while (atomic_load_explicit(&page->design, memory_order_relaxed) & WORD_LOCK)
+			rmap_cpu_relax();
+	}
+}
+
+static inline void word_unlock(struct rmap_page *page, uint64_t word)
+{
+	atomic_store_explicit(&page->design, word, memory_order_release);
+}
+
+static inline bool is_direct(uint64_t word)
+{
+	return (word & (WORD_INLINE | WORD_FORWARD)) == WORD_INLINE;
+}
+
+static inline bool is_forward(uint64_t word)
+{
+	return (word & (WORD_INLINE | WORD_FORWARD)) == (WORD_INLINE | WORD_FORWARD);
+}
+
+static inline void *inline_pointer(uint64_t word)
+{
+	return (void *)(uintptr_t)(word & ~(uint64_t)(WORD_LOCK | WORD_INLINE | WORD_FORWARD));
+}
+
+static inline struct pte_chain *word_block(uint64_t word)
+{
+	return (struct pte_chain *)(uintptr_t)(word & ~(uint64_t)WORD_BLOCK_BITS);
+}
+
+static inline uint64_t direct_word(void *pte)
+{
+	return (uint64_t)(uintptr_t)pte | WORD_INLINE;
+}
+
+static inline void set_block(struct chain *chain, struct pte_chain *block)
+{
+	chain->word = (uint64_t)(uintptr_t)block | (chain->word & WORD_BLOCK_BITS);
+}
+
+/* Only the outer lock is reported to a checking header: the other one is always inside it. */
+static void chain_lock(struct chain *chain, struct rmap_page *page)
+{
+	rmap_bit_lock_wait(&page->design, RMAP_LOCK_PTE_CHAIN);
+	chain->word = word_lock(page);
+	rmap_bit_lock_got(&page->design, RMAP_LOCK_PTE_CHAIN);
+	chain->page = page;
+	chain->from = NULL;
+	if (is_forward(chain->word)) {
+		chain->from = page;
+		chain->page = inline_pointer(chain->word);
+		chain->word = word_lock(chain->page);
+	}
+}
+
+static void chain_unlock(struct chain *chain)
+{
+	struct rmap_page *outer = chain->from ? chain->from : chain->page;
+
+	rmap_bit_lock_released(&outer->design, RMAP_LOCK_PTE_CHAIN);
+	word_unlock(chain->page, chain->word);
+	if (chain->from)
+		word_unlock(chain->from, (uint64_t)(uintptr_t)chain->page | WORD_INLINE | WORD_FORWARD);
+}
+
+static inline bool has_walker(const struct chain *chain)
+{
+	return !(chain->word & WORD_INLINE) && (chain->word & WORD_WALKER);
+}
+
+/* ---------------------------------------------------------------- blocks that are set aside */
+
+static void chain_unreserve(struct rmap *rmap, struct rmap_reserve *reserve)
+{
+	while (!list_empty(&reserve->objects)) {
+		struct list_head *entry = reserve->objects.next;
+
+		list_del(entry);
+		rmap_object_free(rmap, RMAP_KIND_PTE_CHAIN, entry, sizeof(struct pte_chain));
+	}
+	reserve->nr = 0;
+}
+
+/* A mapping needs one block at most. What was left over from before counts. */
+static int chain_reserve(struct rmap *rmap, struct rmap_reserve *reserve, unsigned int n)
+{
+	while (reserve->nr < n) {
+		struct list_head *block =
+			rmap_object_alloc(rmap, RMAP_KIND_PTE_CHAIN, sizeof(struct pte_chain));
+
+		if (!block) {
+			chain_unreserve(rmap, reserve);
+			return RMAP_ENOMEM;
+		}
+		RMAP_ASSERT(rmap->port, ((uintptr_t)block & WORD_BLOCK_BITS) == 0);
+		list_add(block, &reserve->objects);
+		reserve->nr++;
+	}
+	return RMAP_OK;
+}
+
+static struct pte_chain *take_block(struct rmap *rmap, struct rmap_reserve *reserve)
+{
+	struct list_head *entry;
+	struct pte_chain *block;
+
+	RMAP_ASSERT(rmap->port, reserve && reserve->nr);
+	entry = reserve->objects.next;
+	list_del(entry);
+	reserve->nr--;
+	block = (struct pte_chain *)(void *)entry;
+	memset(block, 0, sizeof(*block));
+	return block;
+}
+
+static void free_block(struct rmap *rmap, struct pte_chain *block)
+{
+	rmap_object_free(rmap, RMAP_KIND_PTE_CHAIN, block, sizeof(*block));
+}
+
+/* ---------------------------------------------------------------- adding and removing; the chain is locked */
+
+static void push(struct rmap *rmap, struct chain *chain, void *pte, struct rmap_reserve *reserve)
+{
+	struct pte_chain *head = word_block(chain->word);
+
+	if (!head || block_used(head) == BLOCK_SLOTS) {
+		struct pte_chain *block = take_block(rmap, reserve);
+
+		block->next_and_used = (uintptr_t)head;
+		/* From here on head is full; the number is the newest block's alone. */
+		if (head)
+			head->next_and_used &= ~(uintptr_t)WORD_BLOCK_BITS;
+		set_block(chain, block);
+		head = block;
+	}
+	head->slot[block_used(head)] = pte;
+	head->next_and_used++;
+}
+
+static void chain_add(struct rmap *rmap, struct chain *chain, void *pte,
+		      struct rmap_reserve *reserve)
+{
+	if (!chain->word) {
+		chain->word = direct_word(pte);
+		return;
+	}
+	if (is_direct(chain->word)) {
+		void *first = inline_pointer(chain->word);
+
+		chain->word = 0;
+		push(rmap, chain, first, reserve);
+	}
+	push(rmap, chain, pte, reserve);
+}
+
+/* Take off and free the newest block, which is empty. */
+static void drop_head(struct rmap *rmap, struct chain *chain)
+{
+	struct pte_chain *head = word_block(chain->word);
+	struct pte_chain *next = block_next(head);
+
+	if (next)
+		next->next_and_used |= BLOCK_SLOTS;
+	set_block(chain, next);
+	free_block(rmap, head);
+}
+
+/* The newest entry, taken out; NULL: there is none. No walker. */
+static void *pop(struct rmap *rmap, struct chain *chain)
+{
+	struct pte_chain *head;
+
+	while ((head = word_block(chain->word)) != NULL) {
+		void *pte = NULL;
+
+		if (block_used(head)) {
+			head->next_and_used--;
+			pte = head->slot[block_used(head)];
+		}
+		if (!block_used(head))
+			drop_head(rmap, chain);
+		if (pte)
+			return pte;
+	}
+	return NULL;
+}
+
+/* One entry left: it goes into the word; none: the word is empty. */
+static void simplify(struct rmap *rmap, struct chain *chain)
+{
+	struct pte_chain *head = word_block(chain->word);
+
+	if (head && (block_next(head) || block_used(head) > 1))
+		return;
+	if (!head) {
+		chain->word = 0;
+		return;
+	}
+	chain->word = direct_word(head->slot[0]);
+	free_block(rmap, head);
+}
+
+/* The place of pte in the blocks, or NULL. */
+static void **find(const struct chain *chain, const void *pte)
+{
+	struct pte_chain *block = word_block(chain->word);
+	unsigned int used = block ? block_used(block) : 0;
+
+	for (; block; block = block_next(block), used = BLOCK_SLOTS) {
+		for (unsigned int i = used; i-- > 0;)
+			if (block->slot[i] == pte)
+				return &block->slot[i];
+	}
+	return NULL;
+}
+
+static void chain_remove(struct rmap *rmap, struct chain *chain, const void *pte)
+{
+	void **place;
+	void *newest;
+
+	if (is_direct(chain->word)) {
+		RMAP_ASSERT(rmap->port, inline_pointer(chain->word) == pte);
+		chain->word = 0;
+		return;
+	}
+	place = find(chain, pte);
+	RMAP_ASSERT(rmap->port, place != NULL);
+	if (has_walker(chain)) {
+		*place = NULL;
+		chain->word |= WORD_HOLES;
+		return;
+	}
+	/* The newest entry fills the hole. If it is the one, place lies in a block that may be gone now. */
+	newest = pop(rmap, chain);
+	if (newest != pte)
+		*place = newest;
+	simplify(rmap, chain);
+}
+
+/* The walker has gone: all entries that are left go into as few blocks as hold them. */
+static void close_holes(struct rmap *rmap, struct chain *chain)
+{
+	struct pte_chain *block = word_block(chain->word);
+	unsigned int used = block ? block_used(block) : 0;
+	struct rmap_reserve spare = { .nr = 0 };
+
+	list_init(&spare.objects);
+	chain->word = 0;
+	while (block) {
+		struct pte_chain copy = *block;
+		struct list_head *entry = (struct list_head *)(void *)block;
+
+		list_add(entry, &spare.objects);
+		spare.nr++;
+		for (unsigned int i = 0; i < used; i++)
+			if (copy.slot[i])
+				push(rmap, chain, copy.slot[i], &spare);
+		block = block_next(&copy);
+		used = BLOCK_SLOTS;
+	}
+	chain_unreserve(rmap, &spare);
+	simplify(rmap, chain);
+}
+
+/* ---------------------------------------------------------------- events */
+
+static void chain_page_new(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+			   struct rmap_vma *vma, uint64_t addr, bool exclusive)
+{
+	(void)rmap;
+	(void)vma;
+	(void)addr;
+	(void)exclusive;
+	for (unsigned int i = 0; i < nr; i++)
+		page_set_owner(pages[i], NULL);
+}
+
+static inline void *slot_of(void *pte, unsigned int i)
+{
+	return (unsigned char *)pte + i * PTE_BYTES;
+}
+
+static void chain_page_map(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+			   struct rmap_vma *vma, uint64_t addr, void *pte, unsigned int flags,
+			   struct rmap_reserve *reserve)
+{
+	(void)vma;
+	(void)addr;
+	(void)flags;
+	for (unsigned int i = 0; i < nr; i++) {
+		struct chain chain;
+
+		chain_lock(&chain, pages[i]);
+		chain_add(rmap, &chain, slot_of(pte, i), reserve);
+		chain_unlock(&chain);
+	}
+}
+
+static void chain_page_unmap(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+			     struct rmap_vma *vma, uint64_t addr, void *pte)
+{
+	(void)vma;
+	(void)addr;
+	for (unsigned int i = 0; i < nr; i++) {
+		struct chain chain;
+
+		chain_lock(&chain, pages[i]);
+		chain_remove(rmap, &chain, slot_of(pte, i));
+		chain_unlock(&chain);
+	}
+}
+
+/* In place. A walker may have passed the place, and come to the old slot too late. */
+static void chain_page_moved(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+			     struct rmap_vma *dst, uint64_t new_addr, void *new_pte,
+			     struct rmap_vma *src, uint64_t old_addr, void *old_pte)
+{
+	(void)dst;
+	(void)new_addr;
+	(void)src;
+	(void)old_addr;
+	for (unsigned int i = 0; i < nr; i++) {
+		struct chain chain;
+
+		chain_lock(&chain, pages[i]);
+		if (is_direct(chain.word)) {
+			RMAP_ASSERT(rmap->port, inline_pointer(chain.word) == slot_of(old_pte, i));
+			chain.word = direct_word(slot_of(new_pte, i));
+		} else {
+			void **place = find(&chain, slot_of(old_pte, i));
+
+			RMAP_ASSERT(rmap->port, place != NULL);
+			*place = slot_of(new_pte, i);
+			if (has_walker(&chain))
+				chain.word |= WORD_MOVED;
+		}
+		chain_unlock(&chain);
+	}
+}
+
+/* ---------------------------------------------------------------- walk */
+
+/* One entry. True: go on. */
+static bool visit_slot(struct rmap_walk_state *state, struct rmap_page *page, void *pte)
+{
+	const struct rmap_port *port = state->port;
+	struct rmap_hit hit = { .vma = NULL };
+	enum rmap_find_result result;
+
+	result = port->pte_at(port->tables_ctx, pte, page, state->find_flags, &hit);
+	if (result == RMAP_FIND_NO_SLOT)
+		return true;
+	state->walk->looks++;
+	return result != RMAP_FIND_HIT || walk_hit(state, &hit);
+}
+
+/* How far a walk has come: entries older than this one were visited, or were not there. */
+struct mark {
+	const struct pte_chain *block; /* NULL: the oldest, whichever that is */
+	unsigned int used;
+};
+
+static struct mark newest_end(const struct chain *chain)
+{
+	struct pte_chain *head = word_block(chain->word);
+
+	return (struct mark){ head, block_used(head) };
+}
+
+/*
+ * Visit the entries from one mark (newest) down to another. already: a slot that was visited before this. False: the walk is
+ * over. Registered.
+ */
+static bool visit_blocks(struct rmap_walk_state *state, struct rmap_page *page, struct mark from,
+			 struct mark to, const void *already)
+{
+	const struct pte_chain *block = from.block;
+	unsigned int used = from.used;
+
+	while (block) {
+		struct pte_chain copy;
+		struct chain chain;
+		unsigned int low = block == to.block ? to.used : 0;
+
+		chain_lock(&chain, page);
+		copy = *block;
+		chain_unlock(&chain);
+		state->walk->steps++;
+		for (unsigned int i = used; i-- > low;) {
+			if (copy.slot[i] && copy.slot[i] != already &&
+			    !visit_slot(state, page, copy.slot[i]))
+				return false;
+		}
+		if (block == to.block)
+			break;
+		block = block_next(&copy);
+		used = BLOCK_SLOTS;
+	}
+	return true;
+}
+
+static void walk_blocks(struct rmap_walk_state *state, struct rmap_page *page, const void *already)
+{
+	struct mark done = { NULL, 0 };
+
+	for (;;) {
+		struct chain chain;
+		struct mark end;
+		bool more;
+
+		chain_lock(&chain, page);
+		if (chain.word & WORD_MOVED) {
+			chain.word &= ~(uint64_t)WORD_MOVED;
+			done = (struct mark){ NULL, 0 };
+			already = NULL;
+		}
+		end = newest_end(&chain);
+		more = end.block != done.block || end.used != done.used;
+		chain_unlock(&chain);
+		if (!more || !visit_blocks(state, page, end, done, already))
+			return;
+		done = end;
+	}
+}
+
+/* The walker leaves; the holes that it kept open are closed. */
+static void leave(struct rmap *rmap, struct rmap_page *page)
+{
+	struct chain chain;
+	bool holes;
+
+	chain_lock(&chain, page);
+	holes = chain.word & WORD_HOLES;
+	chain.word &= ~(uint64_t)(WORD_WALKER | WORD_HOLES | WORD_MOVED);
+	if (holes)
+		close_holes(rmap, &chain);
+	chain_unlock(&chain);
+}
+
+/* Register, or visit the only entry. False: done. */
+static bool walk_step(struct rmap_walk_state *state, struct rmap_page *page, void **visited,
+		      bool *registered)
+{
+	struct chain chain;
+	bool wait = false;
+	void *pte = NULL;
+
+	chain_lock(&chain, page);
+	if (is_direct(chain.word))
+		pte = inline_pointer(chain.word);
+	else if (has_walker(&chain))
+		wait = true;
+	else if (chain.word) {
+		chain.word |= WORD_WALKER;
+		*registered = true;
+	}
+	chain_unlock(&chain);
+	if (wait) {
+		rmap_cpu_relax();
+		return true;
+	}
+	if (!pte || pte == *visited)
+		return false;
+	*visited = pte;
+	return visit_slot(state, page, pte);
+}
+
+/*
+ * A single entry is visited without registering; then the word is read again, since another may have taken its place, or many.
+ */
+static int chain_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_state *state)
+{
+	const struct rmap_port *port = rmap->port;
+	bool registered = false;
+	void *visited = NULL;
+
+	port->rcu_read_lock(port->ctx);
+	while (walk_step(state, page, &visited, &registered))
+		;
+	if (registered) {
+		walk_blocks(state, page, visited);
+		leave(rmap, page);
+	}
+	port->rcu_read_unlock(port->ctx);
+	return RMAP_OK;
+}
+
+/* ---------------------------------------------------------------- migration */
+
+static void chain_page_to_entry(struct rmap *rmap, struct rmap_page *page, void *pte)
+{
+	/* The slot stays in the chain. */
+	(void)rmap;
+	(void)page;
+	(void)pte;
+}
+
+/* The slot stays in the chain, which from now on is the new page's too. */
+static void chain_page_from_entry(struct rmap *rmap, struct rmap_page *page,
+				  struct rmap_page *old_page, void *pte)
+{
+	uint64_t word;
+
+	(void)rmap;
+	(void)pte;
+	if (page == old_page)
+		return;
+	word = word_lock(page);
+	if (!word)
+		word = (uint64_t)(uintptr_t)old_page | WORD_INLINE | WORD_FORWARD;
+	word_unlock(page, word);
+}
+
+static void chain_entry_copied(struct rmap *rmap, struct rmap_page *page, void *pte,
+			       struct rmap_reserve *reserve)
+{
+	struct chain chain;
+
+	chain_lock(&chain, page);
+	chain_add(rmap, &chain, pte, reserve);
+	chain_unlock(&chain);
+}
+
+static void chain_entry_gone(struct rmap *rmap, struct rmap_page *page, void *pte)
+{
+	struct chain chain;
+
+	chain_lock(&chain, page);
+	chain_remove(rmap, &chain, pte);
+	chain_unlock(&chain);
+}
+
+/* Hand the chain over. A walker that is in it must leave first: it would not find its registration again. */
+static void chain_migrate_end(struct rmap *rmap, struct rmap_page *new_page,
+			      struct rmap_page *old_page)
+{
+	for (;;) {
+		struct chain chain;
+		bool wait;
+
+		chain_lock(&chain, new_page);
+		if (!chain.from) {
+			RMAP_ASSERT(rmap->port, chain.word == 0);
+			chain_unlock(&chain);
+			return;
+		}
+		RMAP_ASSERT(rmap->port, chain.page == old_page);
+		wait = has_walker(&chain);
+		if (wait) {
+			chain_unlock(&chain);
+			rmap_cpu_relax();
+			continue;
+		}
+		rmap_bit_lock_released(&new_page->design, RMAP_LOCK_PTE_CHAIN);
+		word_unlock(old_page, 0);
+		word_unlock(new_page, chain.word);
+		return;
+	}
+}
+
+/* A frame without mappings has no chain. (Page tables keep their own record in the same word.) */
+static void chain_page_free(struct rmap *rmap, struct rmap_page *page)
+{
+	if (atomic_load_explicit(&page->mapping, memory_order_relaxed))
+		RMAP_ASSERT(rmap->port,
+			    atomic_load_explicit(&page->design, memory_order_relaxed) == 0);
+}
+
+const struct rmap_ops rmap_pte_chain = {
+	.name = "pte_chain",
+	.walks_file_pages = true,
+	.bytes = { .page = 8 },
+	.reserve = chain_reserve,
+	.unreserve = chain_unreserve,
+	.page_new = chain_page_new,
+	.page_map = chain_page_map,
+	.page_unmap = chain_page_unmap,
+	.page_moved = chain_page_moved,
+	.page_to_entry = chain_page_to_entry,
+	.page_from_entry = chain_page_from_entry,
+	.entry_copied = chain_entry_copied,
+	.entry_gone = chain_entry_gone,
+	.migrate_end = chain_migrate_end,
+	.page_free = chain_page_free,
+	.walk = chain_walk,
+};
