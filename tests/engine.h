@@ -97,6 +97,12 @@ struct rmap_walk walk_from(struct engine *e, struct mm *mm, uint64_t addr, bool 
 
 /* Live objects of a kind. */
 uint64_t objects_of(struct engine *e, enum rmap_kind kind);
+/* So many objects of anon_vma_chain's, if it is the design; what others have is test_designs.c's business. */
+#define assert_chained_objects(e, kind, expected)                                                  \
+	do {                                                                                       \
+		if (engine_design_is("anon_vma_chain"))                                            \
+			assert_int_equal(objects_of(e, kind), expected);                           \
+	} while (0)
 struct mm_counters counters_of(struct engine *e);
 
 /* Push the page at addr (and the rest of its VMA's page) out to swap: PAGEOUT, must end swapped. */

@@ -178,6 +178,7 @@ static void copy_begin(struct copy *c, struct vma *dst, struct vma *src)
 	c->dst_mm = vma_mm(dst);
 	c->src_mm = vma_mm(src);
 	c->spare = NULL;
+	c->reserve = (struct rmap_reserve){ 0 };
 	for (int i = 0; i < RSS_KINDS; i++)
 		c->rss[i] = 0;
 	c->copied = 0;

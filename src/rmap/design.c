@@ -8,6 +8,7 @@ const struct rmap_ops *const rmap_designs[] = {
 	&rmap_anon_vma_chain,
 	&rmap_scan,
 	&rmap_pte_chain,
+	&rmap_anon_vma,
 	NULL,
 };
 

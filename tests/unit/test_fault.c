@@ -23,7 +23,7 @@ static void read_maps_the_zero_page_write_an_own_one(void **state)
 
 	assert_int_equal(peek(&e, mm, a), 0);
 	assert_int_equal(page_info(mm, a).state, MM_PAGE_ZERO);
-	assert_int_equal(objects_of(&e, RMAP_KIND_ANON_VMA), 0);
+	assert_chained_objects(&e, RMAP_KIND_ANON_VMA, 0);
 
 	poke(&e, mm, a + PAGE, 42);
 	struct mm_page_info info = page_info(mm, a + PAGE);
@@ -33,8 +33,8 @@ static void read_maps_the_zero_page_write_an_own_one(void **state)
 	assert_int_equal(info.mapcount, 1);
 	assert_int_equal(info.index, (a + PAGE) >> RMAP_PAGE_SHIFT);
 	if (engine_design_is("anon_vma_chain")) {
-		assert_int_equal(objects_of(&e, RMAP_KIND_ANON_VMA), 1);
-		assert_int_equal(objects_of(&e, RMAP_KIND_AVC), 1);
+		assert_chained_objects(&e, RMAP_KIND_ANON_VMA, 1);
+		assert_chained_objects(&e, RMAP_KIND_AVC, 1);
 	}
 
 	assert_int_equal(page_info(mm, a + 2 * PAGE).state, MM_PAGE_NONE);

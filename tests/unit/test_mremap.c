@@ -170,7 +170,7 @@ static void test_home_again(void **state)
 	layout_is(&e, mm, "rw-p 6 @0 | ~96 | rw-p 2 @102");
 	for (unsigned int i = 0; i < 6; i++)
 		assert_int_equal(peek(&e, mm, AT(i)), 1000 + i);
-	assert_int_equal(objects_of(&e, RMAP_KIND_ANON_VMA), 1);
+	assert_chained_objects(&e, RMAP_KIND_ANON_VMA, 1);
 	mm_put(mm);
 	assert_int_equal(committed(&e), 0);
 }
@@ -302,7 +302,7 @@ static void test_dontunmap(void **state)
 	assert_int_equal(peek(&e, mm, AT(0)), 0);
 	assert_int_equal(peek(&e, mm, AT(101)), 1001);
 	poke(&e, mm, AT(1), 3);
-	assert_int_equal(objects_of(&e, RMAP_KIND_ANON_VMA), 2);
+	assert_chained_objects(&e, RMAP_KIND_ANON_VMA, 2);
 	mm_put(mm);
 	assert_int_equal(committed(&e), 0);
 }
@@ -324,7 +324,7 @@ static void test_dontunmap_part(void **state)
 	assert_int_equal(peek(&e, mm, AT(1)), 0);
 	assert_int_equal(peek(&e, mm, AT(3)), 1003);
 	assert_int_equal(peek(&e, mm, AT(101)), 1002);
-	assert_int_equal(objects_of(&e, RMAP_KIND_ANON_VMA), 1);
+	assert_chained_objects(&e, RMAP_KIND_ANON_VMA, 1);
 	mm_put(mm);
 }
 
