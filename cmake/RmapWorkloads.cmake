@@ -26,6 +26,10 @@ foreach(file IN LISTS scenarios)
 		file(RELATIVE_PATH name "${CMAKE_SOURCE_DIR}/workloads" "${file}")
 		string(REGEX REPLACE "\\.rmw$" "" name "${name}")
 		rmap_workload_test(scenario/${name} "${file}" LABEL scenario --check=1)
+		foreach(design IN LISTS RMAP_OTHER_DESIGNS)
+			rmap_workload_test(${design}/scenario/${name} "${file}" LABEL design
+				--check=1 --design ${design})
+		endforeach()
 	endif()
 endforeach()
 

@@ -324,6 +324,8 @@ struct rmap_adjust {
 	/* private */
 	struct rmap_file *file;
 	void *design;
+	uint64_t old_first, old_last;
+	int64_t old_distance;
 };
 
 /*

@@ -332,8 +332,10 @@ static struct vma *stand_in(struct mm *base, const struct vma *vma)
 {
 	struct vma *temp = vma_dup(base, vma);
 
-	if (temp)
+	if (temp) {
+		temp->rmap.flags |= RMAP_VMA_STAND_IN;
 		rmap_vma_link(&base->sys->rmap, &temp->rmap);
+	}
 	return temp;
 }
 

@@ -9,6 +9,7 @@ const struct rmap_ops *const rmap_designs[] = {
 	&rmap_scan,
 	&rmap_pte_chain,
 	&rmap_anon_vma,
+	&rmap_cow_context,
 	NULL,
 };
 

@@ -41,13 +41,13 @@ uint64_t rmap_page_index(const struct rmap *rmap, const struct rmap_vma *vma, ui
 	return rmap_vma_index(vma, addr);
 }
 
-/* A design without owners does not care for the index of an anonymous page. */
-static inline uint64_t expected_index(const struct rmap *rmap, const struct rmap_page *page,
-			       const struct rmap_vma *vma, uint64_t addr)
+/* Has the page the index of this place? A design without owners does not care for that of an anonymous page. */
+static inline bool index_fits(const struct rmap *rmap, const struct rmap_page *page,
+			      const struct rmap_vma *vma, uint64_t addr)
 {
 	if (!rmap_page_is_anon(page))
-		return rmap_vma_index(vma, addr);
-	return rmap->ops->page_owner ? rmap_page_index(rmap, vma, addr) : page->index;
+		return page->index == rmap_vma_index(vma, addr);
+	return !rmap->ops->page_owner || page->index == rmap_page_index(rmap, vma, addr);
 }
 
 static uint64_t map_known_pages(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
@@ -58,7 +58,9 @@ static uint64_t map_known_pages(struct rmap *rmap, struct rmap_page *const *page
 	for (unsigned int i = 0; i < nr; i++) {
 		struct rmap_page *page = pages[i];
 
-		RMAP_DEBUG_ASSERT(rmap->port, page->index == expected_index(rmap, page, vma, addr) + i);
+		RMAP_DEBUG_ASSERT(rmap->port,
+				  index_fits(rmap, page, vma,
+					     addr + ((uint64_t)i << RMAP_PAGE_SHIFT)));
 		if (atomic_fetch_add_explicit(&page->mapcount, 1, memory_order_relaxed) == 0)
 			was_unmapped |= (uint64_t)1 << i;
 		else
