@@ -18,6 +18,8 @@ void faulty_setup(struct engine *e, struct testport **tp, const struct engine_co
 	if (c.machine.nr_swap_slots == UINT64_MAX)
 		c.machine.nr_swap_slots = 0;
 	c.machine.phantom = c.mm.phantom;
+	if (!c.mm.design)
+		c.mm.design = engine_design();
 	memset(e, 0, sizeof(*e));
 	if (testport_create(&c.machine, tp, error))
 		fail_msg("%s", error);
