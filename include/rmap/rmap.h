@@ -74,7 +74,8 @@ struct rmap_mm {
 enum rmap_vma_flags {
 	RMAP_VMA_SHARED = 1 << 0,    /* writes go to the file; no anonymous pages */
 	RMAP_VMA_MAY_WRITE = 1 << 1, /* with SHARED: counted in rmap_file.writable */
-	RMAP_VMA_STAND_IN = 1 << 2,  /* in no layout, never has a page: only others are linked by it */
+	RMAP_VMA_STAND_IN =
+		1 << 2, /* in no layout, never has a page: only others are linked by it */
 };
 
 /*
@@ -109,7 +110,8 @@ struct rmap_vma {
 		struct {
 			/* added to the linear page number: a private file mapping's anonymous pages have one of their own */
 			uint64_t shift;
-			_Atomic uint32_t faulted; /* first to set, mmap write to clear; shift was set before */
+			_Atomic uint32_t
+				faulted; /* first to set, mmap write to clear; shift was set before */
 		} context;
 	} design;
 };

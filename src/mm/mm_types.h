@@ -25,11 +25,11 @@ struct mm {
 	struct rmap_rwsem mmap_lock; /* RMAP_LOCK_MMAP */
 	/* RMAP_LOCK_PAGE_TABLE: entries above level 1; a VMA's group when mmap is only read-locked */
 	struct rmap_spinlock table_lock;
-	pte_t *pgd;	     /* level 4; fixed */
+	pte_t *pgd; /* level 4; fixed */
 	/* by address, augmented by gaps; mmap_lock, and to change it or a bound in it vma_lock */
 	struct rb_root vmas;
 	struct rmap_spinlock vma_lock; /* RMAP_LOCK_VMA_TREE: for walkers, who have no mmap_lock */
-	uint64_t map_count;  /* mmap_lock */
+	uint64_t map_count;	       /* mmap_lock */
 	/* pages; mmap_lock (stack growth: + table_lock) */
 	uint64_t total_vm, locked_vm, data_vm, exec_vm, stack_vm;
 	uint64_t start_brk, brk, start_stack; /* mmap_lock */

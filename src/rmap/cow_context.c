@@ -44,15 +44,16 @@ struct remap {
 };
 
 struct cow_context {
-	struct rmap_owner owner;     /* one reference by the mm, one a child, a pin, a filled slot, a walker */
-	struct rmap_mm *mm;	     /* NULL after exit; owner.lock */
-	struct cow_context *parent;  /* fixed; kept by our reference */
-	struct list_head children;   /* in order of birth; owner.lock */
-	struct list_head sibling;    /* parent's lock */
-	struct rb_root remaps;	     /* interval tree; owner.lock */
-	struct remap *spare;	     /* for an adjustment that may not fail; mmap write */
-	struct rmap *rmap;	     /* fixed */
-	struct rmap_rcu rcu;	     /* once nobody refers to it */
+	struct rmap_owner
+		owner; /* one reference by the mm, one a child, a pin, a filled slot, a walker */
+	struct rmap_mm *mm;	    /* NULL after exit; owner.lock */
+	struct cow_context *parent; /* fixed; kept by our reference */
+	struct list_head children;  /* in order of birth; owner.lock */
+	struct list_head sibling;   /* parent's lock */
+	struct rb_root remaps;	    /* interval tree; owner.lock */
+	struct remap *spare;	    /* for an adjustment that may not fail; mmap write */
+	struct rmap *rmap;	    /* fixed */
+	struct rmap_rcu rcu;	    /* once nobody refers to it */
 };
 
 static inline struct cow_context *owner_context(struct rmap_owner *owner)
@@ -379,8 +380,8 @@ static int set_faulted(struct rmap *rmap, struct rmap_vma *vma, uint64_t shift)
 	if (!context_vma_faulted(vma)) {
 		vma->design.context.shift = shift;
 		if (displaced(vma))
-			(void)remaps_add(context, home_first(vma), home_last(vma),
-					 distance_of(vma), &fresh);
+			(void)remaps_add(context, home_first(vma), home_last(vma), distance_of(vma),
+					 &fresh);
 		atomic_store_explicit(&vma->design.context.faulted, 1, memory_order_release);
 	}
 	context_unlock(context);
@@ -528,12 +529,13 @@ static void context_adjust_end(struct rmap *rmap, struct rmap_adjust *adjust)
 		return;
 	for (unsigned int i = 0; i < 3; i++) {
 		const struct rmap_vma *vma = adjust->vma[i];
+		bool covered;
 
 		if (!vma || adjust->removed[i] || !context_vma_faulted(vma) || !displaced(vma))
 			continue;
-		if (!remaps_add(context, home_first(vma), home_last(vma), distance_of(vma),
-				&context->spare))
-			RMAP_ASSERT(rmap->port, !"a moved VMA had no remap");
+		covered = remaps_add(context, home_first(vma), home_last(vma), distance_of(vma),
+				     &context->spare);
+		RMAP_ASSERT(rmap->port, covered);
 	}
 	if (adjust->old_distance)
 		give_up(context, adjust);
@@ -755,8 +757,8 @@ static int climb(struct rmap *rmap, struct rmap_walk_state *state, const struct 
  */
 static int context_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_state *state)
 {
-	struct rmap_owner *owner = owner_of_page(
-		rmap, page, state->walk->flags & RMAP_WALK_ENTRIES, context_put);
+	struct rmap_owner *owner =
+		owner_of_page(rmap, page, state->walk->flags & RMAP_WALK_ENTRIES, context_put);
 	struct cow_context *start, *at;
 	int error = RMAP_OK;
 

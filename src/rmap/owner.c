@@ -17,9 +17,8 @@ bool owner_try_get(struct rmap_owner *owner)
 	uint32_t n = atomic_load_explicit(&owner->refs, memory_order_relaxed);
 
 	while (n != 0) {
-		if (atomic_compare_exchange_weak_explicit(&owner->refs, &n, n + 1,
-							  memory_order_acquire,
-							  memory_order_relaxed))
+		if (atomic_compare_exchange_weak_explicit(
+			    &owner->refs, &n, n + 1, memory_order_acquire, memory_order_relaxed))
 			return true;
 	}
 	return false;

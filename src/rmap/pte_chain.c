@@ -40,11 +40,11 @@
 /* The page's word. Blocks are 64-byte aligned, slots and pages 8-byte. */
 enum {
 	WORD_LOCK = 1 << 0,
-	WORD_INLINE = 1 << 1,	/* no block: direct or forward */
-	WORD_FORWARD = 1 << 2,	/* with INLINE: another page's word is meant */
-	WORD_WALKER = 1 << 2,	/* without INLINE: a walker is registered */
-	WORD_HOLES = 1 << 3,	/* something was removed under it */
-	WORD_MOVED = 1 << 4,	/* an entry moved under it: it must go round again */
+	WORD_INLINE = 1 << 1,  /* no block: direct or forward */
+	WORD_FORWARD = 1 << 2, /* with INLINE: another page's word is meant */
+	WORD_WALKER = 1 << 2,  /* without INLINE: a walker is registered */
+	WORD_HOLES = 1 << 3,   /* something was removed under it */
+	WORD_MOVED = 1 << 4,   /* an entry moved under it: it must go round again */
 	WORD_BLOCK_BITS = 63,
 };
 
@@ -79,8 +79,8 @@ struct chain {
 static uint64_t word_lock(struct rmap_page *page)
 {
 	for (;;) {
-		uint64_t word = atomic_fetch_or_explicit(&page->design, WORD_LOCK,
-							 memory_order_acquire);
+		uint64_t word =
+			atomic_fetch_or_explicit(&page->design, WORD_LOCK, memory_order_acquire);
 
 		if (!(word & WORD_LOCK))
 			return word;
@@ -146,7 +146,8 @@ static void chain_unlock(struct chain *chain)
 	rmap_bit_lock_released(&outer->design, RMAP_LOCK_PTE_CHAIN);
 	word_unlock(chain->page, chain->word);
 	if (chain->from)
-		word_unlock(chain->from, (uint64_t)(uintptr_t)chain->page | WORD_INLINE | WORD_FORWARD);
+		word_unlock(chain->from,
+			    (uint64_t)(uintptr_t)chain->page | WORD_INLINE | WORD_FORWARD);
 }
 
 static inline bool has_walker(const struct chain *chain)

@@ -13,14 +13,15 @@
 #define CHILDREN 20
 #define TABLE	 512 /* slots of a page table */
 
-#define AT(page) (BASE + (uint64_t)(page) * PAGE)
+#define AT(page) (BASE + (uint64_t)(page)*PAGE)
 
 /* looks: PTE slots read. 0: more than that many tables' worth (scan), see expect_looks(). */
 struct expected {
 	const char *name;
 	uint64_t child_full, child_stop;   /* from the page that the last child wrote */
 	uint64_t parent_full, parent_stop; /* from a page that the parent wrote after the forks */
-	uint64_t left_full, left_stop;	   /* from a page of the parent's that only the last child still has */
+	uint64_t left_full,
+		left_stop; /* from a page of the parent's that only the last child still has */
 };
 
 static const struct expected expected[] = {
@@ -260,7 +261,8 @@ static void test_private_files_with_colliding_offsets(void **state)
 		c = engine_fork(&e, p);
 		assert_int_equal(move(&e, c, AT(100), 4, AT(300)), 0);
 		assert_int_equal(walk_from(&e, p, AT(2), false).found, 2);
-		assert_int_equal(walk_from(&e, p, AT(103), false).found, runs(&e, "anonmm") ? 1 : 2);
+		assert_int_equal(walk_from(&e, p, AT(103), false).found,
+				 runs(&e, "anonmm") ? 1 : 2);
 		for (unsigned int i = 0; i < 4; i++)
 			assert_int_equal(peek(&e, c, AT(300 + i)), 10 + i);
 		mm_put(p);

@@ -119,7 +119,7 @@ static void test_flags_split_and_merge(void **state)
 		assert_int_equal(advise(&e, mm, 2, 2, pairs[i][0]), 0);
 		assert_int_equal(advise(&e, mm, 0, 6, pairs[i][1]), 0);
 		layout_is(&e, mm, "rw-p 6 @0");
-		assert_int_equal(objects_of(&e, RMAP_KIND_ANON_VMA), 1);
+		assert_chained_objects(&e, RMAP_KIND_ANON_VMA, 1);
 		assert_int_equal(peek(&e, mm, AT(3)), 1003);
 		mm_put(mm);
 	}
