@@ -25,16 +25,25 @@ struct worker {
 	uint32_t number;
 };
 
-static void expect(struct shared *s, bool ok)
+#define expect(s, ok) expect_at(s, ok, #ok)
+static void expect_at(struct shared *s, bool ok, const char *what)
 {
-	if (!ok)
-		atomic_fetch_add(&s->failures, 1);
+	if (ok)
+		return;
+	print_error("not so: %s\n", what);
+	atomic_fetch_add(&s->failures, 1);
 }
+
+/* addr reads as value. */
+static void expect_word(struct worker *w, struct mm *mm, uint64_t addr, uint64_t value);
 
 static void write_word(struct worker *w, struct mm *mm, uint64_t addr, uint64_t value)
 {
 	int error = hosted_write(w->cpu, mm, addr, &value, sizeof(value), NULL);
 
+	if (error)
+		print_error("worker %u: writing to 0x%lx: %s\n", w->number, (unsigned long)addr,
+			    rmap_error_name(error));
 	expect(w->s, error == 0);
 }
 
@@ -43,8 +52,21 @@ static uint64_t read_word(struct worker *w, struct mm *mm, uint64_t addr)
 	uint64_t value = 0;
 	int error = hosted_read(w->cpu, mm, addr, &value, sizeof(value), NULL);
 
+	if (error)
+		print_error("worker %u: reading from 0x%lx: %s\n", w->number, (unsigned long)addr,
+			    rmap_error_name(error));
 	expect(w->s, error == 0);
 	return value;
+}
+
+static void expect_word(struct worker *w, struct mm *mm, uint64_t addr, uint64_t value)
+{
+	uint64_t found = read_word(w, mm, addr);
+
+	if (found != value)
+		print_error("worker %u: 0x%lx reads as %lu instead of %lu\n", w->number,
+			    (unsigned long)addr, (unsigned long)found, (unsigned long)value);
+	expect(w->s, found == value);
 }
 
 /* Children of the common parent: each sees the parent's values, writes its own, sees these. */
@@ -63,9 +85,9 @@ static void *forker(void *arg)
 		for (uint64_t i = w->number; i < PAGES; i += 3) {
 			uint64_t mine = (round << 16) + (i << 4) + w->number;
 
-			expect(s, read_word(w, child, s->base + i * PAGE) == 1000 + i);
+			expect_word(w, child, s->base + i * PAGE, 1000 + i);
 			write_word(w, child, s->base + i * PAGE, mine);
-			expect(s, read_word(w, child, s->base + i * PAGE) == mine);
+			expect_word(w, child, s->base + i * PAGE, mine);
 		}
 		mm_put(child);
 	}
@@ -98,10 +120,10 @@ static void *mover(void *arg)
 		expect(s, mm_mremap(mm, a + 4 * PAGE, 4 * PAGE, 8 * PAGE, MM_MREMAP_MAYMOVE, 0,
 				    &b) == 0);
 		for (uint64_t i = 0; i < 4; i++)
-			expect(s, read_word(w, mm, b + i * PAGE) == round + 4 + i);
+			expect_word(w, mm, b + i * PAGE, round + 4 + i);
 		expect(s, mm_munmap(mm, b, 8 * PAGE) == 0);
 		expect(s, mm_munmap(mm, a, 4 * PAGE) == 0);
-		expect(s, read_word(w, mm, s->base) == 1000);
+		expect_word(w, mm, s->base, 1000);
 	}
 	mm_put(mm);
 	return NULL;
