@@ -97,7 +97,7 @@ static uint64_t percent(struct argp_state *state, const char *arg)
 
 	if (!strchr(arg, '%'))
 		return 0;
-	if (*arg < '0' || *arg > '9' || strcmp(end, "%") || n < 1 || n > 1000)
+	if (*arg < '0' || *arg > '9' || strcmp(end, "%") != 0 || n < 1 || n > 1000)
 		argp_error(state, "--frames takes from 1%% to 1000%%, not '%s'", arg);
 	return n;
 }
@@ -244,7 +244,7 @@ static enum runner_result measure(struct run *run, char err[OPS_ERR_SIZE])
 
 	if (source_open(run->workload, &source, err))
 		return RUNNER_BAD;
-	if (strcmp(source->kind, "generator") &&
+	if (strcmp(source->kind, "generator") != 0 &&
 	    (stat(run->workload, &st) || !S_ISREG(st.st_mode))) {
 		snprintf(err, OPS_ERR_SIZE, "%s: is no regular file, and would be read twice",
 			 run->workload);

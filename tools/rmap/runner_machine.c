@@ -180,7 +180,7 @@ struct moving {
 		struct hosted_file *handle; /* on the new machine */
 	} * files;
 	size_t nr_files;
-	char path[64];
+	char path[4096];
 };
 
 static void moving_free(struct moving *m)
@@ -283,8 +283,7 @@ static enum runner_result write_image(struct moving *m)
 	struct runner *r = m->r;
 	int ret, fd;
 
-	snprintf(m->path, sizeof(m->path), "%s/rmap-image.XXXXXX",
-		 dir && strlen(dir) < 40 ? dir : "/tmp");
+	snprintf(m->path, sizeof(m->path), "%.4000s/rmap-image.XXXXXX", dir && *dir ? dir : "/tmp");
 	fd = mkstemp(m->path);
 	if (fd < 0) {
 		m->path[0] = '\0';
