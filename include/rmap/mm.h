@@ -291,7 +291,10 @@ void *mm_file_handle(const struct mm_file *file);
 uint64_t mm_file_id(const struct mm_file *file);
 bool mm_file_is_shmem(const struct mm_file *file);
 
-/* Set the size; pages behind it leave every address space (also private copies). 0 or RMAP_EIO. */
+/*
+ * Set the size; pages behind it leave every address space (also private copies). The port is not told: where the file shrinks, the
+ * caller cuts the store afterwards, before the file grows again. 0, RMAP_EIO or RMAP_ENOMEM.
+ */
 int mm_file_truncate(struct mm_file *file, uint64_t size);
 /* Write back all dirty pages (fsync). 0, or the first error; other pages are written all the same. */
 int mm_file_sync(struct mm_file *file);

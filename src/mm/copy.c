@@ -91,11 +91,10 @@ static bool copy_present(struct copy *c, pte_t *dst_pte, pte_t *src_pte, pte_t v
 		run_add(c, page, addr, dst_pte);
 		c->rss[anon ? RSS_ANON : page_rss_kind(page)]++;
 	}
-	if (v & PTE_WRITE) {
-		pte_clear_bits(src_pte, PTE_WRITE);
-		v &= ~PTE_WRITE;
-	}
-	pte_write(dst_pte, v & ~PTE_ACCESSED);
+	/* What it says when the right goes: a processor may have made it dirty since v was read, and the child's must say so, too. */
+	if (v & PTE_WRITE)
+		v = pte_clear_bits(src_pte, PTE_WRITE);
+	pte_write(dst_pte, v & ~(PTE_ACCESSED | PTE_WRITE));
 	return true;
 }
 

@@ -217,6 +217,28 @@ static void willneed_swap(struct vma *vma, uint64_t start, uint64_t end)
 	}
 }
 
+/* Shared memory that was never touched stays so: only what is in swap comes back. */
+static void willneed_shmem(struct vma *vma, uint64_t start, uint64_t end)
+{
+	uint64_t index = rmap_vma_index(&vma->rmap, start);
+	uint64_t last = rmap_vma_index(&vma->rmap, end - 1);
+	struct mm_file *file = vma_file(vma);
+	void *entry;
+
+	for (; (entry = file_next_entry(file, &index)) != NULL; index++) {
+		struct page *page = entry;
+
+		if (file_entry_is_slot(entry)) {
+			if (index > last || file_get_page(file, index, &page))
+				return;
+			page_unlock(file->sys, page);
+		}
+		page_put(file->sys, page);
+		if (index >= last)
+			return;
+	}
+}
+
 static void willneed_file(struct vma *vma, uint64_t start, uint64_t end)
 {
 	struct mm_file *file = vma_file(vma);
@@ -235,7 +257,9 @@ static void willneed_file(struct vma *vma, uint64_t start, uint64_t end)
 
 void madvise_willneed(struct vma *vma, uint64_t start, uint64_t end)
 {
-	if (vma->rmap.file)
+	if (vma->rmap.file && mm_file_is_shmem(vma_file(vma)))
+		willneed_shmem(vma, start, end);
+	else if (vma->rmap.file)
 		willneed_file(vma, start, end);
 	else
 		willneed_swap(vma, start, end);

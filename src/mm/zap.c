@@ -4,11 +4,16 @@
  *
  * An entry is cleared by an exchange, so that a dirty bit which the MMU sets at the last moment is not lost; what it says moves
  * to the page: dirty for file pages, accessed for their ageing. Private copies that go keep nothing.
+ *
+ * A processor may go on writing through a dirty translation until the flush, and from the moment when its entry is unmapped nobody
+ * who writes the file's page back would wait for that. So dirty entries of files are flushed before they are settled, in batches.
  */
 #include "file.h"
 #include "swap.h"
 #include "table.h"
 #include "vma.h"
+
+#define ZAP_LATE 32
 
 /* A present entry is gone: settle accounts with its page. */
 static void zap_page(struct gather *g, struct vma *vma, pte_t *pte, pte_t old, uint64_t addr)
@@ -26,7 +31,6 @@ static void zap_page(struct gather *g, struct vma *vma, pte_t *pte, pte_t old, u
 	mm_rss_add(g->mm, page_rss_kind(page), -1);
 	if (vma_flags(vma) & VM_LOCKED)
 		lru_munlock(sys, page);
-	gather_address(g, addr);
 	if (rmap_page_unmap(&sys->rmap, &rpage, 1, &vma->rmap, addr, pte) && gather_page(g, page))
 		gather_flush(g);
 }
@@ -56,11 +60,53 @@ static void zap_entry(struct gather *g, struct vma *vma, pte_t *pte, pte_t old, 
 	}
 }
 
+/* Dirty entries of files, cleared but not settled; the PTL is held. */
+struct late {
+	unsigned int nr;
+	struct {
+		pte_t *pte;
+		pte_t old;
+		uint64_t addr;
+	} entry[ZAP_LATE];
+};
+
+static void settle_late(struct gather *g, struct vma *vma, struct late *late)
+{
+	if (!late->nr)
+		return;
+	gather_flush(g);
+	for (unsigned int i = 0; i < late->nr; i++)
+		zap_page(g, vma, late->entry[i].pte, late->entry[i].old, late->entry[i].addr);
+	late->nr = 0;
+}
+
+static void zap_present(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr,
+			struct late *late)
+{
+	pte_t old = pte_exchange(pte, 0);
+
+	gather_address(g, addr);
+	if (old & PTE_SPECIAL)
+		return;
+	if (!(old & PTE_DIRTY) || rmap_page_is_anon(&pfn_to_page(g->mm->sys, pte_pfn(old))->rmap)) {
+		zap_page(g, vma, pte, old, addr);
+		return;
+	}
+	late->entry[late->nr].pte = pte;
+	late->entry[late->nr].old = old;
+	late->entry[late->nr].addr = addr;
+	if (++late->nr == ZAP_LATE)
+		settle_late(g, vma, late);
+}
+
 static void zap_table(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr, uint64_t end,
 		      enum zap_what what)
 {
 	struct mm_system *sys = g->mm->sys;
 	struct rmap_spinlock *ptl = table_ptl(sys, pte);
+	struct late late;
+
+	late.nr = 0;
 
 	rmap_spin_lock(ptl);
 	for (; addr < end; addr += RMAP_PAGE_SIZE, pte++) {
@@ -76,12 +122,9 @@ static void zap_table(struct gather *g, struct vma *vma, pte_t *pte, uint64_t ad
 		    ((old & PTE_SPECIAL) ||
 		     rmap_page_is_anon(&pfn_to_page(sys, pte_pfn(old))->rmap)))
 			continue;
-		old = pte_exchange(pte, 0);
-		if (old & PTE_SPECIAL)
-			gather_address(g, addr);
-		else
-			zap_page(g, vma, pte, old, addr);
+		zap_present(g, vma, pte, addr, &late);
 	}
+	settle_late(g, vma, &late);
 	rmap_spin_unlock(ptl);
 }
 

@@ -415,6 +415,33 @@ static void test_willneed(void **state)
 	mm_file_put(file);
 }
 
+/*
+ *	shmem  [ in swap | never touched ... ]   WILLNEED brings the first back and makes none of the others
+ *
+ * covers: 1.11-5
+ */
+static void test_willneed_shared(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	struct mm_memory memory;
+	uint8_t core[4];
+
+	(void)state;
+	map_with(&e, mm, AT(0), 4, RW, MM_MAP_SHARED | MM_MAP_ANONYMOUS, NULL, 0);
+	poke(&e, mm, AT(0), 5);
+	assert_int_equal(advise(&e, mm, 0, 1, MM_MADV_PAGEOUT), 0);
+	assert_int_equal(mm_mincore(mm, AT(0), 4 * PAGE, core), 0);
+	assert_int_equal(core[0], 0);
+	assert_int_equal(advise(&e, mm, 0, 4, MM_MADV_WILLNEED), 0);
+	assert_int_equal(mm_mincore(mm, AT(0), 4 * PAGE, core), 0);
+	assert_int_equal(core[0], 1);
+	assert_int_equal(core[1] | core[2] | core[3], 0);
+	mm_get_memory(e.sys, &memory);
+	assert_int_equal(memory.shmem, 1);
+	assert_int_equal(peek(&e, mm, AT(0)), 5);
+	mm_put(mm);
+}
+
 /* ---------------------------------------------------------------- REMOVE, POPULATE */
 
 /*
@@ -498,6 +525,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pageout_and_cold, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pageout_of_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_willneed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_willneed_shared, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_populate, setup, teardown),
 	};

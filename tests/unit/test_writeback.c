@@ -184,6 +184,120 @@ static void msync_writes_its_range(void **state)
 	mm_file_put(file);
 }
 
+/* ---------------------------------------------------------------- a mapping that goes away */
+
+struct spy {
+	struct mm_port port;
+	const struct mm_port *real;
+	struct page *page; /* whose fate is watched; NULL: nobody's */
+	unsigned int flushes, mapped;
+};
+
+static void spy_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end)
+{
+	struct spy *s = rmap_container_of(ctx, struct spy, port);
+
+	if (s->page) {
+		s->flushes++;
+		s->mapped += rmap_page_mapcount(mm_page_rmap(s->page));
+	}
+	s->real->tlb_flush(s->real->ctx, mm, start, end);
+}
+
+static int spy_swap_write(void *ctx, uint64_t slot, const void *data)
+{
+	struct spy *s = rmap_container_of(ctx, struct spy, port);
+
+	return s->real->swap_write(s->real->ctx, slot, data);
+}
+
+static int spy_swap_read(void *ctx, uint64_t slot, void *data)
+{
+	struct spy *s = rmap_container_of(ctx, struct spy, port);
+
+	return s->real->swap_read(s->real->ctx, slot, data);
+}
+
+static int spy_file_read(void *ctx, void *handle, uint64_t index, void *data)
+{
+	struct spy *s = rmap_container_of(ctx, struct spy, port);
+
+	return s->real->file_read(s->real->ctx, handle, index, data);
+}
+
+static int spy_file_write(void *ctx, void *handle, uint64_t index, const void *data)
+{
+	struct spy *s = rmap_container_of(ctx, struct spy, port);
+
+	return s->real->file_write(s->real->ctx, handle, index, data);
+}
+
+static void spy_file_release(void *ctx, void *handle)
+{
+	struct spy *s = rmap_container_of(ctx, struct spy, port);
+
+	s->real->file_release(s->real->ctx, handle);
+}
+
+static uint64_t spy_now(void *ctx)
+{
+	struct spy *s = rmap_container_of(ctx, struct spy, port);
+
+	return s->real->now(s->real->ctx);
+}
+
+static const struct mm_port *spy_wrap(const struct mm_port *port, void *arg)
+{
+	struct spy *s = arg;
+
+	s->real = port;
+	s->port = *port;
+	s->port.ctx = &s->port;
+	s->port.tlb_flush = spy_flush;
+	s->port.swap_write = spy_swap_write;
+	s->port.swap_read = spy_swap_read;
+	s->port.file_read = spy_file_read;
+	s->port.file_write = spy_file_write;
+	s->port.file_release = spy_file_release;
+	s->port.now = spy_now;
+	return &s->port;
+}
+
+/*
+ *	dirty, writable  --DONTNEED-->  nothing
+ *
+ * Until the flush a processor may go on writing through its TLB. Who writes the page back in that moment must still see that it
+ * is mapped, and so wait for the table's lock; else it would take the page for clean before the last write.
+ *
+ * covers: 1.5-8, B15
+ */
+static void flushed_before_unmapped(void **state)
+{
+	struct spy spy = { .page = NULL };
+	struct engine_config config = { .wrap = spy_wrap, .arg = &spy };
+	struct engine s;
+	struct mm *mm;
+	struct mm_file *file;
+	uint64_t a;
+
+	(void)state;
+	engine_setup(&s, &config);
+	mm = engine_mm(&s);
+	file = pattern_file(&s, 2, 5);
+	a = map_with(&s, mm, 0, 2, RW, MM_MAP_SHARED, file, 0);
+	poke(&s, mm, a, 1);
+	spy.page = page_info(mm, a).page;
+	assert_int_equal(mm_madvise(mm, a, PAGE, MM_MADV_DONTNEED), 0);
+	assert_true(spy.flushes >= 1);
+	assert_true(spy.mapped >= 1);
+	spy.page = NULL;
+	engine_check(&s);
+	assert_int_equal(peek(&s, mm, a), 1);
+	mm_put(mm);
+	mm_file_put(file);
+	engine_teardown(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +308,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(tail_is_zeroed, setup, teardown),
 		cmocka_unit_test_setup_teardown(last_put_writes, setup, teardown),
 		cmocka_unit_test_setup_teardown(msync_writes_its_range, setup, teardown),
+		cmocka_unit_test(flushed_before_unmapped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
