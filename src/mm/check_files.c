@@ -115,9 +115,9 @@ static int check_cached_page(struct check *c, const struct mm_file *file, uint64
 static int check_entry(struct check *c, const struct mm_file *file, uint64_t index,
 		       const void *entry, uint64_t *dirty)
 {
-	uint64_t slot = file_entry_slot(entry);
+	uint64_t slot = file_entry_slot(entry), size = mm_file_size(file);
 
-	if (index >= (mm_file_size(file) + RMAP_PAGE_SIZE - 1) >> RMAP_PAGE_SHIFT)
+	if (index >= (size >> RMAP_PAGE_SHIFT) + ((size & ~RMAP_PAGE_MASK) != 0))
 		return check_wrong(c, "file %lu: something is cached at 0x%lx, behind its end",
 				   file->id, index);
 	if (!file_entry_is_slot(entry))

@@ -242,7 +242,7 @@ static void willneed_shmem(struct vma *vma, uint64_t start, uint64_t end)
 static void willneed_file(struct vma *vma, uint64_t start, uint64_t end)
 {
 	struct mm_file *file = vma_file(vma);
-	uint64_t pages = PAGES(page_align(mm_file_size(file)));
+	uint64_t pages = file_pages(file);
 
 	for (; start < end; start += RMAP_PAGE_SIZE) {
 		uint64_t index = rmap_vma_index(&vma->rmap, start);
@@ -267,7 +267,7 @@ void madvise_willneed(struct vma *vma, uint64_t start, uint64_t end)
 
 int file_zero_range(struct mm_file *file, uint64_t first, uint64_t last)
 {
-	uint64_t pages = PAGES(page_align(mm_file_size(file)));
+	uint64_t pages = file_pages(file);
 
 	if (mm_file_is_shmem(file)) {
 		file_punch(file, first, last);

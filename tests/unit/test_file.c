@@ -327,6 +327,24 @@ static void mappings_hold_the_file(void **state)
 	mm_put(mm);
 }
 
+/* A size so large that rounding it up to pages would wrap. */
+static void a_file_of_all_bytes(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *file = shmem_file(&e, 4);
+	uint64_t a = map_with(&e, mm, 0, 4, MM_PROT_READ | MM_PROT_WRITE, MM_MAP_SHARED, file, 0);
+
+	(void)state;
+	poke(&e, mm, a, 5);
+	assert_int_equal(STEP(&e, mm_file_truncate(file, UINT64_MAX)), 0);
+	assert_int_equal(peek(&e, mm, a), 5);
+	assert_int_equal(STEP(&e, mm_madvise(mm, a, PAGE, MM_MADV_WILLNEED)), 0);
+	assert_int_equal(STEP(&e, mm_madvise(mm, a, PAGE, MM_MADV_REMOVE)), 0);
+	assert_int_equal(peek(&e, mm, a), 0);
+	mm_put(mm);
+	mm_file_put(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +360,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(growing_over_what_was_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(mappings_hold_the_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_file_of_all_bytes, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
