@@ -21,6 +21,7 @@ struct copy {
 	struct page *spare; /* for a pinned page; NULL: none at hand */
 	int64_t rss[RSS_KINDS];
 	uint64_t copied;
+	bool noted; /* swapoff knows the child */
 	/* pages that wait for one rmap_page_map(), at consecutive entries */
 	struct rmap_page *run[RMAP_RUN_MAX];
 	unsigned int nr;
@@ -101,6 +102,10 @@ static bool copy_present(struct copy *c, pte_t *dst_pte, pte_t *src_pte, pte_t v
 static void copy_entry(struct copy *c, pte_t *dst_pte, pte_t *src_pte, pte_t v, uint64_t addr)
 {
 	if (pte_is_swap(v)) {
+		/* Before the entry is there. Only now is it known: the parent's page may have gone out just before its PTL was ours. */
+		if (!c->noted)
+			swap_note_mm(c->sys, c->dst_mm);
+		c->noted = true;
 		swap_dup(c->sys, pte_pfn(v));
 		if (v & PTE_SWP_EXCLUSIVE) {
 			v &= ~PTE_SWP_EXCLUSIVE;
@@ -181,6 +186,7 @@ static void copy_begin(struct copy *c, struct vma *dst, struct vma *src)
 	for (int i = 0; i < RSS_KINDS; i++)
 		c->rss[i] = 0;
 	c->copied = 0;
+	c->noted = false;
 	c->nr = 0;
 }
 
@@ -193,9 +199,6 @@ int copy_range(struct vma *dst, struct vma *src, struct copied *total)
 	if (!vma_faulted(src))
 		return 0;
 	copy_begin(&c, dst, src);
-	/* Before the first swap entry is there: swapoff must find it. */
-	if (atomic_load_explicit(&c.src_mm->rss[RSS_SWAP], memory_order_relaxed))
-		swap_note_mm(c.sys, c.dst_mm);
 	while (!error && (addr = table_next(c.src_mm, addr, src->rmap.end)) < src->rmap.end) {
 		uint64_t end = table_end(addr, src->rmap.end);
 

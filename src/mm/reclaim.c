@@ -62,6 +62,9 @@ static bool has_slot(struct mm_system *sys, struct page *page)
 {
 	if (!page_test(page, PG_SWAPCACHE))
 		return !page_maybe_pinned(page) && swap_add(sys, page);
+	/* What swapoff has brought back for one stays, or it would go round in circles where memory is short. */
+	if (swap_is_off(sys))
+		return false;
 	if (!swap_slot_bad(sys, page->private))
 		return true;
 	/* Its slot has failed: another one, unless entries name that one already. */

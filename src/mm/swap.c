@@ -327,6 +327,16 @@ bool swap_slot_bad(struct mm_system *sys, uint64_t slot)
 	return bad;
 }
 
+bool swap_is_off(struct mm_system *sys)
+{
+	bool off;
+
+	rmap_spin_lock(&sys->swap.lock);
+	off = sys->swap.off;
+	rmap_spin_unlock(&sys->swap.lock);
+	return off;
+}
+
 /* ---------------------------------------------------------------- address spaces that have entries */
 
 void swap_note_mm(struct mm_system *sys, struct mm *mm)

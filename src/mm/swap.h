@@ -77,6 +77,8 @@ bool swap_has_room(struct mm_system *sys);
 bool swap_is_tight(struct mm_system *sys);
 /* Has I/O to the slot failed? */
 bool swap_slot_bad(struct mm_system *sys, uint64_t slot);
+/* Does swapoff run, or has it run? */
+bool swap_is_off(struct mm_system *sys);
 
 /* One more entry; one less (the last one frees the slot, unless cached). SWAP slots in use. */
 void swap_dup(struct mm_system *sys, uint64_t slot);

@@ -172,6 +172,53 @@ static void unreadable(void **state)
 	mm_put(mm);
 }
 
+/*
+ *	P [ anonymous pages ... ]   fork needs frames for the child's tables, and gets them by pushing P's pages out
+ *
+ * What was a page when fork began is a swap entry when it is copied. swapoff must know the child all the same.
+ *
+ * covers: 1.7-2, 1.6-6
+ */
+static void fork_pushes_out_what_it_copies(void **state)
+{
+	struct engine_config config = { .machine = { .nr_frames = 128 } };
+	uint64_t swapped = 0;
+
+	(void)state;
+	for (uint64_t spare = 0; spare < 6; spare++) {
+		struct mm_stats stats;
+		struct mm_memory memory;
+		struct engine m;
+		struct mm *p, *c;
+		uint64_t a, n = 0;
+		int error;
+
+		engine_setup(&m, &config);
+		p = engine_mm(&m);
+		a = map_anon(&m, p, 0, 128);
+		/* As many as fit without reclaim, but for a few. */
+		do {
+			poke(&m, p, a + n * PAGE, n);
+			n++;
+			mm_get_memory(m.sys, &memory);
+		} while (memory.free > m.sys->watermark[WATERMARK_MIN] + spare);
+		mm_get_stats(p, &stats);
+		assert_int_equal(stats.swap_entries, 0);
+		c = engine_fork(&m, p);
+		mm_get_stats(c, &stats);
+		swapped += stats.swap_entries;
+		/* It comes back, or (there are hardly frames enough) says so; it does not go round in circles. */
+		error = STEP(&m, mm_swapoff(m.sys));
+		assert_true(error == 0 || error == RMAP_ENOMEM);
+		for (uint64_t i = 0; i < n; i++)
+			assert_int_equal(peek(&m, c, a + i * PAGE), i);
+		mm_put(c);
+		mm_put(p);
+		engine_teardown(&m);
+	}
+	assert_true(swapped > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +228,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(odd_ones, setup, teardown),
 		cmocka_unit_test_setup_teardown(does_not_fit, setup_small, teardown),
 		cmocka_unit_test_setup_teardown(unreadable, setup, teardown),
+		cmocka_unit_test(fork_pushes_out_what_it_copies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
