@@ -18,6 +18,7 @@ check_packages=(
 	clang clang-format clang-tidy gnuplot-nox valgrind
 	gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu
 	clang-19 llvm-19 libclang-rt-19-dev
+	spin
 )
 
 say() {
