@@ -13,8 +13,8 @@
  *
  * The order, outermost first:
  *
- *   mmap_lock > invalidate lock > page lock > file map lock > anon_vma root lock > page_table_lock > table lock (PTL; two of
- *   them: by address) > VMA tree lock > PTE chain lock > swap lock > mm list lock > system list > file pages lock > LRU lock > frame lock
+ *   mmap_lock > invalidate lock > page lock > file map lock > anon_vma root lock > displaced lock > page_table_lock > table lock (PTL; two of
+ *   them: by address) > VMA tree lock > PTE chain lock > swap lock > mm list lock > system list > file pages lock > LRU lock > frame lock > lineage lock
  */
 #ifndef RMAP_LOCKS_H
 #define RMAP_LOCKS_H
@@ -27,6 +27,7 @@ enum rmap_lock_class {
 	RMAP_LOCK_PAGE,	      /* struct page: sleeping, a bit in its flags */
 	RMAP_LOCK_FILE_MAP,   /* struct rmap_file's tree of VMAs: sleeping */
 	RMAP_LOCK_ANON_VMA,   /* an anon_vma tree's root: sleeping */
+	RMAP_LOCK_DISPLACED,  /* a lineage node: moves of its mm's entries: spin */
 	RMAP_LOCK_PAGE_TABLE, /* struct mm: upper tables, spin */
 	RMAP_LOCK_PTL,	      /* one table page: spin */
 	RMAP_LOCK_VMA_TREE,   /* struct mm: the tree of VMAs and their bounds, for walkers: spin */
@@ -37,6 +38,7 @@ enum rmap_lock_class {
 	RMAP_LOCK_FILE_PAGES, /* a file's page tree: spin */
 	RMAP_LOCK_LRU,	      /* spin */
 	RMAP_LOCK_FRAMES,     /* the free frames: spin */
+	RMAP_LOCK_LINEAGE,    /* a lineage node's links: spin; parent, child, grandchild */
 	RMAP_LOCK_CLASSES,
 };
 

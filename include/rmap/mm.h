@@ -273,6 +273,11 @@ int mm_pin(struct mm *mm, uint64_t addr, uint32_t flags, struct page **page);
 void mm_unpin(struct mm_system *sys, struct page *page, uint32_t flags);
 /* Tier 1's part of a page, for rmap_walk(). */
 struct rmap_page *mm_page_rmap(struct page *page);
+/*
+ * rmap_walk() of a page that the caller has a reference to, with the page lock held for the time of it, and with RMAP_WALK_SETTLE
+ * where that holds: what reclaim does by itself, for those who ask from outside. Errors of rmap_walk().
+ */
+int mm_walk_page(struct mm_system *sys, struct page *page, struct rmap_walk *walk);
 /* Contents of a pinned page; NULL in a phantom system. */
 void *mm_page_data(struct mm_system *sys, struct page *page);
 

@@ -113,13 +113,17 @@ struct rmap_vma {
 			_Atomic uint32_t
 				faulted; /* first to set, mmap write to clear; shift was set before */
 		} context;
+		struct {
+			/* 0: unfaulted; 1: at home; else where it is displaced. 0 -> set: mmap read, else mmap write */
+			_Atomic uintptr_t home;
+		} lineage;
 	} design;
 };
 
 /* Inside a swap slot: what must outlive the page while its contents are on disk. */
 struct rmap_slot {
 	uintptr_t owner; /* the swap lock */
-	uint64_t index;	 /* the swap lock */
+	uint64_t index;	 /* or what else the design keeps with it (a stamp); the swap lock */
 };
 
 /* Set aside by rmap_reserve(), used up by page events; lives on the caller's stack. */
@@ -201,6 +205,7 @@ extern const struct rmap_ops rmap_pte_chain;
 extern const struct rmap_ops rmap_anon_vma;
 extern const struct rmap_ops rmap_anonmm;
 extern const struct rmap_ops rmap_cow_context;
+extern const struct rmap_ops rmap_lineage;
 
 /* All of them, NULL at the end, the default first. */
 extern const struct rmap_ops *const rmap_designs[];
@@ -556,6 +561,14 @@ enum rmap_walk_flags {
 	RMAP_WALK_TRYLOCK = 1 << 2, /* RMAP_EAGAIN rather than wait for a lock */
 	/* the checker asks: count nothing, re-own nothing */
 	RMAP_WALK_CHECK = 1 << 3,
+	/*
+	 * The page lock is held, and no swap entry stands for the page, nor a migration entry: so PTEs are all there is, and none
+	 * comes but by fork from where one is. A design may then go on to the end where the walk could stop, and re-own the page by
+	 * what it found, so that the next walk is shorter.
+	 */
+	RMAP_WALK_SETTLE = 1 << 4,
+	RMAP_WALK_MAY_ALLOC =
+		1 << 5, /* with SETTLE: may allocate for it, and so sleep; not from reclaim */
 };
 
 struct rmap_walk {

@@ -38,7 +38,7 @@ enum outcome {
 static enum outcome check_references(struct mm_system *sys, struct page *page)
 {
 	uint64_t vm_flags = 0;
-	int used = page_referenced(sys, page, &vm_flags);
+	int used = page_referenced(sys, page, true, &vm_flags);
 	bool again;
 
 	if (vm_flags & VM_LOCKED) {
@@ -203,7 +203,7 @@ static bool text_in_use(struct mm_system *sys, struct page *page)
 
 	if (!anon && !page_trylock(page))
 		return false;
-	used = page_referenced(sys, page, &vm_flags);
+	used = page_referenced(sys, page, !anon, &vm_flags);
 	if (!anon)
 		page_unlock(sys, page);
 	return used > 0 && (vm_flags & VM_EXEC) && !page_test(page, PG_SWAPBACKED);

@@ -11,9 +11,10 @@
 
 /*
  * How many PTEs have used the page since last asked (their accessed bits are cleared); vm_flags: those of the VMAs that did. A
- * VM_LOCKED VMA ends the walk with VM_LOCKED in vm_flags. -1: a lock was contended. Page lock or (anonymous) a reference.
+ * VM_LOCKED VMA ends the walk with VM_LOCKED in vm_flags. -1: a lock was contended. Page lock (locked) or, if
+ * it is anonymous, a reference.
  */
-int page_referenced(struct mm_system *sys, struct page *page, uint64_t *vm_flags);
+int page_referenced(struct mm_system *sys, struct page *page, bool locked, uint64_t *vm_flags);
 
 enum unmap_flags {
 	UNMAP_IGNORE_MLOCK = 1 << 0,

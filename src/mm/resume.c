@@ -394,6 +394,9 @@ static int link_vma(struct reader *r, struct resumed_mm *rm, const struct resume
 	struct vma *vma = rv->vma;
 	int error = 0;
 
+	/* All of a family descend from one address space. */
+	if (rv->family && r->families[rv->family] && vma_mm(r->families[rv->family]) != base->mm)
+		return RMAP_EBADMSG;
 	if (vma_faulted(vma) && !first && rv->family && base != rm)
 		return link_forked(r, base->mm, rv);
 	if (first)

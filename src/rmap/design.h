@@ -75,6 +75,9 @@ struct rmap_ops {
 			   struct rmap_vma *src, uint64_t old_addr, void *old_pte);
 	void (*page_adopt)(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
 			   uint64_t addr);
+	/* A page that had an owner is mapped again (swap-in, the end of a migration), and nobody else can have it. PTL. */
+	void (*page_alone)(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
+			   uint64_t addr);
 	/* Migration entries. NULL: as page_unmap and page_map, and nothing. */
 	void (*page_to_entry)(struct rmap *rmap, struct rmap_page *page, void *pte);
 	void (*page_from_entry)(struct rmap *rmap, struct rmap_page *page,

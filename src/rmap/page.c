@@ -59,14 +59,21 @@ static uint64_t map_known_pages(struct rmap *rmap, struct rmap_page *const *page
 	for (unsigned int i = 0; i < nr; i++) {
 		struct rmap_page *page = pages[i];
 
-		RMAP_DEBUG_ASSERT(rmap->port, index_fits(rmap, page, vma,
-							 addr + ((uint64_t)i << RMAP_PAGE_SHIFT)));
+		/* Whose alone it is may have moved the entry that stood for it, and the design numbers it anew. */
+		RMAP_DEBUG_ASSERT(rmap->port,
+				  (flags & RMAP_MAP_EXCLUSIVE) ||
+					  index_fits(rmap, page, vma,
+						     addr + ((uint64_t)i << RMAP_PAGE_SHIFT)));
 		if (atomic_fetch_add_explicit(&page->mapcount, 1, memory_order_relaxed) == 0)
 			was_unmapped |= (uint64_t)1 << i;
 		else
 			RMAP_ASSERT(rmap->port, !(flags & RMAP_MAP_EXCLUSIVE));
-		if (flags & RMAP_MAP_EXCLUSIVE)
-			atomic_store_explicit(&page->exclusive, 1, memory_order_relaxed);
+		if (!(flags & RMAP_MAP_EXCLUSIVE))
+			continue;
+		atomic_store_explicit(&page->exclusive, 1, memory_order_relaxed);
+		if (rmap->ops->page_alone)
+			rmap->ops->page_alone(rmap, page, vma,
+					      addr + ((uint64_t)i << RMAP_PAGE_SHIFT));
 	}
 	(void)vma;
 	(void)addr;

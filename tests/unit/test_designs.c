@@ -31,6 +31,8 @@ static const struct expected expected[] = {
 	{ "pte_chain", 1, 1, 1, 1, 1, 1 },
 	/* The page is the writer's alone, and known to be: its context is the first and the last. */
 	{ "cow_context", 1, 1, 1, 1, CHILDREN + 1, CHILDREN + 1 },
+	/* Newer than all children. The one that is left is the newest: the second to be looked at. (Settled: test_lineage.c.) */
+	{ "lineage", 1, 1, 1, 1, CHILDREN + 1, 2 },
 	/* Every slot of every table of all of them. */
 	{ "scan", 0, 0, 0, 0, 0, 0 },
 };

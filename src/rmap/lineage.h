@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * lineage: page → the address space that it was born in → its children born later, and all of theirs.
+ *
+ *        node of P   clock 3                      a page of P with stamp 1 can be mapped by P, by c3 and c2 with all
+ *        /    |    \                              below them, but not by c1, which was forked before the page was there
+ *      c3    c2     c1     birth 3, 2, 1
+ *             |
+ *            g1
+ *
+ * One node per address space and nothing per VMA. A page names its node (the owner) and has a stamp: how many forks its address
+ * space had completed when the page came. In each address space the page stands at one address, its *home*, unless mremap moved
+ * it; VMAs that are away from home (displaced) stand in a tree of their own.
+ *
+ * A node outlives its mm while pages name it, but not in the tree: a dead node with at most one child leaves it and forwards to
+ * that child.
+ *
+ * Three rules make walks safe without a lock on the tree (docs/designs/lineage.md has the arguments, tests/models the models):
+ *
+ *  - Nodes are freed after a grace period, and what leaves the tree keeps its links. A walker that stands on a node that has gone
+ *    comes back into the tree behind it.
+ *  - Going on from a node, a walker reads its parent before its next sibling; who takes a node's place gets the sibling before
+ *    the parent. So no walker goes up past siblings that it has not seen.
+ *  - A child is in the tree before the first entry is copied to it, the clock counts it after the last. So a stamp is too small
+ *    at the worst, which costs looks; it is never too large, which would lose mappings.
+ */
+#ifndef RMAP_LINEAGE_H
+#define RMAP_LINEAGE_H
+
+#include "design.h"
+
+enum {
+	LINEAGE_FEW = 3, /* references of a hub that may be of no use any more */
+	LINEAGE_HUB = 8, /* so many forwards are redirected when their target goes; more keep it */
+};
+
+#define LINEAGE_BIRTH_MAX UINT32_MAX
+#define LINEAGE_STAMP_MAX (UINT32_MAX - 1) /* always below the birth of a child to come */
+
+struct lineage {
+	/* NULL once it has exited; written by exit alone. Readers: RCU */
+	_Atomic(struct rmap_mm *) mm;
+	/* In the tree: under the parent's tree_lock (of both, to change hands). Readers: RCU. */
+	_Atomic(struct lineage *) parent;
+	_Atomic(struct lineage *) next; /* the sibling born before this one; parent's tree_lock */
+	/* newest child; tree_lock. Once gone: who took its place, the target's tree_lock */
+	_Atomic(struct lineage *) head;
+	union {
+		struct lineage *prev; /* the sibling born after this one; parent's tree_lock */
+		struct rmap *rmap;    /* once nobody names it: for the one who frees it */
+	};
+	/* one for the tree, one for each page, slot, co-owner and forward that names it */
+	_Atomic uint64_t refs;
+	_Atomic uint32_t birth;		/* its place among the parent's forks; parent's tree_lock */
+	_Atomic uint32_t clock;		/* forks completed; mmap write of its mm */
+	_Atomic uint32_t gone;		/* out of the tree; set once, under tree_lock */
+	uint32_t pins;			/* walkers that sleep here; tree_lock */
+	uint32_t nr_stubs;		/* nodes on stubs; tree_lock */
+	struct rmap_spinlock tree_lock; /* RMAP_LOCK_LINEAGE */
+	struct lineage *stubs;		/* gone nodes whose head is this one; tree_lock */
+	struct lineage *stub_next;	/* target's tree_lock */
+	struct lineage **stub_link;	/* what points here, NULL: on no list; target's tree_lock */
+	/* RMAP_LOCK_DISPLACED: moves of this mm's entries, and the looks that must not miss them */
+	struct rmap_spinlock lock;
+	_Atomic uint32_t seq;	       /* odd while entries move or displaced changes; lock */
+	_Atomic uint32_t nr_displaced; /* VMAs in the tree; lock */
+	struct rb_root displaced;      /* interval tree of displaced VMAs by home; lock */
+	struct rmap_rcu rcu;
+};
+
+/*
+ * What a VMA knows of its home is one word: 0, unfaulted; 1, at home, its pages' numbers are their addresses; else where it is
+ * displaced. A home number is pgoff + shift, so that it stays right while bounds and pgoff change together. It may be negative,
+ * and may be no address at all.
+ */
+struct lineage_displaced {
+	struct rb_node rb; /* in the node's tree; node's lock */
+	uint64_t last;	   /* largest last home number below rb; node's lock */
+	uint64_t shift;	   /* home - pgoff; fixed */
+	struct rmap_vma *vma;
+};
+
+#define LINEAGE_AT_HOME ((uintptr_t)1)
+
+/* Numbers from here on are no addresses: homes made up where the address was taken. */
+#define LINEAGE_FRESH	((uint64_t)1 << (64 - RMAP_PAGE_SHIFT))
+
+/*
+ * A page that few far apart have: each with the children that it forked since. Blocks, chained. All fixed but refs; freed after a
+ * grace period.
+ */
+enum { CO_OWNERS = 6 };
+
+struct co_owners {
+	struct rmap_rcu rcu;
+	struct rmap *rmap;
+	struct co_owners *more; /* the rest; NULL: none */
+	_Atomic uint32_t refs;	/* pages and slots that name it (the first block) */
+	uint32_t nr;
+	uint32_t stamp[CO_OWNERS];
+	struct lineage *node[CO_OWNERS];
+};
+
+#define LINEAGE_MAPPING_SET 2u /* tag beside RMAP_MAPPING_ANON: co_owners, not a node */
+
+/* ---- fields that are read without their lock ---- */
+
+static inline struct lineage *lineage_head(const struct lineage *n)
+{
+	return atomic_load_explicit(&n->head, memory_order_acquire);
+}
+
+static inline struct lineage *lineage_next(const struct lineage *n)
+{
+	return atomic_load_explicit(&n->next, memory_order_acquire);
+}
+
+static inline struct lineage *lineage_parent(const struct lineage *n)
+{
+	return atomic_load_explicit(&n->parent, memory_order_acquire);
+}
+
+static inline bool lineage_gone(const struct lineage *n)
+{
+	return atomic_load_explicit(&n->gone, memory_order_acquire) != 0;
+}
+
+static inline struct rmap_mm *lineage_mm(const struct lineage *n)
+{
+	return atomic_load_explicit(&n->mm, memory_order_acquire);
+}
+
+static inline uint32_t lineage_clock(const struct lineage *n)
+{
+	return atomic_load_explicit(&n->clock, memory_order_acquire);
+}
+
+static inline uint32_t lineage_birth(const struct lineage *n)
+{
+	return atomic_load_explicit(&n->birth, memory_order_acquire);
+}
+
+static inline uint32_t lineage_stamp_of(uint32_t clock)
+{
+	return clock < LINEAGE_STAMP_MAX ? clock : LINEAGE_STAMP_MAX;
+}
+
+static inline struct lineage *lineage_of(const struct rmap_vma *vma)
+{
+	return vma->mm->design;
+}
+
+static inline void lineage_rcu_enter(const struct rmap *rmap)
+{
+	rmap->port->rcu_read_lock(rmap->port->ctx);
+}
+
+static inline void lineage_rcu_leave(const struct rmap *rmap)
+{
+	rmap->port->rcu_read_unlock(rmap->port->ctx);
+}
+
+/* ---- lineage.c: the tree ---- */
+
+int lineage_mm_init(struct rmap *rmap, struct rmap_mm *mm);
+int lineage_mm_fork_begin(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *parent);
+void lineage_mm_fork_end(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *parent,
+			 bool copied);
+void lineage_mm_exit(struct rmap *rmap, struct rmap_mm *mm);
+
+/* One more, of a node that has some: the caller's own, or the tree's. */
+static inline void lineage_get(struct lineage *n, uint64_t count)
+{
+	atomic_fetch_add_explicit(&n->refs, count, memory_order_relaxed);
+}
+
+/* One more, unless there is none any more. RCU. */
+bool lineage_try_get(struct lineage *n);
+/* One less. The last frees it, after a grace period. Any context. */
+void lineage_put(struct rmap *rmap, struct lineage *n);
+/* What lineage_put() does for the last, whose count is zero already. */
+void lineage_put_last(struct rmap *rmap, struct lineage *n);
+
+/* For pages, of which there are many: one load and one subtraction as long as there are more than a few. */
+static inline void lineage_put_quick(struct rmap *rmap, struct lineage *n)
+{
+	if (rmap_unlikely(atomic_load_explicit(&n->refs, memory_order_relaxed) <= LINEAGE_FEW))
+		lineage_put(rmap, n);
+	else if (rmap_unlikely(atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) == 1))
+		lineage_put_last(rmap, n);
+}
+
+/* If n is dead, has at most one child and no walker sleeps there: out of the tree, and so on upwards. */
+void lineage_reap(struct rmap *rmap, struct lineage *n);
+/* Who stands in n's place now: itself, an heir, or NULL (it had none). RCU. *steps grows by the way. */
+struct lineage *lineage_resolve(struct lineage *n, uint64_t *steps);
+/* n, which is gone, shall forward to heir at once. RCU. */
+void lineage_compress(struct rmap *rmap, struct lineage *n, struct lineage *heir);
+/* The topmost living relative's node, with a reference. */
+struct lineage *lineage_root_get(struct rmap *rmap, struct lineage *n);
+
+/* ---- lineage_home.c: VMAs ---- */
+
+bool lineage_vma_faulted(const struct rmap_vma *vma);
+int lineage_vma_prepare(struct rmap *rmap, struct rmap_vma *vma, struct rmap_vma *next,
+			struct rmap_vma *prev);
+int lineage_vma_fork(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src);
+int lineage_vma_clone(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src);
+bool lineage_vma_may_merge(const struct rmap_vma *a, const struct rmap_vma *b);
+int lineage_merge_prepare(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src,
+			  bool *imported);
+void lineage_adjust_begin(struct rmap *rmap, struct rmap_adjust *adjust);
+void lineage_adjust_end(struct rmap *rmap, struct rmap_adjust *adjust);
+void lineage_move_begin(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src);
+void lineage_move_end(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src);
+void lineage_vma_unlink(struct rmap *rmap, struct rmap_vma *vma);
+/* The number that an anonymous page of vma at addr has. */
+uint64_t lineage_index(const struct rmap_vma *vma, uint64_t addr);
+
+/* The first displaced VMA over home number index, and the one behind it. Node's lock. */
+struct lineage_displaced *lineage_displaced_first(struct lineage *n, uint64_t index,
+						  uint64_t *steps);
+struct lineage_displaced *lineage_displaced_next(struct lineage_displaced *d, uint64_t index,
+						 uint64_t *steps);
+const char *lineage_displaced_check(const struct rmap_vma *vma);
+
+/* ---- lineage_page.c: owners of pages and slots ---- */
+
+void lineage_page_new(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+		      struct rmap_vma *vma, uint64_t addr, bool exclusive);
+void lineage_page_alone(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
+			uint64_t addr);
+void lineage_page_moved(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+			struct rmap_vma *dst, uint64_t new_addr, void *new_pte,
+			struct rmap_vma *src, uint64_t old_addr, void *old_pte);
+void lineage_page_adopt(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
+			uint64_t addr);
+void lineage_page_replace(struct rmap *rmap, struct rmap_page *new_page,
+			  struct rmap_page *old_page);
+void lineage_page_free(struct rmap *rmap, struct rmap_page *page);
+void lineage_slot_fill(struct rmap *rmap, struct rmap_slot *slot, const struct rmap_page *page);
+void lineage_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page,
+			  struct rmap_vma *vma, uint64_t addr);
+void lineage_slot_free(struct rmap *rmap, struct rmap_slot *slot);
+
+/* One more of what an anonymous page's mapping names, unless there is none any more; and one less. RCU for the first. */
+bool lineage_mapping_try_get(uintptr_t mapping);
+void lineage_mapping_put(struct rmap *rmap, uintptr_t mapping);
+
+/*
+ * The page's owner becomes node with stamp (nr 1), or all of nodes with theirs; the caller's references on the nodes go with it.
+ * RMAP_ENOMEM: nothing changed, they are still the caller's. Page lock; may allocate, outside any RCU section.
+ */
+int lineage_page_own(struct rmap *rmap, struct rmap_page *page, struct lineage *const *nodes,
+		     const uint32_t *stamps, unsigned int nr);
+
+/* Plain words that a walker without the page lock may read while they change: one or the other value. */
+static inline uint32_t lineage_stamp(const struct rmap_page *page)
+{
+	return (uint32_t)atomic_load_explicit(&page->design, memory_order_relaxed);
+}
+
+static inline uint64_t lineage_page_index(const struct rmap_page *page)
+{
+	return __atomic_load_n(&page->index, __ATOMIC_RELAXED);
+}
+
+/* ---- lineage_walk.c, lineage_check.c ---- */
+
+int lineage_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_state *state);
+void lineage_vma_links(const struct rmap_vma *vma,
+		       void (*emit)(const struct rmap_link_info *info, void *arg), void *arg);
+const void *lineage_page_owner(const struct rmap_page *page);
+const char *lineage_vma_check(const struct rmap *rmap, const struct rmap_vma *vma);
+
+#endif
