@@ -19,6 +19,7 @@ static const struct {
 	const char *doc;
 } commands[] = {
 	{ "run", cmd_run, "carry out a workload, a record or a generator, and show what happened" },
+	{ "compare", cmd_compare, "carry out one workload on each reverse map, side by side" },
 	{ "draw", cmd_draw, "draw the live structures of a workload at a point of it, as SVG" },
 	{ "record", cmd_record, "record a real program's memory, for rmap run" },
 };
@@ -42,6 +43,8 @@ static const char examples[] =
 	"        a recorded program in a quarter of the memory it had, swapping\n"
 	"  rmap run --json fork-chain:generations=50 > chain.json\n"
 	"        the figures for other programs\n"
+	"  rmap compare --phantom fork-cow:children=1000,pages=1000\n"
+	"        the same on every reverse map: looks, steps, bytes, time, side by side\n"
 	"  rmap draw --at 12 -o tour.svg workloads/tour.rmw\n"
 	"        processes, VMAs, anon_vmas, chains and pages as they are behind line 12\n"
 	"  rmap record -o make.rmrec -- make -j4\n"

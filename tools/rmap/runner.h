@@ -16,6 +16,7 @@ struct runner;
 
 struct runner_options {
 	const char *design;  /* NULL: the default */
+	const struct rmap_ops *ops; /* with design NULL: a layer around one (timed.h) */
 	uint64_t frames;     /* 0: the source's wish, or a share of this machine's memory */
 	uint64_t swap_slots; /* with has_swap */
 	bool has_swap;

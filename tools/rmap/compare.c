@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * rmap compare: one workload on each design, one after the other, each on a fresh machine of the same size.
+ *
+ * The same operations come from the source each time, and the checker holds each design to what the page tables say. Layouts are the
+ * VM's business and must come out the same: at the ends of phases their digests are compared, too.
+ */
+#include "commands.h"
+#include "compare.h"
+
+#include <argp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXIT_WRONG 1
+#define EXIT_USAGE 2
+
+enum {
+	KEY_DESIGNS = 'd',
+	KEY_FRAMES = 'f',
+	KEY_SWAP = 's',
+	KEY_CHECK = 'c',
+	KEY_QUIET = 'q',
+	KEY_PROBES = 'p',
+	KEY_PHANTOM = 256,
+	KEY_JSON,
+	KEY_CSV,
+	KEY_SEED,
+};
+
+struct command {
+	struct compare c;
+	const char *workload, *designs;
+	bool json, csv, quiet;
+};
+
+static const struct argp_option options[] = {
+	{ "designs", KEY_DESIGNS, "A,B,...", 0, "The reverse maps to compare (default: all)", 0 },
+	{ "frames", KEY_FRAMES, "N", 0,
+	  "Memory of the machine: frames of 4 KiB, or a size as 64M (default: what the workload needs)",
+	  0 },
+	{ "swap", KEY_SWAP, "SIZE", 0,
+	  "Swap space: a size as 64M, or a number of pages as 1000p; 0: none (default: as much as memory)",
+	  0 },
+	{ "check", KEY_CHECK, "EVERY", 0,
+	  "Check after each EVERY operations that change something (default: at the ends of phases, and for at "
+	  "most half of the run time)",
+	  0 },
+	{ "probes", KEY_PROBES, "N", 0,
+	  "Pages that are walked from at the end of each phase (default: 500; 0: none)", 0 },
+	{ "phantom", KEY_PHANTOM, NULL, 0, "Frames without contents, for scale", 0 },
+	{ "json", KEY_JSON, NULL, 0, "Print the comparison as JSON", 0 },
+	{ "csv", KEY_CSV, NULL, 0, "Print it as comma-separated values, a line for each design", 0 },
+	{ "seed", KEY_SEED, "N", 0, "For what is sampled (default: 1)", 0 },
+	{ "quiet", KEY_QUIET, NULL, 0, "No progress", 0 },
+	{ NULL, 0, NULL, 0, NULL, 0 },
+};
+
+/* ---------------------------------------------------------------- the command line */
+
+static uint64_t number(struct argp_state *state, const char *what, const char *arg, uint64_t most)
+{
+	char *end;
+	uint64_t n = strtoull(arg, &end, 10);
+
+	if (*arg < '0' || *arg > '9' || *end || n > most)
+		argp_error(state, "%s must be a number up to %llu, not '%s'", what,
+			   (unsigned long long)most, arg);
+	return n;
+}
+
+static uint64_t frames(struct argp_state *state, const char *what, const char *arg, bool plain_frames)
+{
+	size_t len = strlen(arg);
+	uint64_t n = 0;
+
+	if (ops_parse_size(arg, &n))
+		argp_error(state, "%s must be a number or a size as 64M, not '%s'", what, arg);
+	if (plain_frames && len && arg[len - 1] >= '0' && arg[len - 1] <= '9')
+		return n;
+	return n >> RMAP_PAGE_SHIFT;
+}
+
+static error_t parse_machine(int key, const char *arg, struct runner_options *o,
+			     struct argp_state *state)
+{
+	switch (key) {
+	case KEY_FRAMES:
+		o->frames = frames(state, "--frames", arg, true);
+		if (o->frames < 64 || o->frames > (uint64_t)1 << 36)
+			argp_error(state, "--frames must be from 64 to 2^36");
+		return 0;
+	case KEY_SWAP:
+		o->swap_slots = frames(state, "--swap", arg, false);
+		o->has_swap = true;
+		if (o->swap_slots > (uint64_t)1 << 36)
+			argp_error(state, "--swap must be at most 2^36 pages");
+		return 0;
+	case KEY_CHECK:
+		o->check_every = number(state, "--check", arg, UINT32_MAX);
+		if (!o->check_every)
+			argp_error(state, "--check=0 would never check");
+		return 0;
+	case KEY_PHANTOM:
+		o->phantom = true;
+		return 0;
+	case KEY_SEED:
+		o->seed = number(state, "--seed", arg, UINT64_MAX - 1);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct command *command = state->input;
+
+	switch (key) {
+	case KEY_DESIGNS:
+		command->designs = arg;
+		break;
+	case KEY_PROBES:
+		command->c.probes = number(state, "--probes", arg, 1000000);
+		break;
+	case KEY_JSON:
+		command->json = true;
+		break;
+	case KEY_CSV:
+		command->csv = true;
+		break;
+	case KEY_QUIET:
+		command->quiet = true;
+		break;
+	case ARGP_KEY_ARG:
+		if (command->workload)
+			argp_error(state, "there is one workload, but '%s' and '%s' are given",
+				   command->workload, arg);
+		command->workload = arg;
+		break;
+	case ARGP_KEY_END:
+		if (!command->workload)
+			argp_error(state, "a workload is missing: FILE.rmw, FILE.rmrec or "
+					  "GENERATOR[:key=value,...]");
+		if (command->json && command->csv)
+			argp_error(state, "--json and --csv exclude each other");
+		break;
+	default:
+		return parse_machine(key, arg, &command->c.options, state);
+	}
+	return 0;
+}
+
+/* ---------------------------------------------------------------- which designs */
+
+static bool add_design(struct compare *c, const char *name, size_t len, char err[OPS_ERR_SIZE])
+{
+	char text[64];
+	const struct rmap_ops *ops;
+	struct compare_design *d;
+
+	snprintf(text, sizeof(text), "%.*s", (int)(len < 60 ? len : 60), name);
+	ops = rmap_design_by_name(text);
+	if (!ops) {
+		int n = snprintf(err, OPS_ERR_SIZE, "there is no design '%s' (there are", text);
+
+		for (unsigned int i = 0; rmap_designs[i] && n > 0 && n < OPS_ERR_SIZE; i++)
+			n += snprintf(err + n, (size_t)(OPS_ERR_SIZE - n), "%s %s", i ? "," : "",
+				      rmap_design_name(rmap_designs[i]));
+		if (n > 0 && n < OPS_ERR_SIZE)
+			snprintf(err + n, (size_t)(OPS_ERR_SIZE - n), ")");
+		return false;
+	}
+	for (uint32_t i = 0; i < c->nr; i++) {
+		if (c->design[i]->ops == ops) {
+			snprintf(err, OPS_ERR_SIZE, "the design '%s' is named twice", text);
+			return false;
+		}
+	}
+	d = c->nr < COMPARE_DESIGNS ? calloc(1, sizeof(*d)) : NULL;
+	if (!d) {
+		snprintf(err, OPS_ERR_SIZE, "out of memory");
+		return false;
+	}
+	d->ops = ops;
+	c->design[c->nr++] = d;
+	return true;
+}
+
+static bool choose_designs(struct compare *c, const char *list, char err[OPS_ERR_SIZE])
+{
+	if (!list) {
+		for (unsigned int i = 0; rmap_designs[i]; i++) {
+			const char *name = rmap_design_name(rmap_designs[i]);
+
+			if (!add_design(c, name, strlen(name), err))
+				return false;
+		}
+		return true;
+	}
+	for (;;) {
+		size_t len = strcspn(list, ",");
+
+		if (!add_design(c, list, len, err))
+			return false;
+		if (!list[len])
+			return true;
+		list += len + 1;
+	}
+}
+
+static void compare_free(struct compare *c)
+{
+	for (uint32_t i = 0; i < c->nr; i++) {
+		for (unsigned int pass = 0; pass < COMPARE_PASSES; pass++) {
+			free(c->design[i]->pool[pass].looks);
+			free(c->design[i]->pool[pass].steps);
+		}
+		free(c->design[i]);
+	}
+}
+
+/* ---------------------------------------------------------------- running */
+
+static enum runner_result out_of_memory(char err[OPS_ERR_SIZE])
+{
+	snprintf(err, OPS_ERR_SIZE, "this computer's memory is used up");
+	return RUNNER_BAD;
+}
+
+static void show(const struct command *command, const struct compare_design *d, const char *phase)
+{
+	if (!command->quiet && isatty(2))
+		fprintf(stderr, "\r\033[K%s  %s", rmap_design_name(d->ops), phase);
+}
+
+static enum runner_result steps(const struct command *command, struct compare_design *d,
+				struct op_source *source, struct runner *r, char err[OPS_ERR_SIZE])
+{
+	char phase[64] = "";
+	enum runner_result result;
+	struct op op;
+	int more;
+
+	while ((more = source->next(source, &op, err)) > 0) {
+		if (op.kind == OP_PHASE) {
+			/* What ends has no name where nothing has happened yet. */
+			if (runner_operations(r) && !compare_probe(&command->c, d, r, phase))
+				return out_of_memory(err);
+			snprintf(phase, sizeof(phase), "%s", op.text ? op.text : "");
+			show(command, d, phase);
+		}
+		result = runner_step(r, &op, err);
+		if (result != RUNNER_OK)
+			return result;
+		compare_sample_bytes(d, r);
+		if (op.kind == OP_FORK)
+			d->fork_count++;
+	}
+	if (more < 0)
+		return RUNNER_BAD;
+	if (!compare_probe(&command->c, d, r, phase))
+		return out_of_memory(err);
+	return runner_finish(r, err);
+}
+
+static void collect(struct compare_design *d, const struct timed *timed, struct runner *r)
+{
+	if (runner_system(r))
+		runner_totals(r, &d->totals);
+	d->ops_carried_out = runner_operations(r);
+	d->misfits = runner_misfits(r);
+	d->checks = r->checks;
+	d->check_walked = r->check_walked;
+	d->verified_pages = r->verified_pages;
+	d->expectations = r->expectations;
+	d->procs_at_most = r->peak_procs;
+	d->run_ns = (r->end_ns ? r->end_ns : runner_now()) - r->start_ns;
+	for (unsigned int i = 0; i <= TIMED_CLASSES; i++)
+		d->class[i] = timed_class_sum(timed, (enum timed_class)i);
+	for (unsigned int i = 0; i < TIMED_EVENTS; i++)
+		d->event[i] = timed_event_sum(timed, (enum timed_event)i);
+	d->counts_instructions = timed_counts_instructions(timed);
+	d->clock_overhead_ns = timed_overhead_ns(timed);
+}
+
+/* False: nothing can be said, message has the sentence. */
+static bool run_design(struct command *command, struct compare_design *d)
+{
+	struct runner_options o = command->c.options;
+	struct timed *timed = timed_new(d->ops);
+	struct op_source *source;
+	struct runner *r;
+
+	if (!timed) {
+		snprintf(d->message, sizeof(d->message), "out of memory");
+		return false;
+	}
+	o.ops = timed_ops(timed);
+	o.check = true;
+	if (source_open(command->workload, &source, d->message)) {
+		timed_free(timed);
+		return false;
+	}
+	if (runner_create(&o, source, &r, d->message)) {
+		source->close(source);
+		timed_free(timed);
+		return false;
+	}
+	snprintf(command->c.kind, sizeof(command->c.kind), "%s", source->kind);
+	command->c.frames = r->frames;
+	command->c.swap_slots = r->swap_slots;
+	show(command, d, "");
+	d->result = steps(command, d, source, r, d->message);
+	d->ran = true;
+	collect(d, timed, r);
+	d->checked = d->result == RUNNER_OK && d->checks;
+	if (d->result == RUNNER_OK)
+		d->message[0] = '\0';
+	runner_destroy(r);
+	source->close(source);
+	timed_free(timed);
+	return d->result != RUNNER_BAD;
+}
+
+/* Layouts are the VM's: what differs from the first design's is wrong, whoever it was. */
+static void compare_layouts(struct compare *c)
+{
+	const struct compare_design *first = c->design[0];
+
+	for (uint32_t i = 1; i < c->nr; i++) {
+		struct compare_design *d = c->design[i];
+		uint32_t nr = d->nr_phases < first->nr_phases ? d->nr_phases : first->nr_phases;
+
+		for (uint32_t p = 0; p < nr && d->result == RUNNER_OK; p++) {
+			if (d->phase[p].layout == first->phase[p].layout)
+				continue;
+			d->result = RUNNER_FAILED;
+			d->checked = false;
+			snprintf(d->message, sizeof(d->message),
+				 "%s: at the end of phase \"%s\" the VMAs are not those under %s",
+				 c->workload, d->phase[p].name, rmap_design_name(first->ops));
+		}
+	}
+}
+
+static int run_all(struct command *command)
+{
+	struct compare *c = &command->c;
+	int ret = 0;
+
+	for (uint32_t i = 0; i < c->nr; i++) {
+		if (run_design(command, c->design[i]))
+			continue;
+		/* A workload that cannot be run cannot be run on the others either. */
+		fprintf(stderr, "rmap compare: %s\n", c->design[i]->message);
+		return EXIT_USAGE;
+	}
+	if (!command->quiet && isatty(2))
+		fprintf(stderr, "\r\033[K");
+	compare_layouts(c);
+	for (uint32_t i = 0; i < c->nr; i++)
+		if (c->design[i]->result != RUNNER_OK)
+			ret = EXIT_WRONG;
+	return ret;
+}
+
+int cmd_compare(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.args_doc = "WORKLOAD",
+		.doc = "Carry out a workload on each reverse map and show what it cost each.\v"
+		       "WORKLOAD is a file in the workload language (FILE.rmw), a record of a real program "
+		       "(FILE.rmrec), or a generator as fork-cow:children=1000,pages=1000 (see rmap run "
+		       "--list).\n\nThe best of each row is marked with *. Exit code: 0 all is well; 1 an "
+		       "expectation, a check or contents were wrong under some design; 2 the command line or a "
+		       "file cannot be used.",
+	};
+	struct command command = { .c = { .options = { .seed = 1 }, .probes = 500 } };
+	struct compare *c = &command.c;
+	char err[OPS_ERR_SIZE] = "";
+	int ret;
+
+	argp_err_exit_status = EXIT_USAGE;
+	if (argp_parse(&argp, argc, argv, 0, NULL, &command))
+		return EXIT_USAGE;
+	c->workload = command.workload;
+	if (!choose_designs(c, command.designs, err)) {
+		fprintf(stderr, "rmap compare: %s\n", err);
+		compare_free(c);
+		return EXIT_USAGE;
+	}
+	ret = run_all(&command);
+	if (ret != EXIT_USAGE) {
+		if (command.json)
+			compare_print_json(c, stdout);
+		else if (command.csv)
+			compare_print_csv(c, stdout);
+		else
+			compare_print(c, stdout);
+		for (uint32_t i = 0; i < c->nr; i++)
+			if (c->design[i]->result != RUNNER_OK)
+				fprintf(stderr, "rmap compare: on %s: %s\n",
+					rmap_design_name(c->design[i]->ops), c->design[i]->message);
+	}
+	compare_free(c);
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "rmap compare: the output cannot be written\n");
+		return EXIT_USAGE;
+	}
+	return ret;
+}
