@@ -41,6 +41,9 @@ struct lockdep_thread {
 /* One for each thread of the process, whoever includes this. */
 __attribute__((weak)) __thread struct lockdep_thread lockdep_me;
 
+/* How often it has taken locks of each class (+ 1; 0: of no class). */
+__attribute__((weak)) __thread uint64_t lockdep_taken[RMAP_LOCK_CLASSES + 1];
+
 /* Called instead of abort() if it is set: tests of the checks themselves. */
 __attribute__((weak)) void (*lockdep_on_violation)(const char *what);
 
@@ -132,6 +135,7 @@ static inline void lockdep_got(const void *lock, uint32_t lock_class, bool spin)
 		lockdep_violation("holds more locks than can be", lock_class);
 		return;
 	}
+	lockdep_taken[lock_class]++;
 	me->held[me->nr++] = (struct lockdep_held){ lock, lock_class };
 	me->nr_spin += spin;
 }

@@ -38,20 +38,24 @@ struct command {
 static const struct argp_option options[] = {
 	{ "designs", KEY_DESIGNS, "A,B,...", 0, "The reverse maps to compare (default: all)", 0 },
 	{ "frames", KEY_FRAMES, "N", 0,
-	  "Memory of the machine: frames of 4 KiB, or a size as 64M (default: what the workload needs)",
+	  "Memory of the machine: frames of 4 KiB, or a size as 64M (default: what the workload "
+	  "needs)",
 	  0 },
 	{ "swap", KEY_SWAP, "SIZE", 0,
-	  "Swap space: a size as 64M, or a number of pages as 1000p; 0: none (default: as much as memory)",
+	  "Swap space: a size as 64M, or a number of pages as 1000p; 0: none (default: as much as "
+	  "memory)",
 	  0 },
 	{ "check", KEY_CHECK, "EVERY", 0,
-	  "Check after each EVERY operations that change something (default: at the ends of phases, and for at "
+	  "Check after each EVERY operations that change something (default: at the ends of "
+	  "phases, and for at "
 	  "most half of the run time)",
 	  0 },
 	{ "probes", KEY_PROBES, "N", 0,
 	  "Pages that are walked from at the end of each phase (default: 500; 0: none)", 0 },
 	{ "phantom", KEY_PHANTOM, NULL, 0, "Frames without contents, for scale", 0 },
 	{ "json", KEY_JSON, NULL, 0, "Print the comparison as JSON", 0 },
-	{ "csv", KEY_CSV, NULL, 0, "Print it as comma-separated values, a line for each design", 0 },
+	{ "csv", KEY_CSV, NULL, 0, "Print it as comma-separated values, a line for each design",
+	  0 },
 	{ "seed", KEY_SEED, "N", 0, "For what is sampled (default: 1)", 0 },
 	{ "quiet", KEY_QUIET, NULL, 0, "No progress", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
@@ -70,7 +74,8 @@ static uint64_t number(struct argp_state *state, const char *what, const char *a
 	return n;
 }
 
-static uint64_t frames(struct argp_state *state, const char *what, const char *arg, bool plain_frames)
+static uint64_t frames(struct argp_state *state, const char *what, const char *arg,
+		       bool plain_frames)
 {
 	size_t len = strlen(arg);
 	uint64_t n = 0;
@@ -271,6 +276,8 @@ static void collect(struct compare_design *d, const struct timed *timed, struct 
 		runner_totals(r, &d->totals);
 	d->ops_carried_out = runner_operations(r);
 	d->misfits = runner_misfits(r);
+	memcpy(d->probes, r->probes, sizeof(d->probes));
+	d->nr_probes = r->nr_probes;
 	d->checks = r->checks;
 	d->check_walked = r->check_walked;
 	d->verified_pages = r->verified_pages;
@@ -281,6 +288,8 @@ static void collect(struct compare_design *d, const struct timed *timed, struct 
 		d->class[i] = timed_class_sum(timed, (enum timed_class)i);
 	for (unsigned int i = 0; i < TIMED_EVENTS; i++)
 		d->event[i] = timed_event_sum(timed, (enum timed_event)i);
+	for (unsigned int i = 0; i <= RMAP_LOCK_CLASSES; i++)
+		d->locks[i] = timed_locks_taken(timed, i);
 	d->counts_instructions = timed_counts_instructions(timed);
 	d->clock_overhead_ns = timed_overhead_ns(timed);
 }
@@ -373,10 +382,14 @@ int cmd_compare(int argc, char **argv)
 		.parser = parse,
 		.args_doc = "WORKLOAD",
 		.doc = "Carry out a workload on each reverse map and show what it cost each.\v"
-		       "WORKLOAD is a file in the workload language (FILE.rmw), a record of a real program "
-		       "(FILE.rmrec), or a generator as fork-cow:children=1000,pages=1000 (see rmap run "
-		       "--list).\n\nThe best of each row is marked with *. Exit code: 0 all is well; 1 an "
-		       "expectation, a check or contents were wrong under some design; 2 the command line or a "
+		       "WORKLOAD is a file in the workload language (FILE.rmw), a record of a real "
+		       "program "
+		       "(FILE.rmrec), or a generator as fork-cow:children=1000,pages=1000 (see "
+		       "rmap run "
+		       "--list).\n\nThe best of each row is marked with *. Exit code: 0 all is "
+		       "well; 1 an "
+		       "expectation, a check or contents were wrong under some design; 2 the "
+		       "command line or a "
 		       "file cannot be used.",
 	};
 	struct command command = { .c = { .options = { .seed = 1 }, .probes = 500 } };

@@ -41,8 +41,8 @@ struct compare_bytes {
 
 struct compare_design {
 	const struct rmap_ops *ops;
-	bool ran;      /* as far as it went */
-	bool checked;  /* to the end, checked, and nothing wrong */
+	bool ran;     /* as far as it went */
+	bool checked; /* to the end, checked, and nothing wrong */
 	char message[OPS_ERR_SIZE];
 	enum runner_result result;
 	struct compare_pool pool[COMPARE_PASSES];
@@ -52,11 +52,14 @@ struct compare_design {
 	uint64_t objects_peak;
 	uint64_t seen_peak; /* the objects' peak as of the last operation */
 	/* the run's end */
+	struct probe probes[RUNNER_PROBES];
+	uint32_t nr_probes;
 	struct totals totals;
 	uint64_t ops_carried_out, misfits, checks, check_walked, verified_pages, expectations;
 	uint64_t procs_at_most, fork_count, run_ns;
 	struct timed_sum class[TIMED_CLASSES + 1]; /* the last: all */
 	struct timed_sum event[TIMED_EVENTS];
+	uint64_t locks[RMAP_LOCK_CLASSES + 1]; /* by class, where they are counted */
 	bool counts_instructions;
 	double clock_overhead_ns;
 };

@@ -54,14 +54,14 @@ static uint64_t deeds(const struct compare_design *d, enum timed_class class)
 
 static double of_time(const struct compare_design *d, int class)
 {
-	return quotient(d->class[class].ns, (double)deeds(d, (enum timed_class)class));
+	return quotient(d->class[class].ns, (double)deeds(d, (enum timed_class) class));
 }
 
 static double of_instructions(const struct compare_design *d, int class)
 {
 	if (!d->counts_instructions)
 		return NAN;
-	return quotient(d->class[class].instructions, (double)deeds(d, (enum timed_class)class));
+	return quotient(d->class[class].instructions, (double)deeds(d, (enum timed_class) class));
 }
 
 enum { MEAN, P99, MAX, RATIOS };
@@ -149,11 +149,11 @@ struct figure {
 	bool ranked; /* less is better */
 };
 
-#define POOL(pass, ratio) ((int)(pass) * RATIOS + (ratio))
+#define POOL(pass, ratio) ((int)(pass)*RATIOS + (ratio))
 
 static const struct figure figures[] = {
-	{ "memory of the reverse map, at its peak", "all", "rmap_bytes_peak", of_bytes, 0, UNIT_BYTES,
-	  true },
+	{ "memory of the reverse map, at its peak", "all", "rmap_bytes_peak", of_bytes, 0,
+	  UNIT_BYTES, true },
 	{ NULL, "per process", "bytes_per_process", of_bytes, 1, UNIT_BYTES, true },
 	{ NULL, "per VMA", "bytes_per_vma", of_bytes, 2, UNIT_BYTES, true },
 	{ NULL, "per page", "bytes_per_page", of_bytes, 3, UNIT_BYTES, true },
@@ -168,16 +168,18 @@ static const struct figure figures[] = {
 	{ "instructions in the reverse map", "per fork", "fork_instructions", of_instructions,
 	  TIMED_FORK, UNIT_NUMBER, true },
 	{ NULL, "per fault", "fault_instructions", of_instructions, TIMED_MAP, UNIT_RATIO, true },
-	{ NULL, "per walk of the VM", "walk_instructions", of_instructions, TIMED_WALKS, UNIT_NUMBER,
-	  true },
+	{ NULL, "per walk of the VM", "walk_instructions", of_instructions, TIMED_WALKS,
+	  UNIT_NUMBER, true },
 	{ NULL, "unmapping, all", "unmap_instructions", of_instructions, TIMED_UNMAP, UNIT_NUMBER,
 	  true },
 	{ NULL, "split, merge, move, all", "layout_instructions", of_instructions, TIMED_LAYOUT,
 	  UNIT_NUMBER, true },
-	{ NULL, "everything", "total_instructions", of_instructions, TIMED_CLASSES, UNIT_NUMBER, true },
+	{ NULL, "everything", "total_instructions", of_instructions, TIMED_CLASSES, UNIT_NUMBER,
+	  true },
 	{ "looks per PTE found, first walk, may stop", "mean", "first_looks_mean", of_looks,
 	  POOL(COMPARE_FIRST, MEAN), UNIT_RATIO, true },
-	{ NULL, "99 of 100", "first_looks_p99", of_looks, POOL(COMPARE_FIRST, P99), UNIT_RATIO, true },
+	{ NULL, "99 of 100", "first_looks_p99", of_looks, POOL(COMPARE_FIRST, P99), UNIT_RATIO,
+	  true },
 	{ NULL, "worst", "first_looks_max", of_looks, POOL(COMPARE_FIRST, MAX), UNIT_RATIO, true },
 	{ "looks per PTE found, second walk, may stop", "mean", "looks_mean", of_looks,
 	  POOL(COMPARE_SECOND, MEAN), UNIT_RATIO, true },
@@ -185,7 +187,8 @@ static const struct figure figures[] = {
 	{ NULL, "worst", "looks_max", of_looks, POOL(COMPARE_SECOND, MAX), UNIT_RATIO, true },
 	{ "looks per PTE found, to the end", "mean", "full_looks_mean", of_looks,
 	  POOL(COMPARE_FULL, MEAN), UNIT_RATIO, true },
-	{ NULL, "99 of 100", "full_looks_p99", of_looks, POOL(COMPARE_FULL, P99), UNIT_RATIO, true },
+	{ NULL, "99 of 100", "full_looks_p99", of_looks, POOL(COMPARE_FULL, P99), UNIT_RATIO,
+	  true },
 	{ NULL, "worst", "full_looks_max", of_looks, POOL(COMPARE_FULL, MAX), UNIT_RATIO, true },
 	{ "steps per PTE found, second walk, may stop", "mean", "steps_mean", of_steps,
 	  POOL(COMPARE_SECOND, MEAN), UNIT_RATIO, true },
@@ -261,8 +264,8 @@ static void print_row(const struct compare *c, const struct figure *f, FILE *out
 	for (uint32_t i = 0; i < c->nr; i++) {
 		format_figure(f, values[i], text);
 		fprintf(out, " %14s%s", text,
-			f->ranked && c->nr > 1 && c->design[i]->checked && values[i] <= best ? "*" :
-												" ");
+			f->ranked && c->nr > 1 && c->design[i]->checked && values[i] <= best ? "*"
+											     : " ");
 	}
 	fprintf(out, "\n");
 }
@@ -298,6 +301,53 @@ static void print_phases(const struct compare *c, FILE *out)
 	}
 }
 
+/* Walks that the workload itself asked for, each for what it may take when it may stop, and to the end. */
+static void print_probes(const struct compare *c, FILE *out)
+{
+	const struct compare_design *first = c->design[0];
+
+	if (!first->nr_probes)
+		return;
+	print_names(c, "\nlooks from (stop, full)", out);
+	for (uint32_t p = 0; p < first->nr_probes; p++) {
+		fprintf(out, "  %-26.26s", first->probes[p].what);
+		for (uint32_t i = 0; i < c->nr; i++) {
+			const struct probe *probe = &c->design[i]->probes[p];
+			char text[64] = "-";
+
+			if (p < c->design[i]->nr_probes && probe->found_page)
+				snprintf(text, sizeof(text), "%llu, %llu",
+					 (unsigned long long)probe->stop_looks,
+					 (unsigned long long)probe->full_looks);
+			fprintf(out, " %14s ", text);
+		}
+		fprintf(out, "\n");
+	}
+}
+
+/* With the lock checker's locks: all that the design's code took. */
+static void print_locks(const struct compare *c, FILE *out)
+{
+	if (!timed_lock_name(0))
+		return;
+	print_names(c, "\nlocks taken by the design", out);
+	for (unsigned int k = 0; timed_lock_name(k); k++) {
+		uint64_t any = 0;
+		char text[32];
+
+		for (uint32_t i = 0; i < c->nr; i++)
+			any |= c->design[i]->locks[k];
+		if (!any)
+			continue;
+		fprintf(out, "  %-26s", timed_lock_name(k));
+		for (uint32_t i = 0; i < c->nr; i++) {
+			grouped((double)c->design[i]->locks[k], text);
+			fprintf(out, " %14s ", text);
+		}
+		fprintf(out, "\n");
+	}
+}
+
 void compare_print(const struct compare *c, FILE *out)
 {
 	const struct compare_design *first = c->design[0];
@@ -321,11 +371,13 @@ void compare_print(const struct compare *c, FILE *out)
 		print_row(c, &figures[i], out);
 	}
 	print_phases(c, out);
+	print_probes(c, out);
+	print_locks(c, out);
 	fprintf(out, "\n* the best of its row. Times by the %s, less %.0f ns an event; %s.\n",
 		strcmp(timed_clock_name(), "tsc") ? "clock" : "time stamp counter",
 		first->clock_overhead_ns,
-		first->counts_instructions ? "instructions by the processor's counter, sampled" :
-					     "no counter of instructions here");
+		first->counts_instructions ? "instructions by the processor's counter, sampled"
+					   : "no counter of instructions here");
 }
 
 /* ---------------------------------------------------------------- comma-separated */
@@ -452,6 +504,15 @@ static json_t *json_walks(const struct totals *t)
 	return object;
 }
 
+static json_t *json_locks(const struct compare_design *d)
+{
+	json_t *o = json_object();
+
+	for (unsigned int k = 0; timed_lock_name(k); k++)
+		put(o, timed_lock_name(k), d->locks[k]);
+	return o;
+}
+
 static json_t *json_counts(const struct compare_design *d)
 {
 	json_t *o = json_object();
@@ -478,10 +539,13 @@ static json_t *json_counts(const struct compare_design *d)
 	put(o, "checked_walks", d->check_walked);
 	put(o, "verified_pages", d->verified_pages);
 	put(o, "expectations", d->expectations);
-	put(o, "missed_walks", d->pool[COMPARE_FIRST].missed + d->pool[COMPARE_SECOND].missed +
-				       d->pool[COMPARE_FULL].missed);
+	put(o, "missed_walks",
+	    d->pool[COMPARE_FIRST].missed + d->pool[COMPARE_SECOND].missed +
+		    d->pool[COMPARE_FULL].missed);
 	json_object_set_new(o, "walks", json_walks(&d->totals));
 	json_object_set_new(o, "events", json_events(d));
+	if (timed_lock_name(0))
+		json_object_set_new(o, "locks", json_locks(d));
 	return o;
 }
 
@@ -504,6 +568,26 @@ static json_t *json_phases(const struct compare_design *d)
 			put(p, "found", phase->pass[pass].found);
 			json_object_set_new(o, passes[pass], p);
 		}
+		json_array_append_new(array, o);
+	}
+	return array;
+}
+
+static json_t *json_probes(const struct compare_design *d)
+{
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < d->nr_probes; i++) {
+		const struct probe *p = &d->probes[i];
+		json_t *o = json_object();
+
+		json_object_set_new(o, "what", json_string(p->what));
+		json_object_set_new(o, "present", json_boolean(p->found_page));
+		put(o, "looks_stopping", p->stop_looks);
+		put(o, "looks_full", p->full_looks);
+		put(o, "steps_full", p->steps);
+		put(o, "found", p->found);
+		put(o, "mapcount", p->mapcount);
 		json_array_append_new(array, o);
 	}
 	return array;
@@ -532,6 +616,7 @@ static json_t *json_design(const struct compare_design *d)
 	if (d->counts_instructions)
 		json_object_set_new(o, "instructions", json_classes(d, true));
 	json_object_set_new(o, "phases", json_phases(d));
+	json_object_set_new(o, "probes", json_probes(d));
 	json_object_set_new(o, "counts", json_counts(d));
 	return o;
 }

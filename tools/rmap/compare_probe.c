@@ -18,10 +18,10 @@
 #include <string.h>
 
 /* Beyond so many pages of layout not every address is asked. */
-#define LAYOUT_MAX ((uint64_t)1 << 22)
+#define LAYOUT_MAX     ((uint64_t)1 << 22)
 
 /* Nothing is cut off below this, so that p99 means something; behind, a phase's walks end at the time. */
-#define PROBES_MIN    128u
+#define PROBES_MIN     128u
 #define PROBES_TIME_NS 2000000000u
 
 struct choice {
@@ -270,8 +270,8 @@ bool compare_probe(const struct compare *c, struct compare_design *d, struct run
 		make_unique(&s);
 	}
 	for (unsigned int pass = 0; ok && pass < COMPARE_PASSES; pass++)
-		ok = walk_pass(&s, d, phase, runner_system(r),
-			       (enum compare_pass)pass, runner_now() + PROBES_TIME_NS);
+		ok = walk_pass(&s, d, phase, runner_system(r), (enum compare_pass)pass,
+			       runner_now() + PROBES_TIME_NS);
 	phase->pages = s.nr;
 	phase->layout = s.layout;
 	free(s.ranges);

@@ -9,8 +9,9 @@
 #include <string.h>
 
 const struct gen_kind *const generators[] = {
-	&gen_fork_cow,	   &gen_fork_chain,  &gen_prefork, &gen_zygote,
-	&gen_mremap_churn, &gen_split_merge, NULL,
+	&gen_fork_cow,	   &gen_fork_chain, &gen_prefork,   &gen_zygote,       &gen_mremap_churn,
+	&gen_split_merge,  &gen_survivors,  &gen_unmapped,  &gen_fork_vmas,    &gen_swap_shared,
+	&gen_single_pages, &gen_fork_move,  &gen_displaced, &gen_file_offsets, NULL,
 };
 
 static struct gen *gen_of(struct op_source *source)
@@ -48,6 +49,24 @@ static void list_params(const struct gen_kind *kind, char *buf, size_t size)
 				      kind->params[i].name);
 }
 
+/* The number of the word, or UINT64_MAX. */
+static uint64_t find_word(const char *const *words, const char *value)
+{
+	for (uint64_t i = 0; words[i]; i++)
+		if (!strcmp(words[i], value))
+			return i;
+	return UINT64_MAX;
+}
+
+static void list_words(const char *const *words, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (unsigned int i = 0; words[i] && n < size; i++)
+		n += (size_t)snprintf(buf + n, size - n, "%s%s", i ? ", " : "", words[i]);
+}
+
 static int set_param(struct gen *gen, const char *item, size_t len, char err[OPS_ERR_SIZE])
 {
 	const struct gen_kind *kind = gen->kind;
@@ -71,6 +90,17 @@ static int set_param(struct gen *gen, const char *item, size_t len, char err[OPS
 			digits = sizeof(value) - 1;
 		memcpy(value, equals + 1, digits);
 		value[digits] = '\0';
+		if (param->words) {
+			n = find_word(param->words, value);
+			if (n == UINT64_MAX) {
+				list_words(param->words, list, sizeof(list));
+				snprintf(err, OPS_ERR_SIZE, "%s: %s must be one of %s", kind->name,
+					 param->name, list);
+				return -1;
+			}
+			gen->param[i] = n;
+			return 0;
+		}
 		if (ops_parse_size(value, &n) || n < param->min || n > param->max) {
 			snprintf(err, OPS_ERR_SIZE, "%s: %s must be a number from %llu to %llu",
 				 kind->name, param->name, (unsigned long long)param->min,
@@ -118,7 +148,7 @@ int generator_open(const char *spec, struct op_source **out, char err[OPS_ERR_SI
 	size_t len = strcspn(spec, ":");
 	const struct gen_kind *kind = find_kind(spec, len);
 	struct gen *gen;
-	char list[256];
+	char list[400];
 
 	if (!kind) {
 		list_names(list, sizeof(list));
@@ -234,6 +264,35 @@ bool gen_access(struct op *op, enum op_kind kind, uint64_t proc, uint32_t mark, 
 	op->addr.mark = mark;
 	op->addr.off = first << RMAP_PAGE_SHIFT;
 	op->len = pages << RMAP_PAGE_SHIFT;
+	return true;
+}
+
+bool gen_move(struct op *op, uint64_t proc, uint32_t mark, uint64_t pages, uint64_t to)
+{
+	op->kind = OP_MREMAP;
+	op->proc = proc;
+	op->addr.mark = mark;
+	op->len = pages << RMAP_PAGE_SHIFT;
+	op->new_len = op->len;
+	op->flags = MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED;
+	op->new_addr.off = to;
+	op->out = mark; /* 0: none */
+	return true;
+}
+
+bool gen_unmap(struct op *op, uint64_t proc, uint32_t mark, uint64_t pages)
+{
+	op->kind = OP_MUNMAP;
+	op->proc = proc;
+	op->addr.mark = mark;
+	op->len = pages << RMAP_PAGE_SHIFT;
+	return true;
+}
+
+bool gen_reclaim(struct op *op, uint64_t frames)
+{
+	op->kind = OP_RECLAIM;
+	op->len = frames;
 	return true;
 }
 

@@ -17,6 +17,8 @@ struct gen_param {
 	const char *name;
 	uint64_t def, min, max;
 	const char *doc;
+	/* the value is one of these words, NULL at the end, and counted from 0; NULL: a number */
+	const char *const *words;
 };
 
 struct gen;
@@ -49,7 +51,8 @@ struct gen {
 };
 
 extern const struct gen_kind gen_fork_cow, gen_fork_chain, gen_prefork, gen_zygote,
-	gen_mremap_churn, gen_split_merge;
+	gen_mremap_churn, gen_split_merge, gen_survivors, gen_unmapped, gen_fork_vmas,
+	gen_swap_shared, gen_single_pages, gen_fork_move, gen_displaced, gen_file_offsets;
 
 /* All of them, NULL at the end. */
 extern const struct gen_kind *const generators[];
@@ -71,6 +74,11 @@ bool gen_mmap(struct op *op, uint64_t proc, uint64_t pages, uint32_t mark);
 /* READ or WRITE of pages from mark + first. */
 bool gen_access(struct op *op, enum op_kind kind, uint64_t proc, uint32_t mark, uint64_t first,
 		uint64_t pages);
+/* All of pages from mark on to address (a number of bytes), where nothing else is; mark is there from then on. */
+bool gen_move(struct op *op, uint64_t proc, uint32_t mark, uint64_t pages, uint64_t to);
+bool gen_unmap(struct op *op, uint64_t proc, uint32_t mark, uint64_t pages);
+/* Take so many frames by the LRU lists. */
+bool gen_reclaim(struct op *op, uint64_t frames);
 bool gen_probe(struct op *op, uint64_t proc, uint32_t mark, uint64_t page, const char *what);
 
 #endif

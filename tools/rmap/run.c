@@ -169,6 +169,20 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 /* ---------------------------------------------------------------- */
 
+static void print_param(const struct gen_param *param)
+{
+	printf("    %-12s %s (default ", param->name, param->doc);
+	if (!param->words) {
+		printf("%llu, from %llu to %llu)\n", (unsigned long long)param->def,
+		       (unsigned long long)param->min, (unsigned long long)param->max);
+		return;
+	}
+	printf("%s, one of", param->words[param->def]);
+	for (unsigned int i = 0; param->words[i]; i++)
+		printf("%s %s", i ? "," : "", param->words[i]);
+	printf(")\n");
+}
+
 static void list_generators(void)
 {
 	for (unsigned int i = 0; generators[i]; i++) {
@@ -176,9 +190,7 @@ static void list_generators(void)
 		for (unsigned int p = 0; p < GEN_MAX_PARAMS && generators[i]->params[p].name; p++) {
 			const struct gen_param *param = &generators[i]->params[p];
 
-			printf("    %-12s %s (default %llu, from %llu to %llu)\n", param->name,
-			       param->doc, (unsigned long long)param->def,
-			       (unsigned long long)param->min, (unsigned long long)param->max);
+			print_param(param);
 		}
 	}
 }

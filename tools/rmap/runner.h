@@ -15,10 +15,10 @@
 struct runner;
 
 struct runner_options {
-	const char *design;  /* NULL: the default */
+	const char *design;	    /* NULL: the default */
 	const struct rmap_ops *ops; /* with design NULL: a layer around one (timed.h) */
-	uint64_t frames;     /* 0: the source's wish, or a share of this machine's memory */
-	uint64_t swap_slots; /* with has_swap */
+	uint64_t frames;	    /* 0: the source's wish, or a share of this machine's memory */
+	uint64_t swap_slots;	    /* with has_swap */
 	bool has_swap;
 	bool phantom;
 	bool check; /* mm_check() at the ends of phases and for at most half the run time */

@@ -38,7 +38,8 @@ int runner_machine_up(struct runner *r, char *error)
 		.nr_cpus = cpus(r),
 	};
 	struct mm_config config = {
-		.design = r->options.design ? rmap_design_by_name(r->options.design) : r->options.ops,
+		.design =
+			r->options.design ? rmap_design_by_name(r->options.design) : r->options.ops,
 		.phantom = r->phantom,
 		.overcommit = overcommit(r),
 		.overcommit_ratio = want->overcommit_ratio,

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define DEPTH_MAX 32
-#define CALIBRATE 2000
+#define CALIBRATE 301
 
 /* ---------------------------------------------------------------- clocks */
 
@@ -93,6 +93,8 @@ struct timed {
 	uint64_t weight; /* 0: not in it */
 	uint64_t last_instructions;
 	int counter;
+	/* taken within events, with the lock checker's locks */
+	uint64_t locks[RMAP_LOCK_CLASSES + 1], last_locks[RMAP_LOCK_CLASSES + 1];
 	/* what an empty event comes to */
 	double overhead_ticks, overhead_instructions;
 	/* to turn ticks to time */
@@ -124,6 +126,45 @@ static uint64_t choose_weight(struct timed *t, uint64_t nth)
 	return random_bits(t) % 256 ? 0 : 256;
 }
 
+#ifdef LOCKDEP_H
+static void credit_locks(struct timed *t)
+{
+	for (unsigned int i = 0; i <= RMAP_LOCK_CLASSES; i++)
+		t->locks[i] += lockdep_taken[i] - t->last_locks[i];
+}
+
+static void count_locks_from_here(struct timed *t)
+{
+	memcpy(t->last_locks, lockdep_taken, sizeof(t->last_locks));
+}
+
+const char *timed_lock_name(unsigned int lock_class)
+{
+	return lock_class <= RMAP_LOCK_CLASSES ? lockdep_name(lock_class) : NULL;
+}
+#else
+static inline void credit_locks(struct timed *t)
+{
+	(void)t;
+}
+
+static inline void count_locks_from_here(struct timed *t)
+{
+	(void)t;
+}
+
+const char *timed_lock_name(unsigned int lock_class)
+{
+	(void)lock_class;
+	return NULL;
+}
+#endif
+
+uint64_t timed_locks_taken(const struct timed *t, unsigned int lock_class)
+{
+	return lock_class <= RMAP_LOCK_CLASSES ? t->locks[lock_class] : 0;
+}
+
 /* The clock runs for another from here. now is read first, and again behind what takes long. */
 static void credit(struct timed *t, uint64_t now)
 {
@@ -132,6 +173,8 @@ static void credit(struct timed *t, uint64_t now)
 
 	if (running)
 		running->ticks += now - t->last_ticks;
+	if (running && running != &t->total[0][TIMED_PROBE])
+		credit_locks(t);
 	if (!t->weight)
 		return;
 	n = read_counter(t->counter);
@@ -143,6 +186,7 @@ static inline void go_on(struct timed *t)
 {
 	if (t->weight)
 		t->last_instructions = read_counter(t->counter);
+	count_locks_from_here(t);
 	t->last_ticks = ticks();
 }
 
@@ -623,33 +667,54 @@ static int timed_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_wal
 
 /* ---------------------------------------------------------------- making */
 
-/* What an empty event comes to, by the smallest of many. */
+static void nothing(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+		    struct rmap_vma *vma, uint64_t addr, bool exclusive)
+{
+	(void)rmap;
+	(void)pages;
+	(void)nr;
+	(void)vma;
+	(void)addr;
+	(void)exclusive;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* What an event comes to in which nothing is done: the median of many. */
 static void calibrate(struct timed *t)
 {
-	struct total *total = &t->total[0][TIMED_PROBE];
-	uint64_t least = UINT64_MAX, fewest = UINT64_MAX, before;
+	static const struct rmap_ops empty = { .page_new = nothing };
+	struct total *total = &t->total[0][TIMED_PAGE_NEW];
+	const struct rmap_ops *inner = t->inner;
+	struct rmap rmap = { .ops = &t->ops };
+	uint64_t n[CALIBRATE];
 	int counter = t->counter;
 
+	t->inner = &empty;
 	t->counter = -1;
 	for (unsigned int i = 0; i < CALIBRATE; i++) {
-		before = total->ticks;
-		begin(t, TIMED_PROBE, 0);
-		end(t);
-		if (total->ticks - before < least)
-			least = total->ticks - before;
+		total->ticks = 0;
+		timed_page_new(&rmap, NULL, 1, NULL, 0, false);
+		n[i] = total->ticks;
 	}
+	qsort(n, CALIBRATE, sizeof(n[0]), by_size);
+	t->overhead_ticks = (double)n[CALIBRATE / 2];
 	t->counter = counter;
-	total->events = 0;
-	for (unsigned int i = 0; i < 64 && counter >= 0; i++) {
+	for (unsigned int i = 0; i < CALIBRATE && counter >= 0; i++) {
+		total->events = 0;
 		total->instructions = 0;
-		begin(t, TIMED_PROBE, 0);
-		end(t);
-		if ((uint64_t)total->instructions < fewest)
-			fewest = (uint64_t)total->instructions;
+		timed_page_new(&rmap, NULL, 1, NULL, 0, false);
+		n[i] = (uint64_t)total->instructions;
 	}
+	qsort(n, CALIBRATE, sizeof(n[0]), by_size);
+	t->overhead_instructions = counter >= 0 ? (double)n[CALIBRATE / 2] : 0;
 	memset(total, 0, sizeof(*total));
-	t->overhead_ticks = (double)least;
-	t->overhead_instructions = counter >= 0 ? (double)fewest : 0;
+	t->inner = inner;
 }
 
 static void take_over(struct timed *t)
@@ -811,8 +876,8 @@ double timed_overhead_ns(const struct timed *t)
 
 static void add(const struct timed *t, const struct total *total, struct timed_sum *sum)
 {
-	double n = (double)total->ticks -
-		   t->overhead_ticks * (double)(total->events + total->pauses);
+	double n =
+		(double)total->ticks - t->overhead_ticks * (double)(total->events + total->pauses);
 
 	sum->events += total->events;
 	sum->pages += total->pages;
@@ -833,8 +898,7 @@ struct timed_sum timed_class_sum(const struct timed *t, enum timed_class class)
 
 	for (unsigned int f = 0; f < 2; f++)
 		for (unsigned int e = 0; e < TIMED_EVENTS; e++)
-			if (e != TIMED_PROBE &&
-			    (class == TIMED_CLASSES || class_of(e, f) == class))
+			if (e != TIMED_PROBE && (class == TIMED_CLASSES || class_of(e, f) == class))
 				add(t, &t->total[f][e], &sum);
 	return sum;
 }

@@ -105,6 +105,13 @@ const char *timed_event_name(enum timed_event event);
 /* "fork". */
 const char *timed_class_name(enum timed_class class);
 
+/*
+ * Locks that were taken within events, by class from 0: the checker's of locks count them. The name is NULL past the last one, and
+ * for 0 where this build has other locks.
+ */
+const char *timed_lock_name(unsigned int lock_class);
+uint64_t timed_locks_taken(const struct timed *timed, unsigned int lock_class);
+
 /* How: "tsc" or "clock", and whether instructions were counted; nanoseconds that were taken off each event. */
 const char *timed_clock_name(void);
 bool timed_counts_instructions(const struct timed *timed);
