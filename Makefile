@@ -6,7 +6,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all help setup demo check fuzz coverage tidy format rows install clean
+.PHONY: all help setup demo check fuzz coverage tidy format rows results install clean
 
 all: ## build the command and both libraries (release)
 	@command -v cmake >/dev/null && command -v ninja >/dev/null || { \
@@ -45,6 +45,10 @@ format: ## clang-format
 
 rows: ## rows of the semantics checklist and the tests that cover them
 	@scripts/rows.py
+
+results: all ## all designs on all workloads: docs/results.md and its plots
+	@scripts/setup.sh
+	@bench/designs/run
 
 install: all ## install to PREFIX (/usr/local), below DESTDIR if given
 	@DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"

@@ -1,0 +1,371 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# build/results/*.json to docs/results.md, and its plots by gnuplot. Called by bench/designs/run.
+import glob
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+
+DIR, REPORT = sys.argv[1:3]
+QUICK = "--quick" in sys.argv[3:]
+PLOTS = os.path.join(os.path.dirname(REPORT) or ".", "img")
+
+
+def load(name):
+    with open(os.path.join(DIR, name + ".json")) as f:
+        d = json.load(f)
+    d["by_name"] = {x["name"]: x for x in d["designs"]}
+    return d
+
+
+def matrix():
+    rows = []
+    with open("bench/designs/matrix.txt") as f:
+        for line in f:
+            if line.startswith("#") or not line.strip():
+                continue
+            title, workload, *options = line.rstrip("\n").split("\t")
+            rows.append((title, workload, options[0] if options else ""))
+    result = []
+    for i, (title, workload, options) in enumerate(rows, 1):
+        name = "%02d" % i
+        if os.path.exists(os.path.join(DIR, name + ".json")):
+            result.append((title, options, load(name)))
+    return result
+
+
+def number(x):
+    if x is None:
+        return "–"
+    if x >= 1e10:
+        return "%.1fG" % (x / 1e9)
+    if x >= 1e7:
+        return "%.1fM" % (x / 1e6)
+    if x >= 1e5:
+        return "%.0fk" % (x / 1e3)
+    if x >= 1e4:
+        return "%.1fk" % (x / 1e3)
+    if x == int(x):
+        return "%d" % x
+    return "%.2f" % x if x < 1000 else "%.0f" % x
+
+
+def size(x):
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if x < 1024 or unit == "GiB":
+            return ("%.0f %s" if unit == "B" or x >= 100 else "%.1f %s") % (x, unit)
+        x /= 1024
+
+
+def ratio(a, b):
+    return a / b if b else None
+
+
+# (headline, sentence, function of a design's results, format, does less win?)
+def walks_of(x):
+    w = x["counts"]["walks"].values()
+    found = sum(v["found"] for v in w)
+    return ratio(sum(v["looks"] for v in w), found)
+
+
+def instructions(x, key, per=None):
+    if "instructions" not in x:
+        return None
+    n = x["instructions"][key]
+    if per is None:
+        return n
+    return ratio(n, x["counts"][per])
+
+
+TABLES = [
+    ("Looks per PTE found, second walk, mean",
+     "Walks that may stop when the map count is met, from pages that were walked from before.",
+     lambda x: x["looks_per_pte"]["mean"] if x["looks_per_pte"]["walks"] else None, number),
+    ("Looks per PTE found, second walk, worst page", "",
+     lambda x: x["looks_per_pte"]["max"] if x["looks_per_pte"]["walks"] else None, number),
+    ("Looks per PTE found, to the end, mean", "Walks that must see everything.",
+     lambda x: x["looks_per_pte_full"]["mean"] if x["looks_per_pte_full"]["walks"] else None, number),
+    ("Looks per PTE found, to the end, worst page", "",
+     lambda x: x["looks_per_pte_full"]["max"] if x["looks_per_pte_full"]["walks"] else None, number),
+    ("Steps per PTE found, second walk, mean", "Nodes, chain objects and VMAs touched.",
+     lambda x: x["steps_per_pte"]["mean"] if x["steps_per_pte"]["walks"] else None, number),
+    ("Looks per PTE found by the VM's own walks", "Reclaim, migration, write-back; – where there were none.",
+     walks_of, number),
+    ("Memory of the reverse map at its peak", "Objects, and declared bytes in pages in use, VMAs, address spaces, slots.",
+     lambda x: x["rmap_bytes_peak"], size),
+    ("Of that, objects", "", lambda x: x["rmap_bytes"]["objects"], size),
+    ("Instructions in the reverse map, per fork", "", lambda x: instructions(x, "fork", "forks"), number),
+    ("Instructions in the reverse map, per fault", "", lambda x: instructions(x, "map", "faults"), number),
+    ("Instructions in the reverse map, unmapping and exit, all", "", lambda x: instructions(x, "unmap"), number),
+    ("Instructions in the reverse map, split, merge, move, all", "", lambda x: instructions(x, "layout"), number),
+    ("Instructions in the reverse map, the VM's own walks, all", "", lambda x: instructions(x, "walk"), number),
+    ("Instructions in the reverse map, everything", "", lambda x: instructions(x, "total"), number),
+    ("Milliseconds in the reverse map, everything", "Of a loaded or an idle machine, as it was: instructions do not depend on that.",
+     lambda x: x["ns"]["total"] / 1e6, number),
+    ("Locks of a family taken", "Wider than one address space and one page; files' locks not counted.",
+     lambda x: x["counts"]["locks_family"], number),
+    ("Merges that the design by itself would refuse", "", lambda x: x["counts"]["merges_refused"], number),
+]
+
+
+def table(rows, designs, get, form):
+    out = ["| workload | " + " | ".join("`%s`" % d for d in designs) + " |", "|---" * (len(designs) + 1) + "|"]
+    for title, _, d in rows:
+        values = []
+        for name in designs:
+            x = d["by_name"].get(name)
+            values.append(get(x) if x and x["checked"] else None)
+        known = [v for v in values if v is not None]
+        if not known:
+            continue
+        best = min(known)
+        cells = []
+        for v in values:
+            text = "–" if v is None else form(v)
+            cells.append("**%s**" % text if v is not None and v <= best and len(set(known)) > 1 else text)
+        out.append("| %s | %s |" % (title, " | ".join(cells)))
+    return out if len(out) > 2 else []
+
+
+def cpu():
+    try:
+        with open("/proc/cpuinfo") as f:
+            text = f.read()
+    except OSError:
+        return platform.processor() or "?"
+    model = re.search(r"model name\s*: (.*)", text)
+    family = re.search(r"cpu family\s*: (.*)", text)
+    return "%s (family %s), %d processors" % (
+        model.group(1) if model else platform.machine(), family.group(1) if family else "?",
+        text.count("processor\t"))
+
+
+def memory():
+    with open("/proc/meminfo") as f:
+        return "%.0f GiB" % (int(re.search(r"MemTotal:\s*(\d+)", f.read()).group(1)) / 1048576)
+
+
+def command(*args):
+    try:
+        return subprocess.run(args, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "?"
+
+
+def plot(name, title, xlabel, ylabel, series, logx=True):
+    """series: design -> [(x, y)]"""
+    os.makedirs(PLOTS, exist_ok=True)
+    data = os.path.join(DIR, name + ".dat")
+    curves = []
+    with open(data, "w") as f:
+        for design, points in series.items():
+            points = [(x, y) for x, y in points if y is not None and y > 0]
+            if not points:
+                continue
+            curves.append(design)
+            f.write('"%s"\n' % design)
+            for x, y in points:
+                f.write("%g %g\n" % (x, y))
+            f.write("\n\n")
+    if not curves:
+        return None
+    out = os.path.join(PLOTS, name + ".svg")
+    script = """set terminal svg size 760,420 background '#ffffff' font 'sans,12'
+set output '%s'
+set title '%s'
+set xlabel '%s'
+set ylabel '%s'
+%sset logscale y
+set key outside right top noenhanced
+set grid
+plot for [i=0:%d] '%s' index i using 1:2 with linespoints lw 2 pt (i+4) title columnheader(1)
+""" % (out, title, xlabel, ylabel, "set logscale x\n" if logx else "", len(curves) - 1, data)
+    try:
+        subprocess.run(["gnuplot"], input=script, text=True, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as e:
+        print("report.py: no plot %s: %s" % (name, e), file=sys.stderr)
+        return None
+    return "img/" + name + ".svg"
+
+
+def sweep(prefix, get):
+    series = {}
+    for path in glob.glob(os.path.join(DIR, prefix + "-*.json")):
+        name = os.path.basename(path)[:-5]
+        x = int(name.rsplit("-", 1)[1])
+        for design, result in load(name)["by_name"].items():
+            if result["checked"]:
+                series.setdefault(design, []).append((x, get(result)))
+    return {d: sorted(p) for d, p in series.items()}
+
+
+def plots():
+    out = []
+    for name, title, xlabel, ylabel, prefix, get in (
+        ("results-looks", "Parent and children write all after the forks: looks per PTE, second walk, mean",
+         "children", "looks per PTE found", "children", lambda x: x["looks_per_pte"]["mean"]),
+        ("results-full", "The same, walks to the end", "children", "looks per PTE found", "children",
+         lambda x: x["looks_per_pte_full"]["mean"]),
+        ("results-bytes", "Memory of the reverse map, 16 pages written by each child", "children", "bytes", "children",
+         lambda x: x["rmap_bytes_peak"]),
+        ("results-fork", "Fork of a process of many VMAs of 2 pages", "VMAs", "instructions per fork", "vmas",
+         lambda x: instructions(x, "fork", "forks")),
+        ("results-objects", "Objects, 41 processes of many VMAs", "VMAs", "objects", "vmas",
+         lambda x: x["objects_peak"]),
+        ("results-depth", "Fork of a process of 20 VMAs, generation after generation", "generations",
+         "instructions per fork", "depth", lambda x: instructions(x, "fork", "forks")),
+    ):
+        path = plot(name, title, xlabel, ylabel, sweep(prefix, get))
+        if path:
+            out += ["![%s](%s)" % (title, path), ""]
+    return out
+
+
+def history(rows, designs):
+    """The case by which reverse maps are judged."""
+    for title, _, d in rows:
+        if not title.startswith("fork-cow 1000"):
+            continue
+        out = ["## The 1,000 × 1,000 case", "",
+               "A parent of 1,000 pages forks 1,000 children; each writes all pages, then the parent does. "
+               "Looks of a walk from a page, first where it may stop at the map count, then to the end.", "",
+               "| | " + " | ".join("`%s`" % n for n in designs) + " |", "|---" * (len(designs) + 1) + "|"]
+        probes = d["by_name"][designs[0]]["probes"]
+        for i, probe in enumerate(probes):
+            cells = []
+            for n in designs:
+                x = d["by_name"].get(n)
+                p = x["probes"][i] if x and i < len(x["probes"]) else None
+                cells.append("%s / %s" % (number(p["looks_stopping"]), number(p["looks_full"])) if p and p["present"] else "–")
+            out.append("| %s | %s |" % (probe["what"], " | ".join(cells)))
+        for what, get in (
+            ("worst, second walk", lambda x: number(x["looks_per_pte"]["max"])),
+            ("worst, to the end", lambda x: number(x["looks_per_pte_full"]["max"])),
+            ("instructions per fork", lambda x: number(instructions(x, "fork", "forks"))),
+            ("memory at the peak", lambda x: size(x["rmap_bytes_peak"])),
+        ):
+            out.append("| %s | %s |" % (what, " | ".join(
+                get(d["by_name"][n]) if n in d["by_name"] else "–" for n in designs)))
+        return out + [""]
+    return []
+
+
+def over(rows, text, get, reference, bound, only=lambda d: True, slack=0):
+    """Where lineage's figure is more than bound times the reference's."""
+    bad, n, worst = [], 0, None
+    for title, _, d in rows:
+        x = d["by_name"].get("lineage")
+        if not x or not x["checked"] or not only(d):
+            continue
+        a, b = get(x), reference(d)
+        if a is None or b is None:
+            continue
+        n += 1
+        r = a / b if b else (1.0 if not a else float("inf"))
+        if worst is None or r > worst[0]:
+            worst = (r, title)
+        if a > bound * b + slack:
+            bad.append("%s (%s against %s)" % (title, number(a), number(b)))
+    if not n:
+        return []
+    return ["| %s | %s | %s | %s |" % (
+        text, "holds" if not bad else "**fails** on %d of %d" % (len(bad), n),
+        "%.2f × (%s)" % worst if worst[0] != float("inf") else "against nothing (%s)" % worst[1],
+        "; ".join(bad) if bad else "")]
+
+
+def claims(rows):
+    chain = "anon_vma_chain"
+    if not any("lineage" in d["by_name"] for _, _, d in rows):
+        return []
+
+    def best(get):
+        def f(d):
+            values = [get(x) for x in d["by_name"].values() if x["checked"]]
+            values = [v for v in values if v is not None]
+            return min(values) if values else None
+        return f
+
+    def of_chain(get):
+        return lambda d: get(d["by_name"][chain]) if chain in d["by_name"] else None
+
+    def many_vmas(d):
+        x = d["by_name"].get(chain)
+        return bool(x) and x["rmap_bytes"]["nr_vmas"] > 100 * x["rmap_bytes"]["nr_mms"]
+
+    def forks(d):
+        return many_vmas(d) and d["by_name"][chain]["counts"]["forks"] > 0
+
+    looks = lambda x: x["looks_per_pte"]["mean"] if x["looks_per_pte"]["walks"] else None
+    worst = lambda x: x["looks_per_pte"]["max"] if x["looks_per_pte"]["walks"] else None
+    out = ["## `lineage` against the others", "",
+           "What is claimed of it (issue by issue, see designs/lineage.md), held against the figures below. The bound is of each "
+           "workload by itself; a figure is `lineage`'s divided by the other's.", "",
+           "| claim | | worst | where it fails |", "|---|---|---|---|"]
+    out += over(rows, "looks on second walks, mean: ≤ 1.1 × the best design", looks, best(looks), 1.1)
+    out += over(rows, "looks on second walks, worst page: ≤ 1.1 × the best design", worst, best(worst), 1.1)
+    out += over(rows, "memory ≤ 1/10 of `anon_vma_chain` where processes have over 100 VMAs",
+                lambda x: x["rmap_bytes_peak"], of_chain(lambda x: x["rmap_bytes_peak"]), 0.1, many_vmas)
+    out += over(rows, "the same, objects alone", lambda x: x["rmap_bytes"]["objects"],
+                of_chain(lambda x: x["rmap_bytes"]["objects"]), 0.1, many_vmas)
+    out += over(rows, "instructions at fork ≤ 1/10 there", lambda x: instructions(x, "fork"),
+                of_chain(lambda x: instructions(x, "fork")), 0.1, forks)
+    for key, what in (("fork", "fork"), ("map", "faults"), ("unmap", "unmapping and exit"),
+                      ("layout", "split, merge, move"), ("walk", "the VM's own walks")):
+        out += over(rows, "instructions: %s ≤ 1.1 × `anon_vma_chain`" % what, lambda x, k=key: instructions(x, k),
+                    of_chain(lambda x, k=key: instructions(x, k)), 1.1)
+    out += over(rows, "locks of a family: none", lambda x: x["counts"]["locks_family"], lambda d: 0, 1)
+    return out + [""]
+
+
+def main():
+    rows = matrix()
+    if not rows:
+        sys.exit("report.py: no results in %s" % DIR)
+    designs = []
+    for _, _, d in rows:
+        for x in d["designs"]:
+            if x["name"] not in designs:
+                designs.append(x["name"])
+    wrong = [(t, x["name"], x.get("message", "")) for t, _, d in rows for x in d["designs"] if not x["checked"]]
+    method = rows[0][2]["method"]
+    out = ["# Results: every design on every workload", "",
+           "Made by one command, `make results`; nothing on this page is written by hand. What the figures mean and how they are "
+           "measured is in [compare.md](compare.md); **bold** is the best of a row. Any row by itself: "
+           "`rmap compare WORKLOAD`, with the workload and options listed at the end.", "",
+           "| | |", "|---|---|",
+           "| processor | %s |" % cpu(), "| memory | %s |" % memory(), "| Linux | %s |" % platform.release(),
+           "| compiler | %s |" % command("cc", "--version").split("\n")[0],
+           "| revision | %s |" % command("git", "describe", "--always", "--dirty", "--abbrev=10"),
+           "| instructions | %s |" % method["instructions"],
+           "| clock | %s, less %.0f ns an event |" % (method["clock"], method["taken_off_each_event_ns"]),
+           "| designs | %s |" % ", ".join("`%s`" % n for n in designs), ""]
+    if QUICK:
+        out += ["**A quick look: workloads are smaller than their names say.**", ""]
+    checks = sum(x["counts"]["checks"] for _, _, d in rows for x in d["designs"])
+    walks = sum(x["counts"]["checked_walks"] for _, _, d in rows for x in d["designs"])
+    out += ["Everything was checked: %s checks of whole machines, %s walks held against the page tables. " %
+            (number(checks), number(walks)) +
+            ("**Wrong:**" if wrong else "Nothing was wrong under any design."), ""]
+    out += ["- %s under `%s`: %s" % w for w in wrong] + ([""] if wrong else [])
+    out += history(rows, designs) + claims(rows) + ["## What grows with what", ""] + plots() + ["## All figures", ""]
+    for head, sentence, get, form in TABLES:
+        t = table(rows, designs, get, form)
+        if t:
+            out += ["### " + head, ""] + ([sentence, ""] if sentence else []) + t + [""]
+    out += ["## The workloads", "", "| | `rmap compare` … | operations | processes | VMAs | pages in use |", "|---|---|---|---|---|---|"]
+    for title, options, d in rows:
+        x = d["designs"][0]
+        out.append("| %s | `%s` | %s | %s | %s | %s |" % (
+            title, (d["workload"] + " " + options).strip(), number(x["counts"]["operations"]),
+            number(x["counts"]["processes_at_most"]), number(x["rmap_bytes"]["nr_vmas"]), number(x["rmap_bytes"]["nr_pages"])))
+    with open(REPORT, "w") as f:
+        f.write("\n".join(out) + "\n")
+    print("%s: %d workloads, %d designs%s" % (REPORT, len(rows), len(designs), ", %d wrong" % len(wrong) if wrong else ""))
+
+
+main()
