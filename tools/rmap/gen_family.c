@@ -152,7 +152,7 @@ static void unmapped_config(struct gen *gen)
 
 	gen->source.config.frames =
 		gen_frames(children + 1, pages + 1024, 2 * pages + children + 1);
-	gen->source.config.steps = 12 + 4 * children;
+	gen->source.config.steps = 10 + (gen->param[UNMAPPED_HOW] == BY_MUNMAP ? 3 : 2) * children;
 }
 
 static bool unmapped_child(struct gen *gen, struct op *op)
@@ -229,10 +229,12 @@ static void vmas_config(struct gen *gen)
 {
 	uint64_t processes = gen->param[VMAS_CHILDREN] * gen->param[VMAS_DEPTH] + 1;
 	uint64_t pages = gen->param[VMAS_VMAS] * gen->param[VMAS_PAGES];
-	uint64_t own = pages * gen->param[VMAS_WRITE] / 100 + gen->param[VMAS_VMAS];
+	uint64_t own = pages * gen->param[VMAS_WRITE] / 100 + gen->param[VMAS_VMAS], part;
 
 	gen->source.config.frames = gen_frames(processes, 2 * pages, processes * own + 2 * pages);
-	gen->source.config.steps = 8 + 2 * gen->param[VMAS_VMAS] + processes * 3;
+	part = gen->param[VMAS_VMAS] * gen->param[VMAS_WRITE] / 100;
+	gen->source.config.steps =
+		8 + 2 * gen->param[VMAS_VMAS] + (processes - 1) * (2 + (part ? part : 1));
 }
 
 /* A mapping of all, of which every second part is made unreadable: so the parts between are VMAs of their own. */
@@ -344,7 +346,8 @@ static void swap_config(struct gen *gen)
 	uint64_t own = pages * gen->param[SWAP_WRITE] / 100 + 1;
 
 	gen->source.config.frames = gen_frames(children + 1, pages, children * own + 2 * pages);
-	gen->source.config.steps = 10 + children * (1 + 2 * gen->param[SWAP_ROUNDS]);
+	gen->source.config.steps =
+		5 + 8 * gen->param[SWAP_ROUNDS] + children * (1 + 2 * gen->param[SWAP_ROUNDS]);
 }
 
 static bool swap_next(struct gen *gen, struct op *op)

@@ -25,7 +25,7 @@ static void single_config(struct gen *gen)
 	uint64_t vmas = gen->param[SINGLE_VMAS], children = gen->param[SINGLE_CHILDREN];
 
 	gen->source.config.frames = gen_frames(children + 1, vmas, (children + 2) * vmas);
-	gen->source.config.steps = 8 + 2 * vmas + 3 * children;
+	gen->source.config.steps = 10 + vmas + 2 * children;
 }
 
 static bool single_protect(struct gen *gen, struct op *op, uint32_t prot)
@@ -106,7 +106,7 @@ static void move_config(struct gen *gen)
 
 	gen->source.config.frames = gen_frames(processes, pages + 1536, (processes + 1) * pages);
 	gen->source.config.steps =
-		8 + depth * (1 + gen->param[MOVE_CHILDREN] + 2 * gen->param[MOVE_MOVES]);
+		6 + depth * (gen->param[MOVE_CHILDREN] + 2 * gen->param[MOVE_MOVES]);
 }
 
 /*
