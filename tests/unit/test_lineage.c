@@ -456,7 +456,7 @@ static void quick_write(struct engine *e, struct mm *mm, uint64_t addr)
 
 /*
  * The claims of docs/designs/lineage.md at their size: a parent and 1,000 children, which have all of page 0, write page 1, and
- * leave page 2 to the first and the last of them, page 3 to the one in the middle.
+ * leave page 2 to the first and the last of them, page 3 to the one in the middle, page 5 to every twentieth, page 6 to every 25th.
  */
 static void a_thousand_children(void **state)
 {
@@ -469,8 +469,9 @@ static void a_thousand_children(void **state)
 	struct mm *parent = engine_mm(&e);
 	uint64_t a = map_anon(&e, parent, BASE, 8);
 
-	for (uint64_t i = 0; i < 4; i++)
-		poke(&e, parent, a + i * PAGE, i);
+	for (uint64_t i = 0; i < 7; i++)
+		if (i != 4)
+			poke(&e, parent, a + i * PAGE, i);
 	for (int i = 0; i < CHILDREN; i++) {
 		assert_int_equal(mm_fork(parent, &child[i]), 0);
 		quick_write(&e, child[i], a + PAGE);
@@ -480,10 +481,15 @@ static void a_thousand_children(void **state)
 			quick_write(&e, child[i], a + 2 * PAGE);
 		if (i != CHILDREN / 2)
 			quick_write(&e, child[i], a + 3 * PAGE);
+		if (i % 20)
+			quick_write(&e, child[i], a + 5 * PAGE);
+		if (i % 25)
+			quick_write(&e, child[i], a + 6 * PAGE);
 	}
 	quick_write(&e, parent, a + 2 * PAGE);
 	quick_write(&e, parent, a + 3 * PAGE);
-	quick_write(&e, parent, a + 4 * PAGE);
+	for (uint64_t i = 4; i < 7; i++)
+		quick_write(&e, parent, a + i * PAGE);
 	engine_check(&e);
 
 	const struct {
@@ -497,6 +503,9 @@ static void a_thousand_children(void **state)
 		{ "parent's, when all children have written", parent, 1, 1001, 1, 1 },
 		{ "left with the one in the middle", child[500], 3, 1001, 1, 1 },
 		{ "left with two far apart", child[0], 2, 1001, 2, 2 },
+		{ "left with 40", child[0], 6, 1001, 40, 40 },
+		/* The bound: more than 48 are not kept. */
+		{ "left with 50", child[0], 5, 1001, 1001, 50 },
 	};
 
 	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
