@@ -101,6 +101,12 @@ struct timed {
 	uint64_t start_ticks, start_ns;
 };
 
+/*
+ * The layer whose clocks this thread keeps. Others have a part in a run, too: the one that frees what waited for a grace period, page
+ * tables among it. Their events go through unmeasured.
+ */
+static _Thread_local const struct timed *mine;
+
 static inline struct timed *timed_of(const struct rmap *rmap)
 {
 	return (struct timed *)(uintptr_t)rmap->ops;
@@ -192,8 +198,11 @@ static inline void go_on(struct timed *t)
 
 static void begin(struct timed *t, enum timed_event event, uint64_t pages)
 {
-	struct total *total = &t->total[t->forking && !t->depth][event];
+	struct total *total;
 
+	if (mine != t)
+		return;
+	total = &t->total[t->forking && !t->depth][event];
 	if (t->depth)
 		credit(t, ticks());
 	else
@@ -209,6 +218,8 @@ static void begin(struct timed *t, enum timed_event event, uint64_t pages)
 
 static void end(struct timed *t)
 {
+	if (mine != t)
+		return;
 	credit(t, ticks());
 	/* An event in the sample carries what reading its counter costs, as often as it was read. */
 	if (t->weight && t->stack[t->depth - 1])
@@ -224,8 +235,11 @@ static void end(struct timed *t)
 /* A visitor: nobody's time. */
 static void pause_clock(struct timed *t)
 {
-	struct total *running = t->stack[t->depth - 1];
+	struct total *running;
 
+	if (mine != t)
+		return;
+	running = t->stack[t->depth - 1];
 	credit(t, ticks());
 	running->pauses++;
 	if (t->weight)
@@ -237,6 +251,8 @@ static void pause_clock(struct timed *t)
 
 static void resume_clock(struct timed *t)
 {
+	if (mine != t)
+		return;
 	t->depth--;
 	go_on(t);
 }
@@ -777,6 +793,7 @@ struct timed *timed_new(const struct rmap_ops *ops)
 	t->random = 2463534242u;
 	t->counter = open_counter();
 	take_over(t);
+	mine = t;
 	calibrate(t);
 	t->start_ns = monotonic();
 	t->start_ticks = ticks();
@@ -787,6 +804,8 @@ void timed_free(struct timed *t)
 {
 	if (!t)
 		return;
+	if (mine == t)
+		mine = NULL;
 	if (t->counter >= 0)
 		close(t->counter);
 	free(t);

@@ -15,7 +15,7 @@
  * for a few in each: reading it costs microseconds, so it is read around a sample, the first 256 events of each kind, then one in 16
  * on average, and behind 16,384 one in 256; each stands for as many.
  *
- * For one thread only: the runner's.
+ * Only what the thread does that made the layer is measured: the runner's. Of the latest one it made.
  */
 #ifndef RMAP_TOOL_TIMED_H
 #define RMAP_TOOL_TIMED_H
