@@ -62,6 +62,8 @@ const char *rmap_kind_name(enum rmap_kind kind)
 		return "pte_chain";
 	case RMAP_KIND_ANONMM:
 		return "anonmm";
+	case RMAP_KIND_ANONMM_GROUP:
+		return "anonmm_group";
 	case RMAP_KIND_CONTEXT:
 		return "cow_context";
 	case RMAP_KIND_REMAP:

@@ -56,6 +56,30 @@ static pte_t map(struct fault *f, struct page *page, uint64_t slot, struct rmap_
 	return pte;
 }
 
+int fault_swap_copy(struct fault *f, struct page *cached)
+{
+	struct mm_system *sys = f->mm->sys;
+	struct page *page = page_alloc(sys, 0);
+	bool lost;
+	int error;
+
+	if (!page)
+		return RMAP_ENOMEM;
+	page_copy(sys, page, cached);
+	error = fault_install_anon(f, page, &lost);
+	if (error)
+		return error;
+	if (lost) {
+		COUNT(sys, fault_spurious, 1);
+		return 0;
+	}
+	mm_rss_add(f->mm, RSS_SWAP, -1);
+	swap_free(sys, pte_pfn(f->old));
+	swap_try_free(sys, cached);
+	COUNT(sys, fault_swap_in, 1);
+	return 0;
+}
+
 int fault_swap(struct fault *f)
 {
 	struct mm_system *sys = f->mm->sys;
@@ -75,6 +99,11 @@ int fault_swap(struct fault *f)
 		goto unreserve;
 	if (page_test(page, PG_POISON)) {
 		error = RMAP_EHWPOISON;
+		goto unlock;
+	}
+	if (rmap_page_is_anon(&page->rmap) &&
+	    !rmap_page_fits(&sys->rmap, &page->rmap, &f->vma->rmap, f->addr)) {
+		error = fault_swap_copy(f, page);
 		goto unlock;
 	}
 	rmap_spin_lock(f->ptl);

@@ -74,6 +74,9 @@ int vma_populate(struct vma *vma, uint64_t start, uint64_t end);
 /* Fault in one page: with the right to write, or only to read. mmap held. */
 int page_populate(struct vma *vma, uint64_t addr, bool write);
 
+/* Make the anonymous page at addr the mm's alone, by a copy if need be. mmap held, for reading at least. 0 or an error of mm_fault. */
+int page_unshare(struct vma *vma, uint64_t addr);
+
 /* ---- munmap.c ---- */
 
 /* Split at both edges, so that every VMA in [start, end) lies wholly in it. RMAP_ENOMEM. */

@@ -7,10 +7,12 @@
  *        src   [ . . c d ]                         dst   [ a b . . ]
  *
  * The TLB is flushed before either PTL is released: once the new place can be unmapped and its frame freed, no processor may
- * still write through the old one. Walkers are held off by rmap_move_begin() where they could pass between the two places.
+ * still write through the old one. A design that gives a page one address everywhere cannot have a shared page moved: that page is
+ * unshared first, as for a write, with all locks but mmap_lock dropped. Walkers are held off by rmap_move_begin() where they could pass between the two places.
  */
+#include "layout.h"
+#include "reclaim.h"
 #include "table.h"
-#include "vma.h"
 
 static void lock_two(struct rmap_spinlock *a, struct rmap_spinlock *b)
 {
@@ -29,28 +31,53 @@ static void unlock_two(struct rmap_spinlock *a, struct rmap_spinlock *b)
 		rmap_spin_unlock(b);
 }
 
+/* What keeps the next entry from being moved. */
+enum obstacle {
+	MOVE_FREE,
+	MOVE_SHARED,	/* the design wants the page unshared first */
+	MOVE_MIGRATING, /* it cannot move a migration entry */
+};
+
 struct move {
 	struct vma *dst, *src;
+	enum obstacle obstacle;
+	pte_t entry; /* that was met there */
 	uint64_t new_addr, old_addr;
 	uint64_t len; /* of this step: within one table on both sides */
 	pte_t *new_pte, *old_pte;
 };
 
-static void move_entries(struct move *m)
+static enum obstacle obstacle(struct mm_system *sys, pte_t v)
+{
+	bool migrating = pte_is_migration(v);
+
+	if (!migrating && (!pte_present(v) || (v & PTE_SPECIAL)))
+		return MOVE_FREE;
+	if (rmap_page_may_move(&sys->rmap, &pfn_to_page(sys, pte_pfn(v))->rmap, migrating))
+		return MOVE_FREE;
+	return migrating ? MOVE_MIGRATING : MOVE_SHARED;
+}
+
+/* Moves up to the end of the step or to an obstacle; returns the bytes done. */
+static uint64_t move_entries(struct move *m)
 {
 	struct mm *mm = vma_mm(m->src);
 	struct mm_system *sys = mm->sys;
 	struct rmap_spinlock *old_ptl = table_ptl(sys, m->old_pte);
 	struct rmap_spinlock *new_ptl = table_ptl(sys, m->new_pte);
-	uint64_t moved = 0;
+	uint64_t moved = 0, off;
 	bool flush = false;
 
 	lock_two(old_ptl, new_ptl);
-	for (uint64_t off = 0; off < m->len; off += RMAP_PAGE_SIZE, m->old_pte++, m->new_pte++) {
+	for (off = 0; off < m->len; off += RMAP_PAGE_SIZE, m->old_pte++, m->new_pte++) {
 		pte_t v = pte_read(m->old_pte);
 
 		if (!v)
 			continue;
+		m->obstacle = obstacle(sys, v);
+		m->entry = v;
+		if (m->obstacle != MOVE_FREE)
+			break;
 		v = pte_exchange(m->old_pte, 0);
 		pte_write(m->new_pte, v);
 		moved++;
@@ -68,6 +95,17 @@ static void move_entries(struct move *m)
 	}
 	unlock_two(old_ptl, new_ptl);
 	COUNT(sys, moved_ptes, moved);
+	return off;
+}
+
+/* Without any lock but mmap_lock. 0: try again. */
+static int clear_obstacle(const struct move *m, uint64_t addr)
+{
+	if (m->obstacle == MOVE_SHARED)
+		return page_unshare(m->src, addr);
+	if (m->obstacle == MOVE_MIGRATING)
+		migration_wait(vma_mm(m->src)->sys, m->entry);
+	return 0;
 }
 
 uint64_t move_range(struct vma *dst, uint64_t new_addr, struct vma *src, uint64_t old_addr,
@@ -77,7 +115,7 @@ uint64_t move_range(struct vma *dst, uint64_t new_addr, struct vma *src, uint64_
 	uint64_t done = 0;
 
 	while (done < len) {
-		struct move m = { .dst = dst, .src = src };
+		struct move m = { .dst = dst, .src = src, .obstacle = MOVE_FREE };
 		uint64_t next = table_next(mm, old_addr + done, old_addr + len);
 		uint64_t old_stop, new_stop;
 
@@ -94,9 +132,10 @@ uint64_t move_range(struct vma *dst, uint64_t new_addr, struct vma *src, uint64_
 		if (!m.new_pte)
 			break;
 		rmap_move_begin(&mm->sys->rmap, &dst->rmap, &src->rmap, merged);
-		move_entries(&m);
+		done += move_entries(&m);
 		rmap_move_end(&mm->sys->rmap, &dst->rmap, &src->rmap, merged);
-		done += m.len;
+		if (clear_obstacle(&m, old_addr + done))
+			break;
 	}
 	return done;
 }

@@ -37,6 +37,19 @@ int page_populate(struct vma *vma, uint64_t addr, bool write)
 	return 0;
 }
 
+int page_unshare(struct vma *vma, uint64_t addr)
+{
+	struct mm *mm = vma_mm(vma);
+	struct fault f = { .mm = mm, .vma = vma, .addr = addr, .unshare = true };
+	int error;
+
+	COUNT(mm->sys, faults, 1);
+	error = fault_handle(&f);
+	if (error)
+		COUNT(mm->sys, fault_errors, 1);
+	return error;
+}
+
 int vma_populate(struct vma *vma, uint64_t start, uint64_t end)
 {
 	bool write = (vma->flags & (VM_WRITE | VM_SHARED)) == VM_WRITE;

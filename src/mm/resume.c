@@ -614,6 +614,28 @@ static bool site_fits(struct reader *r, const struct site *s)
 	return rv->family && rv->family == r->page_family && index == r->page_index;
 }
 
+/* Under this design the page may not stand here, too (rmap_page_fits()): a copy does. */
+static int copy_site(struct reader *r, const struct site *s)
+{
+	struct page *page = page_alloc(r->sys, 0);
+	struct fault f = {
+		.mm = s->mm,
+		.vma = s->vma,
+		.addr = s->addr,
+		.unshare = true, /* read-only */
+		.pte = s->pte,
+		.ptl = table_ptl(r->sys, s->pte),
+	};
+	bool lost;
+	int error = RMAP_ENOMEM;
+
+	if (page) {
+		page_copy(r->sys, page, r->page);
+		error = fault_install_anon(&f, page, &lost);
+	}
+	return error ? fail(r, error) : 0;
+}
+
 static int map_site(struct reader *r, const struct site *s)
 {
 	struct mm_system *sys = r->sys;
@@ -622,8 +644,11 @@ static int map_site(struct reader *r, const struct site *s)
 	bool exclusive = s->flags & IMAGE_SITE_EXCLUSIVE;
 	unsigned int flags = exclusive ? RMAP_MAP_EXCLUSIVE : 0;
 	pte_t bits = vma_pte_bits(s->vma, exclusive);
-	int error = rmap_reserve(&sys->rmap, &reserve, 1);
+	int error;
 
+	if (r->page_mapped && !rmap_page_fits(&sys->rmap, rpage, &s->vma->rmap, s->addr))
+		return copy_site(r, s);
+	error = rmap_reserve(&sys->rmap, &reserve, 1);
 	if (error)
 		return fail(r, error);
 	if (!r->page_mapped) {

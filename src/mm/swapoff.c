@@ -50,11 +50,43 @@ static void unuse_map(struct vma *vma, uint64_t addr, pte_t *pte, pte_t entry, s
 	swap_free(sys, slot);
 }
 
-/* One swap entry. 0 also where somebody else was faster. */
+/* Page locked. 0 also where somebody else was faster. */
+static int unuse_locked(struct vma *vma, uint64_t addr, pte_t *pte, pte_t entry, struct page *page,
+			struct rmap_reserve *reserve)
+{
+	struct mm *mm = vma_mm(vma);
+	struct rmap_spinlock *ptl = table_ptl(mm->sys, pte);
+	bool poisoned = page_test(page, PG_POISON);
+
+	if (!poisoned && rmap_page_is_anon(&page->rmap) &&
+	    !rmap_page_fits(&mm->sys->rmap, &page->rmap, &vma->rmap, addr)) {
+		struct fault f = {
+			.mm = mm,
+			.vma = vma,
+			.addr = addr,
+			.unshare = true, /* read-only, as what comes back otherwise */
+			.pte = pte,
+			.ptl = ptl,
+			.old = entry,
+		};
+
+		return fault_swap_copy(&f, page);
+	}
+	rmap_spin_lock(ptl);
+	if (pte_read(pte) == entry) {
+		if (poisoned)
+			unuse_poisoned(vma, pte, entry, page);
+		else
+			unuse_map(vma, addr, pte, entry, page, reserve);
+	}
+	rmap_spin_unlock(ptl);
+	return 0;
+}
+
+/* One swap entry. */
 static int unuse_entry(struct vma *vma, uint64_t addr, pte_t *pte, pte_t entry)
 {
 	struct mm_system *sys = vma_mm(vma)->sys;
-	struct rmap_spinlock *ptl = table_ptl(sys, pte);
 	struct rmap_reserve reserve = { 0 };
 	struct page *page;
 	bool was_cached;
@@ -64,14 +96,7 @@ static int unuse_entry(struct vma *vma, uint64_t addr, pte_t *pte, pte_t entry)
 		return error;
 	error = swap_read_page(sys, pte_pfn(entry), &page, &was_cached);
 	if (!error && page) {
-		rmap_spin_lock(ptl);
-		if (pte_read(pte) == entry) {
-			if (page_test(page, PG_POISON))
-				unuse_poisoned(vma, pte, entry, page);
-			else
-				unuse_map(vma, addr, pte, entry, page, &reserve);
-		}
-		rmap_spin_unlock(ptl);
+		error = unuse_locked(vma, addr, pte, entry, page, &reserve);
 		swap_try_free(sys, page);
 		page_unlock(sys, page);
 		page_put(sys, page);

@@ -141,6 +141,11 @@ int fault_file(struct fault *f);
 int fault_file_mkwrite(struct fault *f, struct page *page);
 /* The case of a swap entry (fault_swap.c). */
 int fault_swap(struct fault *f);
+/*
+ * The page that the swap cache has for f->old, which is locked, may not be mapped here under this design (rmap_page_fits()): a copy
+ * is. 0 also where somebody was first; RMAP_ENOMEM.
+ */
+int fault_swap_copy(struct fault *f, struct page *cached);
 /* Write to a page mapped read-only in a private VMA, or of an exclusive page (fault_cow.c). PTL held on entry, released. */
 int fault_cow(struct fault *f);
 /*

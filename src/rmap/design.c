@@ -5,8 +5,8 @@
 #include "design.h"
 
 const struct rmap_ops *const rmap_designs[] = {
-	&rmap_anon_vma_chain, &rmap_scan, &rmap_pte_chain, &rmap_anon_vma, &rmap_cow_context,
-	&rmap_lineage,	      NULL,
+	&rmap_anon_vma_chain, &rmap_scan,	 &rmap_pte_chain, &rmap_anon_vma,
+	&rmap_anonmm,	      &rmap_cow_context, &rmap_lineage,	  NULL,
 };
 
 static bool same_name(const char *a, const char *b)

@@ -29,6 +29,7 @@ static const struct expected expected[] = {
 	/* Every relative, whoever has the page; the parent is the first of them. */
 	{ "anon_vma", CHILDREN + 1, CHILDREN + 1, CHILDREN + 1, 1, CHILDREN + 1, CHILDREN + 1 },
 	{ "pte_chain", 1, 1, 1, 1, 1, 1 },
+	{ "anonmm", CHILDREN + 1, CHILDREN + 1, CHILDREN + 1, 1, CHILDREN + 1, CHILDREN + 1 },
 	/* The page is the writer's alone, and known to be: its context is the first and the last. */
 	{ "cow_context", 1, 1, 1, 1, CHILDREN + 1, CHILDREN + 1 },
 	/* Newer than all children. The one that is left is the newest: the second to be looked at. (Settled: test_lineage.c.) */
