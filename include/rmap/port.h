@@ -77,7 +77,8 @@ struct rmap_port {
 
 	/*
 	 * size bytes for an object of kind, or NULL. Zeroed, except a type-stable object that is handed out again (see
-	 * rmap_kind_is_type_stable). A kind always has one size except RMAP_KIND_SYSTEM and RMAP_KIND_BUFFER. Never
+	 * rmap_kind_is_type_stable). Aligned to 8 bytes, and to 64 where kind is RMAP_KIND_PTE_CHAIN (a block fills a cache
+	 * line, and its address leaves room for a count). A kind always has one size except RMAP_KIND_SYSTEM and RMAP_KIND_BUFFER. Never
 	 * called with a spin lock held; may sleep, must not call back into the library.
 	 */
 	void *(*alloc)(void *ctx, enum rmap_kind kind, size_t size);

@@ -201,6 +201,20 @@ static void magazine_drain(struct hosted *h, struct hosted_local *local, enum rm
 
 /* ---------------------------------------------------------------- the callbacks */
 
+/* An object of no cache, so that a sanitizer sees its bounds and its end. */
+static void *own_alloc(enum rmap_kind kind, size_t size)
+{
+	void *object;
+
+	if (kind != RMAP_KIND_PTE_CHAIN)
+		return calloc(1, size);
+	object = aligned_alloc(HOSTED_CACHE_LINE, (size + HOSTED_CACHE_LINE - 1) /
+							  HOSTED_CACHE_LINE * HOSTED_CACHE_LINE);
+	if (object)
+		memset(object, 0, size);
+	return object;
+}
+
 void *hosted_cache_alloc(void *ctx, enum rmap_kind kind, size_t size)
 {
 	struct hosted *h = ctx;
@@ -224,7 +238,7 @@ void *hosted_cache_alloc(void *ctx, enum rmap_kind kind, size_t size)
 		if (!rmap_kind_is_type_stable(kind))
 			memset(object, 0, size);
 	} else {
-		object = calloc(1, size);
+		object = own_alloc(kind, size);
 		if (!object)
 			return NULL;
 	}

@@ -55,6 +55,10 @@ static void *port_alloc(void *ctx, enum rmap_kind kind, size_t size)
 	pthread_mutex_unlock(&vm->lock);
 	if (object)
 		return object;
+	if (kind == RMAP_KIND_PTE_CHAIN) {
+		object = aligned_alloc(64, size);
+		return object ? memset(object, 0, size) : NULL;
+	}
 	if (!rmap_kind_is_type_stable(kind))
 		return calloc(1, size);
 	return (void **)calloc(1, size + sizeof(void *)) + 1;
