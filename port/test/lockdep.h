@@ -325,19 +325,25 @@ static inline bool rmap_rwsem_is_write_locked(const struct rmap_rwsem *l)
 
 /* ---------------------------------------------------------------- bit locks */
 
+/* Of the locks that are a bit of a word, only the page lock is slept for. */
+static inline bool lockdep_bit_sleeps(enum rmap_lock_class lock_class)
+{
+	return lock_class == RMAP_LOCK_PAGE;
+}
+
 static inline void rmap_bit_lock_wait(const void *lock, enum rmap_lock_class lock_class)
 {
-	lockdep_wait(lock, (uint32_t)lock_class + 1, true, true);
+	lockdep_wait(lock, (uint32_t)lock_class + 1, true, lockdep_bit_sleeps(lock_class));
 }
 
 static inline void rmap_bit_lock_got(const void *lock, enum rmap_lock_class lock_class)
 {
-	lockdep_got(lock, (uint32_t)lock_class + 1, false);
+	lockdep_got(lock, (uint32_t)lock_class + 1, !lockdep_bit_sleeps(lock_class));
 }
 
 static inline void rmap_bit_lock_released(const void *lock, enum rmap_lock_class lock_class)
 {
-	lockdep_release(lock, (uint32_t)lock_class + 1, false);
+	lockdep_release(lock, (uint32_t)lock_class + 1, !lockdep_bit_sleeps(lock_class));
 }
 
 #endif

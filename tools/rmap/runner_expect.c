@@ -238,7 +238,7 @@ static enum runner_result expect_shared(struct runner *r, const struct op *op)
 	char is[64], is2[64];
 	struct mm_page_info one, other;
 	enum runner_result ret;
-	uint64_t addr, addr2, slot, slot2;
+	uint64_t addr, addr2, slot = 0, slot2 = 0;
 	struct process *a = place(r, op->proc, &op->addr, &addr, &ret);
 	struct process *b = a ? place(r, op->target, &op->new_addr, &addr2, &ret) : NULL;
 	bool shared;
