@@ -336,7 +336,7 @@ def main():
     out = ["# Results: every design on every workload", "",
            "Made by one command, `make results`; nothing on this page is written by hand. What the figures mean and how they are "
            "measured is in [compare.md](compare.md); **bold** is the best of a row. Any row by itself: "
-           "`rmap compare WORKLOAD`, with the workload and options listed at the end.", "",
+           "`rmap compare --probes 200 WORKLOAD`, with the workload and options listed at the end.", "",
            "| | |", "|---|---|",
            "| processor | %s |" % cpu(), "| memory | %s |" % memory(), "| Linux | %s |" % platform.release(),
            "| compiler | %s |" % command("cc", "--version").split("\n")[0],
@@ -352,6 +352,11 @@ def main():
             (number(checks), number(walks)) +
             ("**Wrong:**" if wrong else "Nothing was wrong under any design."), ""]
     out += ["- %s under `%s`: %s" % w for w in wrong] + ([""] if wrong else [])
+    late = ["%s: %s" % (t, ", ".join("`%s`" % n for n in designs if n not in d["by_name"]))
+            for t, _, d in rows if len(d["designs"]) < len(designs)]
+    if late:
+        out += ["Not within the time that a workload is given (RESULTS_SECONDS), and so left out:", ""]
+        out += ["- " + x for x in late] + [""]
     out += history(rows, designs) + claims(rows) + ["## What grows with what", ""] + plots() + ["## All figures", ""]
     for head, sentence, get, form in TABLES:
         t = table(rows, designs, get, form)
