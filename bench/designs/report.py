@@ -322,6 +322,24 @@ def claims(rows):
     return out + [""]
 
 
+def indirection():
+    path = os.path.join(DIR, "indirection.json")
+    if not os.path.exists(path):
+        return []
+    with open(path) as f:
+        d = json.load(f)
+    out = ["## What the indirection costs", "",
+           "Instructions of the reverse map's functions with all that they call, through a design's table and, built with "
+           "`-DRMAP_ONLY_DESIGN`, directly; `%s`, by valgrind (`bench/designs/indirection`)." % d["workload"], "",
+           "| | " + " | ".join("`%s`: table | direct" % n for n in d["designs"]) + " |",
+           "|---" * (1 + 2 * len(d["designs"])) + "|"]
+    names = list(next(iter(d["designs"].values())))
+    for name in names:
+        out.append("| %s | %s |" % ("all of the program" if name == "total" else "`%s`" % name, " | ".join(
+            "%s | %s" % (number(x[name][0]), number(x[name][1]) if x[name][1] else "0, or in line") for x in d["designs"].values())))
+    return out + [""]
+
+
 def main():
     rows = matrix()
     if not rows:
@@ -336,7 +354,7 @@ def main():
     out = ["# Results: every design on every workload", "",
            "Made by one command, `make results`; nothing on this page is written by hand. What the figures mean and how they are "
            "measured is in [compare.md](compare.md); **bold** is the best of a row. Any row by itself: "
-           "`rmap compare --probes 200 WORKLOAD`, with the workload and options listed at the end.", "",
+           "`rmap compare --probes 100 WORKLOAD`, with the workload and options listed at the end.", "",
            "| | |", "|---|---|",
            "| processor | %s |" % cpu(), "| memory | %s |" % memory(), "| Linux | %s |" % platform.release(),
            "| compiler | %s |" % command("cc", "--version").split("\n")[0],
@@ -357,7 +375,7 @@ def main():
     if late:
         out += ["Not within the time that a workload is given (RESULTS_SECONDS), and so left out:", ""]
         out += ["- " + x for x in late] + [""]
-    out += history(rows, designs) + claims(rows) + ["## What grows with what", ""] + plots() + ["## All figures", ""]
+    out += history(rows, designs) + claims(rows) + ["## What grows with what", ""] + plots() + indirection() + ["## All figures", ""]
     for head, sentence, get, form in TABLES:
         t = table(rows, designs, get, form)
         if t:

@@ -4,10 +4,14 @@
  */
 #include "design.h"
 
+#ifdef RMAP_ONLY_DESIGN
+const struct rmap_ops *const rmap_designs[] = { &RMAP_ONLY, NULL };
+#else
 const struct rmap_ops *const rmap_designs[] = {
 	&rmap_anon_vma_chain, &rmap_scan,	 &rmap_pte_chain, &rmap_anon_vma,
 	&rmap_anonmm,	      &rmap_cow_context, &rmap_lineage,	  NULL,
 };
+#endif
 
 static bool same_name(const char *a, const char *b)
 {

@@ -109,6 +109,27 @@ struct rmap_ops {
 	const char *(*vma_check)(const struct rmap *rmap, const struct rmap_vma *vma);
 };
 
+/*
+ * The table to ask. An embedder who needs one design names it at build time, -DRMAP_ONLY_DESIGN=lineage, and compiles one_design.c
+ * instead of what that includes: there the table is a constant whose entries the compiler sees, so that calls are direct and events
+ * that the design does not care for are gone.
+ */
+#ifdef RMAP_ONLY_DESIGN
+#define RMAP_ONLY_PASTE(a, b) a##b
+#define RMAP_ONLY_NAME(name)  RMAP_ONLY_PASTE(rmap_, name)
+#define RMAP_ONLY	      RMAP_ONLY_NAME(RMAP_ONLY_DESIGN)
+#endif
+
+static inline const struct rmap_ops *ops_of(const struct rmap *rmap)
+{
+#ifdef RMAP_ONLY_DESIGN
+	(void)rmap;
+	return &RMAP_ONLY;
+#else
+	return rmap->ops;
+#endif
+}
+
 /* Make owner the page's; readers that see it see all that was written to the page before. */
 static inline void page_set_owner(struct rmap_page *page, const void *owner)
 {

@@ -22,13 +22,14 @@ static uint64_t map_new_pages(struct rmap *rmap, struct rmap_page *const *pages,
 	bool exclusive = flags & RMAP_MAP_EXCLUSIVE;
 	uint64_t index = rmap_page_index(rmap, vma, addr);
 
-	RMAP_ASSERT(rmap->port, rmap->ops->vma_faulted == NULL || rmap->ops->vma_faulted(vma));
+	RMAP_ASSERT(rmap->port,
+		    ops_of(rmap)->vma_faulted == NULL || ops_of(rmap)->vma_faulted(vma));
 	for (unsigned int i = 0; i < nr; i++) {
 		RMAP_ASSERT(rmap->port, rmap_page_mapcount(pages[i]) == 0);
 		pages[i]->index = index + i;
 	}
-	if (rmap->ops->page_new)
-		rmap->ops->page_new(rmap, pages, nr, vma, addr, exclusive);
+	if (ops_of(rmap)->page_new)
+		ops_of(rmap)->page_new(rmap, pages, nr, vma, addr, exclusive);
 	for (unsigned int i = 0; i < nr; i++)
 		map_new(pages[i], exclusive);
 	return ~(uint64_t)0 >> (64 - nr);
@@ -36,8 +37,8 @@ static uint64_t map_new_pages(struct rmap *rmap, struct rmap_page *const *pages,
 
 uint64_t rmap_page_index(const struct rmap *rmap, const struct rmap_vma *vma, uint64_t addr)
 {
-	if (rmap->ops->page_index)
-		return rmap->ops->page_index(vma, addr);
+	if (ops_of(rmap)->page_index)
+		return ops_of(rmap)->page_index(vma, addr);
 	return rmap_vma_index(vma, addr);
 }
 
@@ -48,7 +49,7 @@ __attribute__((unused)) static bool index_fits(const struct rmap *rmap,
 {
 	if (!rmap_page_is_anon(page))
 		return page->index == rmap_vma_index(vma, addr);
-	return !rmap->ops->page_owner || page->index == rmap_page_index(rmap, vma, addr);
+	return !ops_of(rmap)->page_owner || page->index == rmap_page_index(rmap, vma, addr);
 }
 
 static uint64_t map_known_pages(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
@@ -71,9 +72,9 @@ static uint64_t map_known_pages(struct rmap *rmap, struct rmap_page *const *page
 		if (!(flags & RMAP_MAP_EXCLUSIVE))
 			continue;
 		atomic_store_explicit(&page->exclusive, 1, memory_order_relaxed);
-		if (rmap->ops->page_alone)
-			rmap->ops->page_alone(rmap, page, vma,
-					      addr + ((uint64_t)i << RMAP_PAGE_SHIFT));
+		if (ops_of(rmap)->page_alone)
+			ops_of(rmap)->page_alone(rmap, page, vma,
+						 addr + ((uint64_t)i << RMAP_PAGE_SHIFT));
 	}
 	(void)vma;
 	(void)addr;
@@ -91,8 +92,8 @@ uint64_t rmap_page_map(struct rmap *rmap, struct rmap_page *const *pages, unsign
 		was_unmapped = map_new_pages(rmap, pages, nr, vma, addr, flags);
 	else
 		was_unmapped = map_known_pages(rmap, pages, nr, vma, addr, flags);
-	if (rmap->ops->page_map)
-		rmap->ops->page_map(rmap, pages, nr, vma, addr, pte, flags, reserve);
+	if (ops_of(rmap)->page_map)
+		ops_of(rmap)->page_map(rmap, pages, nr, vma, addr, pte, flags, reserve);
 	return was_unmapped;
 }
 
@@ -126,8 +127,8 @@ uint64_t rmap_page_unmap(struct rmap *rmap, struct rmap_page *const *pages, unsi
 		if (unmap_one(rmap, pages[i]))
 			now_unmapped |= (uint64_t)1 << i;
 	}
-	if (rmap->ops->page_unmap)
-		rmap->ops->page_unmap(rmap, pages, nr, vma, addr, pte);
+	if (ops_of(rmap)->page_unmap)
+		ops_of(rmap)->page_unmap(rmap, pages, nr, vma, addr, pte);
 	return now_unmapped;
 }
 
@@ -135,43 +136,43 @@ void rmap_page_moved(struct rmap *rmap, struct rmap_page *const *pages, unsigned
 		     struct rmap_vma *dst, uint64_t new_addr, void *new_pte, struct rmap_vma *src,
 		     uint64_t old_addr, void *old_pte)
 {
-	if (rmap->ops->page_moved)
-		rmap->ops->page_moved(rmap, pages, nr, dst, new_addr, new_pte, src, old_addr,
-				      old_pte);
+	if (ops_of(rmap)->page_moved)
+		ops_of(rmap)->page_moved(rmap, pages, nr, dst, new_addr, new_pte, src, old_addr,
+					 old_pte);
 }
 
 bool rmap_page_may_move(const struct rmap *rmap, const struct rmap_page *page, bool entry)
 {
-	return !rmap->ops->page_may_move || !rmap_page_is_anon(page) ||
-	       rmap->ops->page_may_move(page, entry);
+	return !ops_of(rmap)->page_may_move || !rmap_page_is_anon(page) ||
+	       ops_of(rmap)->page_may_move(page, entry);
 }
 
 bool rmap_page_fits(const struct rmap *rmap, const struct rmap_page *page,
 		    const struct rmap_vma *vma, uint64_t addr)
 {
-	return !rmap->ops->page_fits || rmap->ops->page_fits(page, vma, addr);
+	return !ops_of(rmap)->page_fits || ops_of(rmap)->page_fits(page, vma, addr);
 }
 
 void rmap_page_adopt(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma, uint64_t addr)
 {
 	RMAP_ASSERT(rmap->port, rmap_page_is_anon(page) && rmap_page_mapcount(page) == 1);
-	if (rmap->ops->page_adopt)
-		rmap->ops->page_adopt(rmap, page, vma, addr);
+	if (ops_of(rmap)->page_adopt)
+		ops_of(rmap)->page_adopt(rmap, page, vma, addr);
 	atomic_store_explicit(&page->exclusive, 1, memory_order_relaxed);
 	count_event(&rmap->count.adopted);
 }
 
 void *rmap_page_pin(struct rmap *rmap, struct rmap_page *page)
 {
-	if (!rmap->ops->page_pin || !rmap_page_is_anon(page))
+	if (!ops_of(rmap)->page_pin || !rmap_page_is_anon(page))
 		return NULL;
-	return rmap->ops->page_pin(rmap, page);
+	return ops_of(rmap)->page_pin(rmap, page);
 }
 
 void rmap_page_unpin(struct rmap *rmap, void *pin)
 {
 	if (pin)
-		rmap->ops->page_unpin(rmap, pin);
+		ops_of(rmap)->page_unpin(rmap, pin);
 }
 
 bool rmap_page_to_entry(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
@@ -179,10 +180,10 @@ bool rmap_page_to_entry(struct rmap *rmap, struct rmap_page *page, struct rmap_v
 {
 	bool last = unmap_one(rmap, page);
 
-	if (rmap->ops->page_to_entry)
-		rmap->ops->page_to_entry(rmap, page, pte);
-	else if (rmap->ops->page_unmap)
-		rmap->ops->page_unmap(rmap, &page, 1, vma, addr, pte);
+	if (ops_of(rmap)->page_to_entry)
+		ops_of(rmap)->page_to_entry(rmap, page, pte);
+	else if (ops_of(rmap)->page_unmap)
+		ops_of(rmap)->page_unmap(rmap, &page, 1, vma, addr, pte);
 	return last;
 }
 
@@ -192,10 +193,10 @@ bool rmap_page_from_entry(struct rmap *rmap, struct rmap_page *page, struct rmap
 {
 	bool first = map_known_pages(rmap, &page, 1, vma, addr, flags) != 0;
 
-	if (rmap->ops->page_from_entry)
-		rmap->ops->page_from_entry(rmap, page, old_page, pte);
-	else if (rmap->ops->page_map)
-		rmap->ops->page_map(rmap, &page, 1, vma, addr, pte, flags, reserve);
+	if (ops_of(rmap)->page_from_entry)
+		ops_of(rmap)->page_from_entry(rmap, page, old_page, pte);
+	else if (ops_of(rmap)->page_map)
+		ops_of(rmap)->page_map(rmap, &page, 1, vma, addr, pte, flags, reserve);
 	return first;
 }
 
@@ -204,8 +205,8 @@ void rmap_entry_copied(struct rmap *rmap, struct rmap_page *page, struct rmap_vm
 {
 	(void)vma;
 	(void)addr;
-	if (rmap->ops->entry_copied)
-		rmap->ops->entry_copied(rmap, page, pte, reserve);
+	if (ops_of(rmap)->entry_copied)
+		ops_of(rmap)->entry_copied(rmap, page, pte, reserve);
 }
 
 void rmap_entry_gone(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma, uint64_t addr,
@@ -213,14 +214,14 @@ void rmap_entry_gone(struct rmap *rmap, struct rmap_page *page, struct rmap_vma 
 {
 	(void)vma;
 	(void)addr;
-	if (rmap->ops->entry_gone)
-		rmap->ops->entry_gone(rmap, page, pte);
+	if (ops_of(rmap)->entry_gone)
+		ops_of(rmap)->entry_gone(rmap, page, pte);
 }
 
 void rmap_migrate_end(struct rmap *rmap, struct rmap_page *new_page, struct rmap_page *old_page)
 {
-	if (rmap->ops->migrate_end)
-		rmap->ops->migrate_end(rmap, new_page, old_page);
+	if (ops_of(rmap)->migrate_end)
+		ops_of(rmap)->migrate_end(rmap, new_page, old_page);
 }
 
 void rmap_page_replace(struct rmap *rmap, struct rmap_page *new_page, struct rmap_page *old_page)
@@ -233,15 +234,15 @@ void rmap_page_replace(struct rmap *rmap, struct rmap_page *new_page, struct rma
 	atomic_store_explicit(&new_page->mapping,
 			      atomic_load_explicit(&old_page->mapping, memory_order_relaxed),
 			      memory_order_release);
-	if (rmap->ops->page_replace)
-		rmap->ops->page_replace(rmap, new_page, old_page);
+	if (ops_of(rmap)->page_replace)
+		ops_of(rmap)->page_replace(rmap, new_page, old_page);
 }
 
 void rmap_page_free(struct rmap *rmap, struct rmap_page *page)
 {
 	RMAP_ASSERT(rmap->port, rmap_page_mapcount(page) == 0);
-	if (rmap->ops->page_free)
-		rmap->ops->page_free(rmap, page);
+	if (ops_of(rmap)->page_free)
+		ops_of(rmap)->page_free(rmap, page);
 	atomic_store_explicit(&page->mapping, 0, memory_order_relaxed);
 	atomic_store_explicit(&page->exclusive, 0, memory_order_relaxed);
 	page->index = 0;
@@ -263,42 +264,42 @@ void rmap_page_clear_file(struct rmap_page *page)
 
 int rmap_reserve(struct rmap *rmap, struct rmap_reserve *reserve, unsigned int n)
 {
-	if (!rmap->ops->reserve)
+	if (!ops_of(rmap)->reserve)
 		return RMAP_OK;
 	if (!reserve->objects.next)
 		list_init(&reserve->objects);
-	return rmap->ops->reserve(rmap, reserve, n);
+	return ops_of(rmap)->reserve(rmap, reserve, n);
 }
 
 void rmap_unreserve(struct rmap *rmap, struct rmap_reserve *reserve)
 {
-	if (rmap->ops->unreserve && reserve->nr)
-		rmap->ops->unreserve(rmap, reserve);
+	if (ops_of(rmap)->unreserve && reserve->nr)
+		ops_of(rmap)->unreserve(rmap, reserve);
 }
 
 /* ---------------------------------------------------------------- swap slots */
 
 void rmap_slot_fill(struct rmap *rmap, struct rmap_slot *slot, const struct rmap_page *page)
 {
-	if (rmap->ops->slot_fill)
-		rmap->ops->slot_fill(rmap, slot, page);
+	if (ops_of(rmap)->slot_fill)
+		ops_of(rmap)->slot_fill(rmap, slot, page);
 }
 
 void rmap_slot_dup(struct rmap *rmap, struct rmap_slot *slot)
 {
-	if (rmap->ops->slot_dup)
-		rmap->ops->slot_dup(rmap, slot);
+	if (ops_of(rmap)->slot_dup)
+		ops_of(rmap)->slot_dup(rmap, slot);
 }
 
 void rmap_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page,
 		       struct rmap_vma *vma, uint64_t addr)
 {
-	if (rmap->ops->slot_restore)
-		rmap->ops->slot_restore(rmap, slot, page, vma, addr);
+	if (ops_of(rmap)->slot_restore)
+		ops_of(rmap)->slot_restore(rmap, slot, page, vma, addr);
 }
 
 void rmap_slot_free(struct rmap *rmap, struct rmap_slot *slot)
 {
-	if (rmap->ops->slot_free)
-		rmap->ops->slot_free(rmap, slot);
+	if (ops_of(rmap)->slot_free)
+		ops_of(rmap)->slot_free(rmap, slot);
 }

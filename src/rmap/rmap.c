@@ -10,6 +10,10 @@
 
 int rmap_init(struct rmap *rmap, const struct rmap_ops *ops, const struct rmap_port *port)
 {
+#ifdef RMAP_ONLY_DESIGN
+	if (ops != &RMAP_ONLY)
+		return RMAP_EINVAL;
+#endif
 	memset(rmap, 0, sizeof(*rmap));
 	rmap->ops = ops;
 	rmap->port = port;
@@ -70,8 +74,8 @@ int rmap_mm_init(struct rmap *rmap, struct rmap_mm *mm)
 
 	mm->design = NULL;
 	mm_enter(rmap, mm);
-	if (rmap->ops->mm_init)
-		error = rmap->ops->mm_init(rmap, mm);
+	if (ops_of(rmap)->mm_init)
+		error = ops_of(rmap)->mm_init(rmap, mm);
 	if (error)
 		mm_leave(rmap, mm);
 	return error;
@@ -83,8 +87,8 @@ int rmap_mm_fork_begin(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm 
 
 	child->design = NULL;
 	mm_enter(rmap, child);
-	if (rmap->ops->mm_fork_begin)
-		error = rmap->ops->mm_fork_begin(rmap, child, parent);
+	if (ops_of(rmap)->mm_fork_begin)
+		error = ops_of(rmap)->mm_fork_begin(rmap, child, parent);
 	if (error)
 		mm_leave(rmap, child);
 	return error;
@@ -92,14 +96,14 @@ int rmap_mm_fork_begin(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm 
 
 void rmap_mm_fork_end(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *parent, bool copied)
 {
-	if (rmap->ops->mm_fork_end)
-		rmap->ops->mm_fork_end(rmap, child, parent, copied);
+	if (ops_of(rmap)->mm_fork_end)
+		ops_of(rmap)->mm_fork_end(rmap, child, parent, copied);
 }
 
 void rmap_mm_exit(struct rmap *rmap, struct rmap_mm *mm)
 {
-	if (rmap->ops->mm_exit)
-		rmap->ops->mm_exit(rmap, mm);
+	if (ops_of(rmap)->mm_exit)
+		ops_of(rmap)->mm_exit(rmap, mm);
 	mm_leave(rmap, mm);
 }
 
@@ -108,22 +112,22 @@ void rmap_mm_exit(struct rmap *rmap, struct rmap_mm *mm)
 void rmap_vma_links(const struct rmap *rmap, const struct rmap_vma *vma,
 		    void (*emit)(const struct rmap_link_info *info, void *arg), void *arg)
 {
-	if (rmap->ops->vma_links)
-		rmap->ops->vma_links(vma, emit, arg);
+	if (ops_of(rmap)->vma_links)
+		ops_of(rmap)->vma_links(vma, emit, arg);
 }
 
 const void *rmap_page_owner(const struct rmap *rmap, const struct rmap_page *page)
 {
-	if (!rmap_page_is_anon(page) || !rmap->ops->page_owner)
+	if (!rmap_page_is_anon(page) || !ops_of(rmap)->page_owner)
 		return NULL;
-	return rmap->ops->page_owner(page);
+	return ops_of(rmap)->page_owner(page);
 }
 
 const char *rmap_vma_check(const struct rmap *rmap, const struct rmap_vma *vma)
 {
 	if (vma->start >= vma->end)
 		return "the VMA is empty or ends before it starts";
-	if (rmap->ops->vma_check)
-		return rmap->ops->vma_check(rmap, vma);
+	if (ops_of(rmap)->vma_check)
+		return ops_of(rmap)->vma_check(rmap, vma);
 	return NULL;
 }

@@ -22,12 +22,12 @@ void rmap_vma_init(struct rmap_vma *vma, struct rmap_mm *mm, uint64_t start, uin
 
 bool rmap_knows_faulted(const struct rmap *rmap)
 {
-	return rmap->ops->vma_faulted != NULL;
+	return ops_of(rmap)->vma_faulted != NULL;
 }
 
 bool rmap_vma_faulted(const struct rmap *rmap, const struct rmap_vma *vma)
 {
-	return rmap->ops->vma_faulted && rmap->ops->vma_faulted(vma);
+	return ops_of(rmap)->vma_faulted && ops_of(rmap)->vma_faulted(vma);
 }
 
 void rmap_vma_link(struct rmap *rmap, struct rmap_vma *vma)
@@ -42,17 +42,17 @@ void rmap_vma_link(struct rmap *rmap, struct rmap_vma *vma)
 int rmap_vma_prepare(struct rmap *rmap, struct rmap_vma *vma, struct rmap_vma *next,
 		     struct rmap_vma *prev)
 {
-	if (!rmap->ops->vma_prepare)
+	if (!ops_of(rmap)->vma_prepare)
 		return RMAP_OK;
-	return rmap->ops->vma_prepare(rmap, vma, next, prev);
+	return ops_of(rmap)->vma_prepare(rmap, vma, next, prev);
 }
 
 int rmap_vma_fork(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src)
 {
 	int error = RMAP_OK;
 
-	if (rmap->ops->vma_fork)
-		error = rmap->ops->vma_fork(rmap, dst, src);
+	if (ops_of(rmap)->vma_fork)
+		error = ops_of(rmap)->vma_fork(rmap, dst, src);
 	if (!error && dst->file)
 		file_map_link_after(rmap, dst, src);
 	return error;
@@ -60,14 +60,14 @@ int rmap_vma_fork(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src)
 
 int rmap_vma_clone(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src)
 {
-	if (!rmap->ops->vma_clone)
+	if (!ops_of(rmap)->vma_clone)
 		return RMAP_OK;
-	return rmap->ops->vma_clone(rmap, dst, src);
+	return ops_of(rmap)->vma_clone(rmap, dst, src);
 }
 
 bool rmap_vma_may_merge(struct rmap *rmap, const struct rmap_vma *a, const struct rmap_vma *b)
 {
-	if (!rmap->ops->vma_may_merge || rmap->ops->vma_may_merge(a, b))
+	if (!ops_of(rmap)->vma_may_merge || ops_of(rmap)->vma_may_merge(a, b))
 		return true;
 	count_event(&rmap->count.merges_refused);
 	return false;
@@ -77,15 +77,15 @@ int rmap_vma_merge_prepare(struct rmap *rmap, struct rmap_vma *dst, struct rmap_
 			   bool *imported)
 {
 	*imported = false;
-	if (!rmap->ops->merge_prepare)
+	if (!ops_of(rmap)->merge_prepare)
 		return RMAP_OK;
-	return rmap->ops->merge_prepare(rmap, dst, src, imported);
+	return ops_of(rmap)->merge_prepare(rmap, dst, src, imported);
 }
 
 void rmap_vma_merge_undo(struct rmap *rmap, struct rmap_vma *dst)
 {
-	if (rmap->ops->merge_undo)
-		rmap->ops->merge_undo(rmap, dst);
+	if (ops_of(rmap)->merge_undo)
+		ops_of(rmap)->merge_undo(rmap, dst);
 }
 
 void rmap_adjust_begin(struct rmap *rmap, struct rmap_adjust *adjust)
@@ -107,14 +107,14 @@ void rmap_adjust_begin(struct rmap *rmap, struct rmap_adjust *adjust)
 			file_map_erase(adjust->vma[i]);
 		}
 	}
-	if (rmap->ops->adjust_begin)
-		rmap->ops->adjust_begin(rmap, adjust);
+	if (ops_of(rmap)->adjust_begin)
+		ops_of(rmap)->adjust_begin(rmap, adjust);
 }
 
 void rmap_adjust_end(struct rmap *rmap, struct rmap_adjust *adjust)
 {
-	if (rmap->ops->adjust_end)
-		rmap->ops->adjust_end(rmap, adjust);
+	if (ops_of(rmap)->adjust_end)
+		ops_of(rmap)->adjust_end(rmap, adjust);
 	if (!adjust->file)
 		return;
 	for (unsigned int i = 0; i < 3; i++) {
@@ -144,35 +144,36 @@ void rmap_move_begin(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *s
 
 	if (passes && src->file)
 		file_map_lock(rmap, src->file);
-	if (rmap->ops->move_begin && (passes || rmap->ops->locks_every_move))
-		rmap->ops->move_begin(rmap, dst, src);
+	if (ops_of(rmap)->move_begin && (passes || ops_of(rmap)->locks_every_move))
+		ops_of(rmap)->move_begin(rmap, dst, src);
 }
 
 void rmap_move_end(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src, bool merged)
 {
 	bool passes = move_needs_locks(dst, src, merged);
 
-	if (rmap->ops->move_end && (passes || rmap->ops->locks_every_move))
-		rmap->ops->move_end(rmap, dst, src);
+	if (ops_of(rmap)->move_end && (passes || ops_of(rmap)->locks_every_move))
+		ops_of(rmap)->move_end(rmap, dst, src);
 	if (passes && src->file)
 		file_map_unlock(rmap, src->file);
 }
 
 int rmap_vma_shift_prepare(struct rmap *rmap, struct rmap_vma *vma)
 {
-	return rmap->ops->vma_shift_prepare ? rmap->ops->vma_shift_prepare(rmap, vma) : RMAP_OK;
+	return ops_of(rmap)->vma_shift_prepare ? ops_of(rmap)->vma_shift_prepare(rmap, vma)
+					       : RMAP_OK;
 }
 
 void rmap_vma_forget(struct rmap *rmap, struct rmap_vma *vma)
 {
-	if (rmap->ops->vma_unlink)
-		rmap->ops->vma_unlink(rmap, vma);
+	if (ops_of(rmap)->vma_unlink)
+		ops_of(rmap)->vma_unlink(rmap, vma);
 }
 
 void rmap_vma_unlink(struct rmap *rmap, struct rmap_vma *vma)
 {
-	if (rmap->ops->vma_unlink)
-		rmap->ops->vma_unlink(rmap, vma);
+	if (ops_of(rmap)->vma_unlink)
+		ops_of(rmap)->vma_unlink(rmap, vma);
 	if (vma->file)
 		file_map_unlink(rmap, vma);
 }

@@ -154,8 +154,8 @@ int rmap_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk *walk)
 
 	if (!walk_wants(&state, page))
 		; /* the answer is known: nowhere */
-	else if ((mapping & RMAP_MAPPING_ANON) || rmap->ops->walks_file_pages)
-		result = rmap->ops->walk(rmap, page, &state);
+	else if ((mapping & RMAP_MAPPING_ANON) || ops_of(rmap)->walks_file_pages)
+		result = ops_of(rmap)->walk(rmap, page, &state);
 	else if (mapping)
 		result = file_map_walk(rmap, (struct rmap_file *)mapping, page, &state);
 	if (!(walk->flags & RMAP_WALK_CHECK))

@@ -21,8 +21,8 @@
 #define LAYOUT_MAX     ((uint64_t)1 << 22)
 
 /* Nothing is cut off below this, so that p99 means something; behind, a phase's walks end at the time. */
-#define PROBES_MIN     128u
-#define PROBES_TIME_NS 2000000000u
+#define PROBES_MIN     64u
+#define PROBES_TIME_NS 1000000000u
 
 struct choice {
 	uint64_t key;
