@@ -159,8 +159,8 @@ static void layer_measures(void **state)
 	assert_true(ns[2] > 0);
 	if (instructions[0] < 0)
 		return; /* no counter on this machine */
-	assert_true(instructions[0] < 150);
-	assert_true(instructions[1] > 2000);
+	/* The layer's own, less than a tenth of the work; a sanitizer's come on top of both. */
+	assert_true(instructions[0] * 10 < instructions[1]);
 	assert_true(instructions[2] - instructions[0] > 1.6 * (instructions[1] - instructions[0]));
 	assert_true(instructions[2] - instructions[0] < 2.4 * (instructions[1] - instructions[0]));
 }

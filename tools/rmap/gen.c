@@ -155,7 +155,7 @@ int generator_open(const char *spec, struct op_source **out, char err[OPS_ERR_SI
 		snprintf(err, OPS_ERR_SIZE,
 			 "%.60s%s: no file of that name ends in .rmw or .rmrec, and there is no "
 			 "such "
-			 "generator (there are %s)",
+			 "generator (there are %.300s)",
 			 spec, strlen(spec) > 60 ? "..." : "", list);
 		return -1;
 	}
