@@ -149,6 +149,61 @@ static void test_move(void **state)
 	mm_put(child);
 }
 
+/* Take frames until none is left, then give left of them back. The memory is at page 200. */
+static void leave_frames(struct mm *mm, unsigned int left)
+{
+	unsigned int taken = 0;
+
+	map_with(&e, mm, AT(200), 200, RW, ANON | MM_MAP_NORESERVE, NULL, 0);
+	while (taken < 200 && !touch_write(&e, mm, AT(200 + taken)))
+		taken++;
+	assert_in_range(taken, left, 199);
+	assert_int_equal(unmap(&e, mm, 200 + taken - left, left), 0);
+}
+
+/*
+ * A move needs no frame but for tables; where shared pages must be copied (anonmm) and there is only memory for two of four, all
+ * are at the old place again.
+ *
+ * covers: 1.10-3, B12
+ */
+static void test_move_without_memory(void **state)
+{
+	const struct engine_config small = { .machine = { .nr_frames = 128,
+							  .nr_swap_slots = UINT64_MAX } };
+	bool copied = engine_design_is("anonmm");
+	uint64_t total;
+	struct mm *mm, *child;
+
+	(void)state;
+	engine_teardown(&e);
+	engine_setup(&e, &small);
+	mm = engine_mm(&e);
+	map_anon(&e, mm, AT(0), 4);
+	fill(mm, 0, 4);
+	child = engine_fork(&e, mm);
+	leave_frames(child, 2);
+	total = committed(&e);
+	assert_int_equal(remap(&e, child, 0, 4, 4, FIXED, 100), copied ? RMAP_ENOMEM : 0);
+	assert_int_equal(committed(&e), total);
+	assert_layout(&e, child, AT(0), AT(200), "rw-p 4 @0");
+	for (unsigned int i = 0; i < 4; i++) {
+		bool own = copied && i < 2;
+
+		assert_int_equal(peek(&e, child, AT(copied ? i : 100 + i)), 1000 + i);
+		assert_int_equal(walk_from(&e, mm, AT(i), false).found, own ? 1 : 2);
+	}
+	/* Nobody else has the pages: now they can be moved by any design. */
+	mm_put(mm);
+	if (copied)
+		assert_int_equal(remap(&e, child, 0, 4, 4, FIXED, 100), 0);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(peek(&e, child, AT(100 + i)), 1000 + i);
+	mm_put(child);
+	engine_teardown(&e);
+	engine_setup(&e, NULL);
+}
+
 /*
  * A part of a VMA moves: the rest stays on both sides, accounted as before; and it comes home.
  *
@@ -514,6 +569,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_in_place, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shrink_over_several, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_move, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_move_without_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_home_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unfaulted_merges_where_it_goes, setup,
 						teardown),
