@@ -553,6 +553,7 @@ static json_t *json_phases(const struct compare_design *d)
 {
 	static const char *const passes[COMPARE_PASSES] = { "first", "second", "full" };
 	json_t *array = json_array();
+	char layout[32];
 
 	for (uint32_t i = 0; i < d->nr_phases; i++) {
 		const struct compare_phase *phase = &d->phase[i];
@@ -560,6 +561,8 @@ static json_t *json_phases(const struct compare_design *d)
 
 		json_object_set_new(o, "name", json_string(phase->name));
 		put(o, "pages", phase->pages);
+		snprintf(layout, sizeof(layout), "%016llx", (unsigned long long)phase->layout);
+		json_object_set_new(o, "layout", json_string(layout));
 		for (unsigned int pass = 0; pass < COMPARE_PASSES; pass++) {
 			json_t *p = json_object();
 
