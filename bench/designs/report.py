@@ -343,6 +343,42 @@ def claims(rows):
     return out + [""]
 
 
+# The widest thing that a lock of a class keeps others off.
+SCOPES = {
+    "page": ("page lock", "PTE chain"),
+    "mm": ("mmap_lock", "table_lock", "PTL", "VMA tree", "lineage"),
+    "family": ("anon_vma",),
+    "file": ("invalidate lock", "file map", "file pages"),
+}
+
+
+def locks(designs):
+    out = []
+    for path in sorted(glob.glob(os.path.join(DIR, "locks-*.json"))):
+        try:
+            with open(path) as f:
+                d = json.load(f)
+        except ValueError:
+            continue
+        x = {y["name"]: y["counts"].get("locks", {}) for y in d["designs"]}
+        if not any(x.values()):
+            continue
+        out += ["`%s`:" % d["workload"], "", "| scope | class | " + " | ".join("`%s`" % n for n in designs) + " |",
+                "|---" * (len(designs) + 2) + "|"]
+        for scope, classes in SCOPES.items():
+            for name in classes:
+                values = [x.get(n, {}).get(name, 0) for n in designs]
+                if any(values):
+                    out.append("| %s | %s | %s |" % (scope, name, " | ".join(number(v) for v in values)))
+        out.append("")
+    if out:
+        out = ["## Locks by scope", "",
+               "Locks that the designs' own code took in events and in the VM's own walks, by class, in a build whose locks count "
+               "(`cmake --preset lockdep`). What the VM holds around an event is not a design's. The class anon_vma is the lock of "
+               "a whole family of VMAs or processes, but under `cow_context`: there it is that of one address space's context.", ""] + out
+    return out
+
+
 def indirection():
     path = os.path.join(DIR, "indirection.json")
     if not os.path.exists(path):
@@ -396,7 +432,7 @@ def main():
     if late:
         out += ["Not within the time that a design is given for a workload (RESULTS_SECONDS), and so left out:", ""]
         out += ["- " + x for x in late] + [""]
-    out += history(rows, designs) + claims(rows) + ["## What grows with what", ""] + plots() + indirection() + ["## All figures", ""]
+    out += history(rows, designs) + claims(rows) + ["## What grows with what", ""] + plots() + locks(designs) + indirection() + ["## All figures", ""]
     for head, sentence, get, form in TABLES:
         t = table(rows, designs, get, form)
         if t:
