@@ -11,6 +11,7 @@
 
 #include "compare.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,6 +166,38 @@ static void layer_measures(void **state)
 	assert_true(instructions[2] - instructions[0] < 2.4 * (instructions[1] - instructions[0]));
 }
 
+static void *idle(void *arg)
+{
+	return arg;
+}
+
+static double instructions_of_500(bool second_thread)
+{
+	struct timed *t = timed_new(&fake);
+	struct rmap rmap = { .ops = timed_ops(t) };
+	struct timed_sum sum;
+	pthread_t thread;
+
+	/* The layer is calibrated before a machine with its threads is there. */
+	if (second_thread) {
+		assert_int_equal(pthread_create(&thread, NULL, idle, NULL), 0);
+		pthread_join(thread, NULL);
+	}
+	forward(&rmap, 500);
+	sum = timed_event_sum(t, TIMED_VMA_FORK);
+	timed_free(t);
+	return sum.instructions / 500;
+}
+
+/* What is taken off each event does not depend on there being a second thread. */
+static void layer_with_threads(void **state)
+{
+	double alone = instructions_of_500(false), beside = instructions_of_500(true);
+
+	(void)state;
+	assert_true(beside < alone + 10 && alone < beside + 10);
+}
+
 /* Walks by the checker are nobody's, those from outside apart. */
 static void layer_walks(void **state)
 {
@@ -296,13 +329,10 @@ static void bytes_at_the_peak(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ratios),
-		cmocka_unit_test(layer_forwards),
-		cmocka_unit_test(layer_measures),
-		cmocka_unit_test(layer_walks),
-		cmocka_unit_test(pages_are_the_same),
-		cmocka_unit_test(layouts_differ),
-		cmocka_unit_test(bytes_at_the_peak),
+		cmocka_unit_test(ratios),	  cmocka_unit_test(layer_forwards),
+		cmocka_unit_test(layer_measures), cmocka_unit_test(layer_with_threads),
+		cmocka_unit_test(layer_walks),	  cmocka_unit_test(pages_are_the_same),
+		cmocka_unit_test(layouts_differ), cmocka_unit_test(bytes_at_the_peak),
 	};
 
 	return cmocka_run_group_tests_name("compare", tests, NULL, NULL);
