@@ -62,7 +62,7 @@ static struct page *frame_take(struct mm_system *sys, unsigned int flags)
 	return page;
 }
 
-/* How often an allocation reclaims before it gives up: each time it must have freed something to go on. */
+/* How often an allocation reclaims before it gives up (each time it must have freed something to go on), and waits. */
 #define ALLOC_TRIES 8
 
 static struct page *frame_take_hard(struct mm_system *sys, unsigned int flags)
@@ -78,11 +78,15 @@ static struct page *frame_take_hard(struct mm_system *sys, unsigned int flags)
 		if (!freed)
 			break;
 	}
-	if (page)
-		return page;
-	/* Page tables that wait for their grace period are memory too. */
-	sys->port->os.rcu_barrier(sys->port->os.ctx);
-	return frame_take(sys, flags);
+	/*
+	 * Page tables that wait for their grace period are memory too. While we waited others may have taken all that came back, and
+	 * filled it with tables that wait for the next one: so more than once. With nothing deferred a barrier costs nothing.
+	 */
+	for (int i = 0; i < ALLOC_TRIES && !page; i++) {
+		sys->port->os.rcu_barrier(sys->port->os.ctx);
+		page = frame_take(sys, flags);
+	}
+	return page;
 }
 
 struct page *page_alloc(struct mm_system *sys, unsigned int flags)
