@@ -28,6 +28,8 @@ if(rmap_hosted_rooms)
 	rmap_need(rmap_port_libraries libxxhash)
 endif()
 if(rmap_tool_rooms)
+	# floor(): gcc makes an instruction of it, clang a call.
+	target_link_libraries(rmap_tool_libraries INTERFACE m)
 	rmap_need(rmap_tool_libraries jansson)
 	rmap_need(rmap_tool_libraries libzstd)
 	rmap_need(rmap_tool_libraries libxxhash)
