@@ -641,6 +641,10 @@ struct rmap_link_info {
 	const void *parent; /* the owner's parent, itself for a root */
 	const void *root;
 	bool own; /* new pages of the VMA go here */
+	/* Where each address space has an owner of its own: whose this one is, NULL once that has exited. */
+	const struct rmap_mm *mm;
+	/* lineage: its place among the parent's forks, and how many forks it has completed; else 0. */
+	uint32_t birth, clock;
 };
 void rmap_vma_links(const struct rmap *rmap, const struct rmap_vma *vma,
 		    void (*emit)(const struct rmap_link_info *info, void *arg), void *arg);

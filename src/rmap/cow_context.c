@@ -802,6 +802,7 @@ static void context_vma_links(const struct rmap_vma *vma,
 			.parent = context->parent ? context->parent : context,
 			.root = root_of(context),
 			.own = context == own,
+			.mm = context->mm,
 		};
 
 		emit(&info, arg);

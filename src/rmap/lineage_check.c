@@ -70,6 +70,9 @@ void lineage_vma_links(const struct rmap_vma *vma,
 			.parent = n == root ? n : lineage_parent(n),
 			.root = root,
 			.own = n == own,
+			.mm = lineage_mm(n),
+			.birth = lineage_birth(n),
+			.clock = lineage_clock(n),
 		};
 
 		emit(&info, arg);

@@ -415,6 +415,163 @@ static void test_what_is_left_out_is_said(void **state)
 	stage_end(&s);
 }
 
+/* The text of what is there, under a design: P has forked C, and C has written its second page. */
+static char *drawn_under(const char *design)
+{
+	struct engine_config config = { .mm.design = rmap_design_by_name(design) };
+	struct stage s;
+	struct mm *p, *c;
+	size_t size;
+	char *text;
+
+	memset(&s, 0, sizeof(s));
+	engine_setup(&s.e, &config);
+	p = engine_mm(&s.e);
+	enter(&s, "P", p);
+	map_anon(&s.e, p, HEAP, 4);
+	poke(&s.e, p, HEAP, 1);
+	poke(&s.e, p, HEAP + PAGE, 2);
+	c = engine_fork(&s.e, p);
+	enter(&s, "C", c);
+	poke(&s.e, c, HEAP + PAGE, 3);
+	text = draw_dot(look(&s, NULL), "title", &size);
+	assert_non_null(text);
+	stage_end(&s);
+	return text;
+}
+
+static unsigned int count(const char *text, const char *what)
+{
+	unsigned int n = 0;
+
+	while ((text = strstr(text, what)) != NULL) {
+		text += strlen(what);
+		n++;
+	}
+	return n;
+}
+
+/*
+ * Each design is drawn with its own objects, in its own words, and with no other's: three pages, two processes, four entries, and
+ *
+ *   by link   VMA - AVC - anon_vma        three AVCs
+ *   by VMA    anon_vma - VMA              two arrows to the one anon_vma
+ *   by mm     node - process, node - node
+ *   by PTE    page - entry                four chain entries
+ */
+static void test_each_design_in_its_own_words(void **state)
+{
+	static const struct {
+		const char *design, *owner;
+		unsigned int owners, links, direct, family;
+		const char *says, *never[4];
+	} rows[] = {
+		{ "anon_vma_chain",
+		  "<B>anon_vma ",
+		  2,
+		  3,
+		  0,
+		  0,
+		  "same_vma",
+		  { "list of VMAs", "<B>node" } },
+		{ "anon_vma",
+		  "<B>anon_vma ",
+		  1,
+		  0,
+		  2,
+		  0,
+		  "list of VMAs",
+		  { "AVC", "link", "same_vma", "interval tree" } },
+		{ "lineage",
+		  "<B>node ",
+		  2,
+		  0,
+		  2,
+		  1,
+		  "birth 1 &#183; clock 0",
+		  { "anon_vma", "AVC", "link", "interval tree" } },
+		{ "cow_context",
+		  "<B>context ",
+		  2,
+		  0,
+		  2,
+		  1,
+		  "a context's children",
+		  { "anon_vma", "AVC", "link", "birth" } },
+		{ "anonmm",
+		  "<B>group ",
+		  1,
+		  0,
+		  2,
+		  0,
+		  "a group's members",
+		  { "anon_vma", "AVC", "link", "child of" } },
+		{ "pte_chain",
+		  "<B>anon_vma ",
+		  0,
+		  0,
+		  4,
+		  0,
+		  "a page's chain",
+		  { "anon_vma", "AVC", "link", "mapping" } },
+		{ "scan",
+		  "<B>anon_vma ",
+		  0,
+		  0,
+		  0,
+		  0,
+		  "reads every page table",
+		  { "anon_vma", "AVC", "chain", "mapping" } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *text = drawn_under(rows[i].design);
+
+		assert_int_equal(count(text, rows[i].owner), rows[i].owners);
+		assert_int_equal(count(text, ">AVC<"), rows[i].links);
+		assert_int_equal(count(text, "dir=back"), rows[i].direct + rows[i].links);
+		assert_int_equal(count(text, "o0 -> o1 ["), rows[i].family);
+		assert_non_null(strstr(text, rows[i].says));
+		for (unsigned int n = 0; n < 4 && rows[i].never[n]; n++)
+			if (strstr(text, rows[i].never[n]))
+				fail_msg("%s is drawn with '%s'", rows[i].design, rows[i].never[n]);
+		free(text);
+	}
+}
+
+/* With no design is a page that was asked for left without those who map it, wherever they moved it. */
+static void test_one_page_under_each_design(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; rmap_designs[i]; i++) {
+		struct engine_config config = { .mm.design = rmap_designs[i] };
+		const struct draw_model *m;
+		struct stage s;
+		uint64_t result;
+		struct mm *p;
+
+		memset(&s, 0, sizeof(s));
+		engine_setup(&s.e, &config);
+		p = engine_mm(&s.e);
+		enter(&s, "P", p);
+		map_anon(&s.e, p, HEAP, 2);
+		poke(&s.e, p, HEAP + PAGE, 1);
+		enter(&s, "C", engine_fork(&s.e, p));
+		m = look(&s, draw_page_at(p, HEAP + PAGE));
+		assert_int_equal(m->nr_vmas, 2);
+		assert_int_equal(m->walk_found, 2);
+		assert_true(page_of(m, 1, HEAP + PAGE)->wanted);
+		assert_int_equal(
+			STEP(&s.e, mm_mremap(p, HEAP, 2 * PAGE, 2 * PAGE,
+					     MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, MOVED, &result)),
+			0);
+		m = look(&s, draw_page_at(p, MOVED + PAGE));
+		assert_true(page_of(m, 0, MOVED + PAGE)->wanted);
+		stage_end(&s);
+	}
+}
+
 static void test_owners_have_letters(void **state)
 {
 	char buf[8];
@@ -438,6 +595,8 @@ int main(void)
 		cmocka_unit_test(test_a_file_page_at_two_offsets),
 		cmocka_unit_test(test_one_page_and_who_is_asked_for_it),
 		cmocka_unit_test(test_what_is_left_out_is_said),
+		cmocka_unit_test(test_each_design_in_its_own_words),
+		cmocka_unit_test(test_one_page_under_each_design),
 		cmocka_unit_test(test_owners_have_letters),
 	};
 

@@ -110,9 +110,9 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "WORKLOAD -o FILE",
-	.doc = "Draw the live structures at a point of a workload: processes, VMAs, anon_vmas, the "
-	       "links between them, "
-	       "pages and page-table entries.",
+	.doc = "Draw the live structures at a point of a workload: processes, VMAs, pages "
+	       "and page-table entries, and what the reverse map holds to come from one to the "
+	       "other.",
 };
 
 /* ---------------------------------------------------------------- to the point */

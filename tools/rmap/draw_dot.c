@@ -2,8 +2,9 @@
 /*
  * A model as Graphviz text: processes with their VMAs on the left, links and pages in the middle, owners and files on the right.
  *
- * So the two ways from a VMA to an anon_vma lie above each other: through the links (the reverse map's), and through a PTE and
- * its page (the hardware's). Each kind of relation has one colour, and the legend names those that occur.
+ * So the two ways from a VMA to its owner (an anon_vma, a node, …) lie above each other: the reverse map's, through links where
+ * the design has them, and the hardware's, through a PTE and its page. Each kind of relation has one colour, orange what a walk
+ * goes along, and the legend names those that occur.
  */
 #include "draw_model.h"
 
@@ -16,7 +17,7 @@
 #define FONT	      "Helvetica,Arial,sans-serif"
 
 #define COLOR_LIST    "#1f5fae" /* a VMA's list of links */
-#define COLOR_TREE    "#c2410c" /* an owner's tree of links */
+#define COLOR_TREE    "#c2410c" /* where a walk looks: an owner's tree of links, a page's chain */
 #define COLOR_PTE     "#222b36"
 #define COLOR_MAPPING "#2f7d4f" /* page to owner */
 #define COLOR_SWAP    "#7a4fa3"
@@ -31,6 +32,7 @@
 /* Which kinds of things were drawn: the legend shows those. */
 struct drawn {
 	bool list, tree, mapping, swap, file, parent, exclusive, shared;
+	bool nothing; /* no way back from a page, said where there is one */
 };
 
 static void put_text(FILE *out, const char *text)
@@ -53,16 +55,6 @@ static void put_text(FILE *out, const char *text)
 			fputc(*text, out);
 		}
 	}
-}
-
-static const char *owner_word(const struct draw_model *m)
-{
-	return m->design[0] == 'a' && m->design[4] == '_' ? "anon_vma" : "owner";
-}
-
-static const char *link_word(const struct draw_model *m)
-{
-	return owner_word(m)[0] == 'a' ? "AVC" : "link";
 }
 
 /* ---------------------------------------------------------------- VMAs */
@@ -122,7 +114,7 @@ static void put_vma(const struct draw_model *m, FILE *out, uint32_t number)
 			      : "",
 		info->pgoff, info->locked ? ", locked" : "");
 	for (uint32_t i = 0; i < v->nr_links; i++)
-		if (v->links[i].own)
+		if (v->links[i].own && !info->shared)
 			fprintf(out,
 				SMALL("&#160;&#183; new pages &#8594;&#160;") "<FONT "
 									      "POINT-SIZE=\"9\" "
@@ -155,7 +147,7 @@ static void put_processes(const struct draw_model *m, FILE *out)
 			" p%u [label=<<TABLE BORDER=\"1\" "
 			"STYLE=\"ROUNDED\" "
 			"CELLBORDER=\"0\" CELLSPACING=\"5\" CELLPADDING=\"1\" BGCOLOR=\"#f4f6f9\" "
-			"COLOR=\"#c3ccd8\"><TR><TD ALIGN=\"LEFT\"><B>",
+			"COLOR=\"#c3ccd8\"><TR><TD PORT=\"mm\" ALIGN=\"LEFT\"><B>",
 			p);
 		put_text(out, process->name);
 		fprintf(out, "&#160;&#160;</B>" SMALL("mm %" PRIu64) "</TD></TR>",
@@ -189,7 +181,7 @@ static void put_strip(const struct draw_model *m, FILE *out, uint32_t number)
 			i ? "<TR><TD><FONT POINT-SIZE=\"12\" COLOR=\"" COLOR_LIST
 			    "\"><B>&#8595;</B></FONT></TD></TR>"
 			  : "",
-			i, link_word(m));
+			i, m->words->link);
 	if (v->links_left_out)
 		fprintf(out, "<TR><TD>" SMALL("and %u more") "</TD></TR>", v->links_left_out);
 	fputs("</TABLE>>];\n", out);
@@ -201,54 +193,165 @@ static void put_strip(const struct draw_model *m, FILE *out, uint32_t number)
 			number, i, v->links[i].owner);
 }
 
+/* An arrow from an owner to a process, or to one of its VMAs (port), without anything between. */
+static void put_direct(FILE *out, uint32_t process, const char *port, uint32_t owner)
+{
+	fprintf(out,
+		" p%u:%s:e -> o%u [color=\"" COLOR_TREE "\", dir=back, penwidth=1.6, minlen=4];\n",
+		process, port, owner);
+}
+
+/* The owner that new pages of the process go to. All its VMAs say the same, if they say anything. */
+static void put_member(const struct draw_model *m, FILE *out, uint32_t process, struct drawn *drawn)
+{
+	for (uint32_t n = 0; n < m->nr_vmas; n++)
+		for (uint32_t i = 0; m->vmas[n].process == process && i < m->vmas[n].nr_links; i++)
+			if (m->vmas[n].links[i].own) {
+				put_direct(out, process, "mm", m->vmas[n].links[i].owner);
+				drawn->tree = true;
+				return;
+			}
+}
+
 static void put_links(const struct draw_model *m, FILE *out, struct drawn *drawn)
 {
+	if (m->words->shape == DRAW_BY_MM) {
+		for (uint32_t p = 0; p < m->nr_processes; p++)
+			put_member(m, out, p, drawn);
+		return;
+	}
 	for (uint32_t n = 0; n < m->nr_vmas; n++) {
-		if (!m->vmas[n].nr_links)
+		const struct draw_vma *v = &m->vmas[n];
+		char port[16];
+
+		if (!v->nr_links)
 			continue;
-		put_strip(m, out, n);
-		drawn->list = drawn->tree = true;
+		drawn->tree = true;
+		if (m->words->shape == DRAW_BY_LINK) {
+			put_strip(m, out, n);
+			drawn->list = true;
+			continue;
+		}
+		snprintf(port, sizeof(port), "v%u", n);
+		for (uint32_t i = 0; i < v->nr_links; i++)
+			put_direct(out, v->process, port, v->links[i].owner);
 	}
 }
 
-static uint32_t parent_of(const struct draw_model *m, const struct draw_owner *o)
+/*
+ * The owner below parent that comes behind previous (NONE: the first): newest first where their ages are known, else in order of
+ * their letters. parent NONE: of those that have none.
+ */
+static uint32_t next_child(const struct draw_model *m, uint32_t parent, uint32_t previous)
 {
+	const struct draw_owner *p = previous == DRAW_NONE ? NULL : &m->owners[previous];
+	uint32_t best = DRAW_NONE;
+
+	for (uint32_t i = 0; i < m->nr_owners; i++) {
+		const struct draw_owner *o = &m->owners[i];
+
+		if (o->above != parent)
+			continue;
+		if (p && (o->birth > p->birth || (o->birth == p->birth && i <= previous)))
+			continue;
+		if (best == DRAW_NONE || o->birth > m->owners[best].birth)
+			best = i;
+	}
+	return best;
+}
+
+/* Each owner before its children, these newest first. */
+static uint32_t next_in_tree(const struct draw_model *m, uint32_t at)
+{
+	uint32_t next = next_child(m, at, DRAW_NONE);
+
+	while (next == DRAW_NONE && at != DRAW_NONE) {
+		next = next_child(m, m->owners[at].above, at);
+		at = m->owners[at].above;
+	}
+	return next;
+}
+
+/* Owners stand below each other as they are told to by unseen edges: those of a tree in its order, else by their letters. */
+static void put_order(const struct draw_model *m, FILE *out)
+{
+	const uint32_t first = next_child(m, DRAW_NONE, DRAW_NONE);
+
+	fputs(" last [shape=point, style=invis, width=0.01, ordering=in];\n", out);
 	for (uint32_t i = 0; i < m->nr_owners; i++)
-		if (m->owners[i].owner == o->parent)
-			return i;
-	return DRAW_NONE;
+		fprintf(out, " o%u -> last [style=invis, minlen=1];\n", i);
+	if (m->words->shape != DRAW_BY_MM || first == DRAW_NONE)
+		return;
+	fputs(" { rank=same; edge [style=invis];", out);
+	for (uint32_t i = first; i != DRAW_NONE; i = next_in_tree(m, i))
+		fprintf(out, "%so%u", i == first ? " " : " -> ", i);
+	fputs("; }\n", out);
+}
+
+/* Whose it is, where owners are of address spaces. */
+static void put_whose(const struct draw_model *m, FILE *out, const struct draw_owner *o)
+{
+	if (!o->mm)
+		fputs("<TR><TD>" SMALL("its process has exited") "</TD></TR>", out);
+	for (uint32_t p = 0; p < m->nr_processes; p++) {
+		if (&m->processes[p].mm->rmap != o->mm)
+			continue;
+		fprintf(out, "<TR><TD>" SMALL("of mm %" PRIu64) "</TD></TR>",
+			mm_id(m->processes[p].mm));
+	}
+	if (m->words->ages)
+		fprintf(out, "<TR><TD>" SMALL("birth %u &#183; clock %u") "</TD></TR>", o->birth,
+			o->clock);
+}
+
+static void put_family(const struct draw_model *m, FILE *out, uint32_t number, struct drawn *drawn)
+{
+	uint32_t parent = m->owners[number].above;
+
+	if (!m->words->family || parent == DRAW_NONE)
+		return;
+	if (m->words->shape == DRAW_BY_MM)
+		fprintf(out,
+			" o%u -> o%u [color=\"" COLOR_TREE "\", penwidth=1.6, constraint=false];\n",
+			parent, number);
+	else
+		fprintf(out,
+			" o%u -> o%u [style=dotted, color=\"#8a94a3\", "
+			"constraint=false];\n",
+			number, parent);
+	drawn->parent = true;
+}
+
+static void put_owner(const struct draw_model *m, FILE *out, uint32_t number, struct drawn *drawn)
+{
+	const struct draw_owner *o = &m->owners[number];
+	char name[8], of[8];
+
+	fprintf(out,
+		" o%u [label=<<TABLE BORDER=\"2\" CELLBORDER=\"0\" CELLSPACING=\"0\" "
+		"CELLPADDING=\"4\" "
+		"COLOR=\"" COLOR_TREE "\" BGCOLOR=\"#fff1e8\"><TR><TD><B>%s %s</B></TD></TR>",
+		number, m->words->owner, draw_owner_name(number, name));
+	if (m->words->family && o->parent == o->owner)
+		fputs("<TR><TD>" SMALL("root of its family") "</TD></TR>", out);
+	else if (m->words->family && o->above != DRAW_NONE)
+		fprintf(out, "<TR><TD>" SMALL("child of %s") "</TD></TR>",
+			draw_owner_name(o->above, of));
+	if (m->words->family && m->words->shape == DRAW_BY_MM)
+		put_whose(m, out, o);
+	fputs("</TABLE>>];\n", out);
+	put_family(m, out, number, drawn);
 }
 
 static void put_owners(const struct draw_model *m, FILE *out, struct drawn *drawn)
 {
-	fputs(" last [shape=point, style=invis, width=0.01, ordering=in];\n", out);
+	put_order(m, out);
 	for (uint32_t i = 0; i < m->nr_owners; i++)
-		fprintf(out, " o%u -> last [style=invis, minlen=1];\n", i);
-	for (uint32_t i = 0; i < m->nr_owners; i++) {
-		const struct draw_owner *o = &m->owners[i];
-		uint32_t parent = o->parent ? parent_of(m, o) : DRAW_NONE;
-		char name[8], of[8];
+		put_owner(m, out, i, drawn);
+}
 
-		fprintf(out,
-			" o%u [label=<<TABLE BORDER=\"2\" CELLBORDER=\"0\" CELLSPACING=\"0\" "
-			"CELLPADDING=\"4\" "
-			"COLOR=\"" COLOR_TREE
-			"\" BGCOLOR=\"#fff1e8\"><TR><TD><B>%s %s</B></TD></TR>",
-			i, owner_word(m), draw_owner_name(i, name));
-		if (parent == i)
-			fputs("<TR><TD>" SMALL("root of its family") "</TD></TR>", out);
-		else if (parent != DRAW_NONE)
-			fprintf(out, "<TR><TD>" SMALL("child of %s") "</TD></TR>",
-				draw_owner_name(parent, of));
-		fputs("</TABLE>>];\n", out);
-		if (parent != i && parent != DRAW_NONE) {
-			fprintf(out,
-				" o%u -> o%u [style=dotted, color=\"#8a94a3\", "
-				"constraint=false];\n",
-				i, parent);
-			drawn->parent = true;
-		}
-	}
+static void put_files(const struct draw_model *m, FILE *out, struct drawn *drawn)
+{
 	for (uint32_t i = 0; i < m->nr_files; i++)
 		fprintf(out,
 			" f%u [label=<<TABLE BORDER=\"2\" CELLBORDER=\"0\" CELLSPACING=\"0\" "
@@ -259,9 +362,10 @@ static void put_owners(const struct draw_model *m, FILE *out, struct drawn *draw
 	for (uint32_t n = 0; n < m->nr_vmas; n++)
 		if (m->vmas[n].file != DRAW_NONE) {
 			fprintf(out,
-				" p%u:v%u:e -> f%u [color=\"" COLOR_TREE
-				"\", dir=back, penwidth=1.2, minlen=4];\n",
-				m->vmas[n].process, n, m->vmas[n].file);
+				" p%u:v%u:e -> f%u [color=\"%s\", dir=back, penwidth=1.2, "
+				"minlen=4];\n",
+				m->vmas[n].process, n, m->vmas[n].file,
+				m->words->walks_files ? COLOR_TREE : COLOR_FAINT);
 			drawn->file = true;
 		}
 }
@@ -284,10 +388,16 @@ static void put_page(const struct draw_model *m, FILE *out, uint32_t number, str
 		"CELLPADDING=\"3\" "
 		"COLOR=\"" COLOR_MAPPING "\" BGCOLOR=\"%s\"><TR><TD><B>page %" PRIu64
 		"</B></TD></TR><TR><TD>" SMALL("index 0x%" PRIx64
-					       " &#183; %s%u PTE%s%s") "</TD></TR></TABLE>>];\n",
+					       " &#183; %s%u PTE%s%s") "</TD></TR>",
 		number, p->wanted ? 3 : 1, fill, p->pfn, p->index,
 		p->exclusive ? "exclusive, " : "", p->mapcount, p->mapcount == 1 ? "" : "s",
 		p->dirty ? ", dirty" : "");
+	if (p->owner != DRAW_NONE && m->words->stamp)
+		fprintf(out, "<TR><TD>" SMALL("%s %u") "</TD></TR>", m->words->stamp, p->stamp);
+	if (p->owner == DRAW_NONE && p->file == DRAW_NONE && m->words->co_owners)
+		fprintf(out, "<TR><TD>" SMALL("%s") "</TD></TR>", m->words->co_owners);
+	fputs("</TABLE>>];\n", out);
+	drawn->nothing = m->words->nothing != NULL;
 	if (p->owner != DRAW_NONE) {
 		fprintf(out, " g%u -> o%u [style=dashed, color=\"" COLOR_MAPPING "\"];\n", number,
 			p->owner);
@@ -319,6 +429,13 @@ static void put_entry(const struct draw_model *m, FILE *out, uint32_t vma, uint3
 		fprintf(out, " p%u:v%ur%u:e -> g%u [color=\"%s\"%s];\n", v->process, vma, row,
 			pte->number, faint ? "#a7b0bc" : COLOR_PTE,
 			pte->target == DRAW_MIGRATING ? ", style=dotted" : "");
+	if (pte->chained) {
+		fprintf(out,
+			" p%u:v%ur%u:e -> g%u [color=\"" COLOR_TREE
+			"\", dir=back, penwidth=1.6];\n",
+			v->process, vma, row, pte->number);
+		drawn->tree = true;
+	}
 	if (pte->target == DRAW_SLOT) {
 		fprintf(out, " p%u:v%ur%u:e -> s%u [color=\"" COLOR_SWAP "\"];\n", v->process, vma,
 			row, pte->number);
@@ -344,22 +461,24 @@ static void put_entries(const struct draw_model *m, FILE *out, struct drawn *dra
 
 /* ---------------------------------------------------------------- the frame */
 
-static void put_key(const struct drawn *drawn, FILE *out)
+static void put_key(const struct draw_model *m, const struct drawn *drawn, FILE *out)
 {
+	const struct draw_words *words = m->words;
 	const struct {
 		bool there;
 		const char *sign, *color, *text;
 	} lines[] = {
 		{ true, "&#9679;&#8594;", COLOR_PTE,
 		  "a page-table entry: virtual address to page" },
-		{ drawn->list, "&#8594;", COLOR_LIST,
-		  "a VMA's list of links (same_vma): newest first, the root's last" },
-		{ drawn->tree || drawn->file, "&#8594;", COLOR_TREE,
-		  drawn->tree ? "an anon_vma's interval tree of links: where a walk looks"
-			      : "the file's interval tree of VMAs: where a walk looks" },
-		{ drawn->mapping, "&#8674;", COLOR_MAPPING,
-		  "page-&gt;mapping: where a walk begins" },
-		{ drawn->parent, "&#8943;", "#8a94a3", "an anon_vma's parent, made by fork" },
+		{ drawn->list, "&#8594;", COLOR_LIST, words->list },
+		{ drawn->tree, "&#8594;", COLOR_TREE, words->look },
+		{ drawn->file, "&#8594;", words->walks_files ? COLOR_TREE : COLOR_FAINT,
+		  words->walks_files ? "the file's interval tree of VMAs: where a walk looks"
+				     : "the file's interval tree of VMAs, for truncation" },
+		{ drawn->nothing, "&#215;", COLOR_TREE, words->nothing },
+		{ drawn->mapping, "&#8674;", COLOR_MAPPING, words->mapping },
+		{ drawn->parent, words->shape == DRAW_BY_MM ? "&#8594;" : "&#8943;",
+		  words->shape == DRAW_BY_MM ? COLOR_TREE : "#8a94a3", words->family },
 		{ drawn->swap, "&#8594;", COLOR_SWAP,
 		  "swap: an entry that names a slot; a page that caches it" },
 		{ drawn->exclusive, "&#9632;", "#8fd3a8",
@@ -405,7 +524,7 @@ static void put_head(const struct draw_model *m, FILE *out, const struct drawn *
 			m->walk_looks == 1 ? "" : "s", m->walk_found,
 			m->walk_found == 1 ? "s" : "");
 	fputs("<TR><TD ALIGN=\"LEFT\">", out);
-	put_key(drawn, out);
+	put_key(m, drawn, out);
 	fputs("</TD></TR><TR><TD> </TD></TR></TABLE>", out);
 }
 
@@ -426,6 +545,7 @@ char *draw_dot(const struct draw_model *m, const char *title, size_t *size)
 	put_processes(m, out);
 	put_links(m, out, &drawn);
 	put_owners(m, out, &drawn);
+	put_files(m, out, &drawn);
 	put_entries(m, out, &drawn);
 	fputs(" labelloc=t; labeljust=l; label=<", out);
 	put_head(m, out, &drawn, title);

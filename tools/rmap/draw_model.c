@@ -2,7 +2,8 @@
 /*
  * Reading live structures for a drawing.
  *
- * VMAs come from the views of libmm, links from tier 1's rmap_vma_links(), entries straight from the page tables. Everything
+ * VMAs come from the views of libmm, links from tier 1's rmap_vma_links(), the chains of pte_chain from its walks, entries
+ * straight from the page tables. Everything
  * gets a number in order of its first appearance, so that the same state is always drawn alike, whatever addresses its objects
  * happen to have.
  */
@@ -96,6 +97,7 @@ static uint32_t page_number(struct draw_model *m, struct page *page)
 	p->pfn = page_to_pfn(m->sys, page);
 	p->index = page->rmap.index;
 	p->mapcount = rmap_page_mapcount(&page->rmap);
+	p->stamp = (uint32_t)page->rmap.design;
 	p->exclusive = rmap_page_is_exclusive(&page->rmap);
 	p->dirty = page_test(page, PG_DIRTY);
 	p->wanted = page == m->wanted;
@@ -153,13 +155,37 @@ static bool read_ptes(struct draw_model *m, struct draw_vma *v, const struct mm 
 	return true;
 }
 
+/*
+ * Where the wanted page is in the VMA, or would be. Not all designs keep a page's index and a VMA's offsets in step, so the
+ * entries are asked first, and then, where the index is the address itself, that.
+ */
+static bool wanted_address(const struct draw_model *m, const struct mm *mm,
+			   const struct rmap_vma *vma, uint64_t *addr)
+{
+	const struct rmap_page *page = &m->wanted->rmap;
+	uint64_t at = vma->start;
+
+	while ((at = table_next(mm, at, vma->end)) < vma->end) {
+		if (draw_page_at((struct mm *)mm, at) == m->wanted) {
+			*addr = at;
+			return true;
+		}
+		at += RMAP_PAGE_SIZE;
+	}
+	if (m->words->shape == DRAW_BY_MM && !rmap_page_file(page)) {
+		*addr = page->index << RMAP_PAGE_SHIFT;
+		return *addr >= vma->start && *addr < vma->end;
+	}
+	return rmap_vma_address(vma, page->index, addr);
+}
+
 /* Only the entry where the wanted page would be. */
 static bool read_wanted_pte(struct draw_model *m, struct draw_vma *v, const struct mm *mm)
 {
 	const pte_t *pte;
 	uint64_t addr;
 
-	if (!rmap_vma_address(v->info.rmap, m->wanted->rmap.index, &addr))
+	if (!wanted_address(m, mm, v->info.rmap, &addr))
 		return true;
 	pte = table_find(mm, addr);
 	v->nr_ptes = 1;
@@ -194,6 +220,9 @@ static bool number_links(struct draw_model *m, struct draw_vma *v, const struct 
 			return false;
 		m->owners[number].parent = info->parent;
 		m->owners[number].root = info->root;
+		m->owners[number].mm = info->mm;
+		m->owners[number].birth = info->birth;
+		m->owners[number].clock = info->clock;
 		m->owners[number].vmas_own += info->own;
 		if (i < DRAW_LINKS)
 			v->links[i] = (struct draw_link){ info->link, number, info->own };
@@ -259,14 +288,19 @@ static void find_owner(const struct rmap_link_info *info, void *arg)
 	s->found |= info->owner == s->owner;
 }
 
-/* Would a walk from the wanted page look at this VMA? */
-static bool covers_wanted(const struct draw_model *m, const struct rmap_vma *vma)
+/* Would a walk from the wanted page look at this VMA? Where that is not a question of VMAs: is the page there? */
+static bool covers_wanted(const struct draw_model *m, const struct mm *mm,
+			  const struct rmap_vma *vma)
 {
 	struct rmap *rmap = mm_system_rmap(m->sys);
 	struct search s = { .owner = rmap_page_owner(rmap, &m->wanted->rmap) };
 	uint64_t addr;
 
-	if (!rmap_vma_address(vma, m->wanted->rmap.index, &addr))
+	if (!wanted_address(m, mm, vma, &addr))
+		return false;
+	if (draw_page_at((struct mm *)mm, addr) == m->wanted)
+		return true;
+	if (m->words->shape == DRAW_BY_PTE || m->words->shape == DRAW_BY_NOTHING)
 		return false;
 	if (rmap_page_file(&m->wanted->rmap))
 		return vma->file == rmap_page_file(&m->wanted->rmap);
@@ -279,7 +313,7 @@ static void meet_vma(const struct mm_vma_info *info, void *arg)
 	struct candidates *c = arg;
 	struct candidate *new_one;
 
-	if (c->m->wanted && !covers_wanted(c->m, info->rmap))
+	if (c->m->wanted && !covers_wanted(c->m, c->mm, info->rmap))
 		return;
 	new_one = add(&c->array, &c->nr, sizeof(*new_one));
 	if (!new_one) {
@@ -368,10 +402,51 @@ static void ask_walk(struct draw_model *m)
 /* A parent that no drawn VMA is linked to may still be there, kept by its children. */
 static bool add_parents(struct draw_model *m)
 {
-	for (uint32_t i = 0; i < m->nr_owners; i++)
-		if (m->owners[i].parent && owner_number(m, m->owners[i].parent) == DRAW_NONE)
-			return false;
+	for (uint32_t i = 0; i < m->nr_owners; i++) {
+		const void *parent = m->owners[i].parent;
+		uint32_t above = DRAW_NONE;
+
+		if (parent && parent != m->owners[i].owner) {
+			above = owner_number(m, parent);
+			if (above == DRAW_NONE)
+				return false;
+		}
+		m->owners[i].above = above;
+	}
 	return true;
+}
+
+static enum rmap_visit mark_chained(struct rmap_hit *hit, void *arg)
+{
+	struct draw_model *m = arg;
+
+	for (uint32_t n = 0; n < m->nr_vmas; n++) {
+		struct draw_vma *v = &m->vmas[n];
+
+		if (v->info.rmap->mm != hit->mm)
+			continue;
+		for (uint32_t i = 0; i < v->nr_ptes; i++)
+			if (v->ptes[i].addr == hit->addr)
+				v->ptes[i].chained = true;
+	}
+	return RMAP_VISIT_NEXT;
+}
+
+/* Each page's chain, as the design itself goes along it. */
+static void read_chains(struct draw_model *m)
+{
+	for (uint32_t i = 0; i < m->nr_pages; i++) {
+		struct page *page = m->pages[i].page;
+		struct rmap_walk walk = { .visit = mark_chained,
+					  .arg = m,
+					  .flags = RMAP_WALK_CHECK,
+					  .purpose = RMAP_WALK_PROBE };
+
+		if (!page_trylock(page))
+			continue;
+		rmap_walk(mm_system_rmap(m->sys), &page->rmap, &walk);
+		page_unlock(m->sys, page);
+	}
 }
 
 int draw_collect(struct draw_model *m, struct mm_system *sys, const struct draw_process *processes,
@@ -382,6 +457,7 @@ int draw_collect(struct draw_model *m, struct mm_system *sys, const struct draw_
 	memset(m, 0, sizeof(*m));
 	m->sys = sys;
 	m->design = rmap_design_name(mm_system_rmap(sys)->ops);
+	m->words = draw_words_of(m->design);
 	m->wanted = wanted;
 	if (wanted)
 		ask_walk(m);
@@ -391,6 +467,8 @@ int draw_collect(struct draw_model *m, struct mm_system *sys, const struct draw_
 		result = -1;
 	if (!result && !add_parents(m))
 		result = -1;
+	if (!result && m->words->shape == DRAW_BY_PTE)
+		read_chains(m);
 	if (result)
 		draw_free(m);
 	return result;

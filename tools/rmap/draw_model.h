@@ -14,6 +14,31 @@
 #define DRAW_PTES  6  /* rows of a VMA */
 #define DRAW_LINKS 12 /* links of a VMA */
 
+/* How a design comes from an owner, which pages name, to page-table entries. */
+enum draw_shape {
+	DRAW_BY_LINK,	 /* by objects, each between one VMA and one owner */
+	DRAW_BY_VMA,	 /* the VMA itself is entered in its owner */
+	DRAW_BY_MM,	 /* owners are of address spaces */
+	DRAW_BY_PTE,	 /* each page has its entries; no owners */
+	DRAW_BY_NOTHING, /* there is no way back from a page */
+};
+
+/* The words of a design; text that goes into the legend is HTML already. NULL: the design has none of it. */
+struct draw_words {
+	const char *design;
+	enum draw_shape shape;
+	const char *owner, *link;
+	const char *list;    /* the legend of a VMA's list of links */
+	const char *look;    /* of what a walk goes along */
+	const char *family;  /* of parents and children among owners */
+	const char *mapping; /* of what a page names */
+	const char *nothing; /* of having no arrows at all */
+	const char *stamp;   /* what a page's own word of the design is */
+	const char *co_owners;
+	bool ages;	  /* birth and clock of owners say something */
+	bool walks_files; /* from a page of a file a walk looks in the file's tree */
+};
+
 struct draw_limits {
 	unsigned int processes, vmas; /* VMAs: of one process */
 };
@@ -43,6 +68,7 @@ struct draw_pte {
 	enum draw_target target;
 	uint32_t number; /* PAGE, MIGRATING: in pages; SLOT: in slots */
 	bool writable, exclusive_entry, dirty, accessed;
+	bool chained; /* BY_PTE: the page's chain has it */
 };
 
 struct draw_link {
@@ -64,6 +90,9 @@ struct draw_vma {
 
 struct draw_owner {
 	const void *owner, *parent, *root; /* parent and root NULL: nobody who is drawn knows */
+	const struct rmap_mm *mm;	   /* BY_MM: NULL once it has exited */
+	uint32_t above; /* its parent, in owners; NONE: it has none, or nobody who is drawn knows */
+	uint32_t birth, clock;
 	uint32_t vmas_own; /* VMAs, of those that are drawn, whose new pages go there */
 };
 
@@ -72,6 +101,7 @@ struct draw_page {
 	uint64_t pfn, index;
 	uint32_t mapcount;
 	uint32_t owner, file, slot; /* NONE: none */
+	uint32_t stamp;
 	bool exclusive, dirty;
 	bool wanted; /* the one that was asked for */
 };
@@ -90,6 +120,7 @@ struct draw_file {
 struct draw_model {
 	struct mm_system *sys;
 	const char *design;
+	const struct draw_words *words;
 	struct draw_process *processes;
 	struct draw_vma *vmas;
 	struct draw_owner *owners;
@@ -110,6 +141,9 @@ int draw_collect(struct draw_model *model, struct mm_system *sys,
 		 const struct draw_process *processes, uint32_t nr_processes, struct page *wanted,
 		 struct draw_limits limits);
 void draw_free(struct draw_model *model);
+
+/* By the name of a design; never NULL. */
+const struct draw_words *draw_words_of(const char *design);
 
 /* The page mapped at addr of mm, or NULL. */
 struct page *draw_page_at(struct mm *mm, uint64_t addr);
