@@ -498,6 +498,50 @@ static void test_declared_bytes(void **state)
 	}
 }
 
+/*
+ *	P  |A.|  ---- both out to swap ----  C moves its entry:  |..A|
+ *
+ * Each touches its own. Where a page has one address in all relatives (anonmm) the second to come gets a copy; under all
+ * others both show one page again. Contents are the same everywhere.
+ *
+ * covers: 1.6-5, 1.13, B29
+ */
+static void test_swap_in_at_another_address(void **state)
+{
+	(void)state;
+	for (unsigned int d = 0; rmap_designs[d]; d++) {
+		struct mm *parent, *child;
+		struct engine e;
+		uint64_t to;
+		bool shared;
+
+		setup(&e, rmap_designs[d]);
+		parent = engine_mm(&e);
+		map_anon(&e, parent, AT(0), 2);
+		poke(&e, parent, AT(0), 1);
+		poke(&e, parent, AT(1), 2);
+		child = engine_fork(&e, parent);
+		swap_out(&e, parent, AT(0));
+		assert_int_equal(page_info(child, AT(0)).state, MM_PAGE_SWAPPED);
+		assert_int_equal(
+			STEP(&e, mm_mremap(child, AT(0), PAGE, PAGE,
+					   MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, AT(100), &to)),
+			0);
+		assert_int_equal(peek(&e, parent, AT(0)), 1);
+		assert_int_equal(peek(&e, child, AT(100)), 1);
+		shared = same_frame(parent, AT(0), child, AT(100));
+		assert_int_equal(shared, !runs(&e, "anonmm"));
+		assert_int_equal(walk_from(&e, parent, AT(0), false).found, shared ? 2 : 1);
+		assert_int_equal(walk_from(&e, child, AT(100), false).found, shared ? 2 : 1);
+		poke(&e, child, AT(100), 3);
+		assert_int_equal(peek(&e, parent, AT(0)), 1);
+		mm_put(parent);
+		assert_int_equal(peek(&e, child, AT(100)), 3);
+		mm_put(child);
+		engine_teardown(&e);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -505,6 +549,7 @@ int main(void)
 		cmocka_unit_test(test_looks),
 		cmocka_unit_test(test_a_shared_page_is_found_everywhere),
 		cmocka_unit_test(test_moves_at_several_depths),
+		cmocka_unit_test(test_swap_in_at_another_address),
 		cmocka_unit_test(test_private_files_with_colliding_offsets),
 		cmocka_unit_test(test_pte_chain_blocks),
 		cmocka_unit_test(test_pte_chain_is_emptied_by_a_walk),
