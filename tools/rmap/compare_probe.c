@@ -12,8 +12,6 @@
  */
 #include "compare.h"
 
-#include <mm/page.h>
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -223,11 +221,12 @@ static void walk_page(struct mm_system *sys, struct page *page, enum compare_pas
 		      struct rmap_walk *walk)
 {
 	memset(walk, 0, sizeof(*walk));
-	walk->flags = pass == COMPARE_FULL ? 0 : RMAP_WALK_STOP_AT_MAPCOUNT;
+	walk->flags = RMAP_WALK_MAY_ALLOC;
+	if (pass != COMPARE_FULL)
+		walk->flags |= RMAP_WALK_STOP_AT_MAPCOUNT;
 	walk->purpose = RMAP_WALK_PROBE;
-	page_lock(sys, page);
-	rmap_walk(mm_system_rmap(sys), &page->rmap, walk);
-	page_unlock(sys, page);
+	/* It may fail only where locks are tried, and is asked to wait for them. */
+	(void)mm_walk_page(sys, page, walk);
 }
 
 static bool walk_pass(struct sample *s, struct compare_design *d, struct compare_phase *phase,

@@ -442,6 +442,17 @@ static enum runner_result expect_walk(struct runner *r, const struct op *op)
 	return test_all(r, found, op_walk_field_name);
 }
 
+/* As who takes the page from all its users walks: designs may learn from it. */
+static void probe_from(struct runner *r, struct page *page, bool stop, struct rmap_walk *walk)
+{
+	memset(walk, 0, sizeof(*walk));
+	walk->flags = RMAP_WALK_MAY_ALLOC;
+	if (stop)
+		walk->flags |= RMAP_WALK_STOP_AT_MAPCOUNT;
+	walk->purpose = RMAP_WALK_PROBE;
+	(void)mm_walk_page(r->sys, page, walk);
+}
+
 enum runner_result runner_probe(struct runner *r, const struct op *op)
 {
 	enum runner_result ret;
@@ -460,8 +471,8 @@ enum runner_result runner_probe(struct runner *r, const struct op *op)
 	page = page_at(proc, addr);
 	if (!page)
 		return RUNNER_OK;
-	walk_from(r, page, true, &stop);
-	walk_from(r, page, false, &full);
+	probe_from(r, page, true, &stop);
+	probe_from(r, page, false, &full);
 	probe->found_page = true;
 	probe->stop_looks = stop.looks;
 	probe->full_looks = full.looks;
