@@ -253,6 +253,7 @@ static void refusals(void **state)
 		{ "process P\nP munmap 0 1p -> EFOO", "expected an error" },
 		{ "process P\nP madvise 0 1p needed", "expected an advice" },
 		{ "process P\nP mprotect 0 1p rwr", "expected a protection" },
+		{ "process P\nP frame 0", "the result needs a name" },
 		{ "process P\nP mincore 0 2p = \"012\"", "a page is 0 or 1" },
 		{ "process P\nP write 0 = 0x4000000000000000", "at most 62 bits" },
 		{ "process P\nP mmap 1p file=g", "no line above makes a file called 'g'" },

@@ -185,6 +185,15 @@ static void expectations_fail(void **state)
 	assert_run(P "expect count forks = 1\n", RUNNER_FAILED, "expected forks = 1, found 0");
 	assert_run(P "expect links P a = 2\n", RUNNER_FAILED, "expected links = 2, found 1");
 	assert_run(P "P mincore a 2p = \"10\"\n", RUNNER_FAILED, "expected page 1 to be absent");
+	/* A frame is remembered by name: the last who has a page keeps it, who writes first gets another. */
+	assert_run(P "f = P frame a\nC = P fork\nP write a = 2\nexpect page P a frame!=f\n"
+		     "expect page C a frame=f\nC write a = 3\nexpect page C a frame=f\n",
+		   RUNNER_OK, NULL);
+	assert_run(P "f = P frame a\nC = P fork\nP write a = 2\nexpect page P a frame=f\n",
+		   RUNNER_FAILED, "expected frame = 0x");
+	assert_run(P "f = P frame a\nP munmap a 2p\nexpect page P a frame!=f\n", RUNNER_FAILED,
+		   "expected a page in a frame, found one that is none");
+	assert_run(P "f = P frame a+9p\n", RUNNER_FAILED, "frame: expected a page that is present");
 	/* For another design: passed by. */
 	assert_run(P "[anonmm] expect stat P map_count=2\n", RUNNER_OK, NULL);
 }

@@ -572,6 +572,7 @@ static const struct verb {
 	{ "pin", OP_PIN, true, RESULT_PIN, parse_pin },
 	{ "migrate", OP_MIGRATE, true, RESULT_NONE, addr_maybe_len },
 	{ "poison", OP_POISON, true, RESULT_NONE, parse_addr },
+	{ "frame", OP_FRAME, true, RESULT_MARK, parse_addr },
 
 	{ "process", OP_NEW, false, RESULT_NONE, parse_process },
 	{ "pinread", OP_PIN_READ, false, RESULT_NONE, parse_pin_read },
@@ -726,7 +727,7 @@ static bool of_process(struct parser *p)
 		return false;
 	if (after)
 		return define_result(p, verb, name, after);
-	if (verb->result == RESULT_PROC || verb->result == RESULT_PIN)
+	if (verb->result == RESULT_PROC || verb->result == RESULT_PIN || op->kind == OP_FRAME)
 		return lang_fail(p, "the result needs a name: 'name = process %s ...'", verb->word);
 	return true;
 }

@@ -249,7 +249,7 @@ static bool page_condition(struct parser *p)
 	test->field = (uint16_t)i;
 	if (i == OP_PAGE_MAPCOUNT || i == OP_PAGE_SWAP_COUNT)
 		return negate ? unexpected(p, "no '!'") : test_value(p, test, false);
-	if (i == OP_PAGE_INDEX)
+	if (i == OP_PAGE_INDEX || i == OP_PAGE_FRAME)
 		return negate ? unexpected(p, "no '!'") : test_value(p, test, true);
 	test->cmp = OP_EQ;
 	test->value = !negate;

@@ -58,6 +58,7 @@ static const struct {
 	[OP_CHECK] = { "check", false },
 	[OP_VERIFY] = { "verify", true },
 	[OP_SNAPSHOT] = { "snapshot", false },
+	[OP_FRAME] = { "frame", false },
 	[OP_PROBE] = { "probe", false },
 	[OP_EXPECT_LAYOUT] = { "expect layout", false },
 	[OP_EXPECT_SHARED] = { "expect shared", false },
@@ -129,7 +130,7 @@ static const char *name_of(const char *const *names, unsigned int n, unsigned in
 	}
 
 NAMES(op_page_field_name, "state", "anon", "file", "exclusive", "writable", "dirty", "accessed",
-      "swapcache", "locked", "mapcount", "swapcount", "index")
+      "swapcache", "locked", "mapcount", "swapcount", "index", "frame")
 NAMES(op_stat_field_name, "map_count", "total_vm", "locked_vm", "data_vm", "exec_vm", "stack_vm",
       "rss", "rss_anon", "rss_file", "rss_shmem", "swap", "tables", "brk", "brk_start")
 NAMES(op_smaps_field_name, "size", "rss", "pss", "shared_clean", "shared_dirty", "private_clean",

@@ -71,6 +71,7 @@ enum op_kind {
 	OP_CHECK,    /* mm_check() */
 	OP_VERIFY,   /* every process reads all it wrote */
 	OP_SNAPSHOT, /* "grown" counts from here */
+	OP_FRAME,    /* proc, addr; out = the frame that is there, for OP_PAGE_FRAME */
 	OP_PROBE, /* proc, addr: both walks from this page, printed in the summary; text = what it is */
 	/* expectations */
 	OP_EXPECT_LAYOUT, /* proc, vmas, nr_vmas; exact: and no other; addr, len: only VMAs in there (len 0: all) */
@@ -156,6 +157,7 @@ enum op_page_field {
 	OP_PAGE_MAPCOUNT,
 	OP_PAGE_SWAP_COUNT,
 	OP_PAGE_INDEX,
+	OP_PAGE_FRAME,
 	OP_PAGE_FIELDS,
 };
 
@@ -245,7 +247,7 @@ struct op {
 	bool impose;
 	uint64_t result;
 
-	uint32_t out; /* MMAP, MREMAP, BRK: this mark becomes the result */
+	uint32_t out; /* MMAP, MREMAP, BRK, FRAME: this mark becomes the result */
 	enum op_outcome outcome;
 	int error;	     /* MUST_FAIL, MUST_SIGNAL */
 	struct op_addr want; /* MUST_BE */

@@ -389,6 +389,8 @@ static enum runner_result machine_op(struct runner *r, const struct op *op)
 		return runner_verify(r);
 	case OP_SNAPSHOT:
 		return take_snapshot(r);
+	case OP_FRAME:
+		return runner_note_frame(r, op);
 	case OP_PROBE:
 		return runner_probe(r, op);
 	default:

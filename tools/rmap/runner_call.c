@@ -80,7 +80,7 @@ enum runner_result runner_place(struct runner *r, const struct op_addr *addr, ui
 	return RUNNER_OK;
 }
 
-static enum runner_result set_mark(struct runner *r, uint32_t mark, uint64_t value)
+enum runner_result runner_set_mark(struct runner *r, uint32_t mark, uint64_t value)
 {
 	if (!mark)
 		return RUNNER_OK;
@@ -125,7 +125,7 @@ static enum runner_result outcome_at(struct runner *r, int error, uint64_t resul
 					     op_kind_name(op->kind), (unsigned long long)want,
 					     (unsigned long long)result);
 	}
-	return set_mark(r, op->out, result);
+	return runner_set_mark(r, op->out, result);
 }
 
 /* ---------------------------------------------------------------- ranges */

@@ -280,9 +280,13 @@ static enum runner_result expect_page(struct runner *r, const struct op *op)
 	found[OP_PAGE_MAPCOUNT] = info.mapcount;
 	found[OP_PAGE_SWAP_COUNT] = info.swap_count;
 	found[OP_PAGE_INDEX] = info.index;
+	found[OP_PAGE_FRAME] = info.pfn;
 	for (uint32_t i = 0; i < op->nr_tests; i++) {
 		const struct op_test *test = &op->tests[i];
 
+		if (test->field == OP_PAGE_FRAME && info.state != MM_PAGE_PRESENT)
+			return runner_failed(r, "expected a page in a frame, found one that is %s",
+					     op_page_state_name(info.state));
 		if (test->field != OP_PAGE_STATE || op_compare(info.state, test->cmp, test->value))
 			continue;
 		return runner_failed(r, "expected a page that is %s%s, found one that is %s",
@@ -291,6 +295,24 @@ static enum runner_result expect_page(struct runner *r, const struct op *op)
 				     op_page_state_name(info.state));
 	}
 	return test_all(r, found, op_page_field_name);
+}
+
+/* What an expectation later holds against the frame that is there then: was a page copied, or only given back? */
+enum runner_result runner_note_frame(struct runner *r, const struct op *op)
+{
+	struct mm_page_info info;
+	enum runner_result ret;
+	uint64_t addr;
+	struct process *proc = place(r, op->proc, &op->addr, &addr, &ret);
+
+	if (!proc)
+		return ret;
+	mm_page_info(proc->space->mm, addr, &info);
+	if (info.state != MM_PAGE_PRESENT)
+		return runner_failed(r,
+				     "frame: expected a page that is present, found one that is %s",
+				     op_page_state_name(info.state));
+	return runner_set_mark(r, op->out, info.pfn);
 }
 
 static enum runner_result expect_content(struct runner *r, const struct op *op)

@@ -195,6 +195,8 @@ enum runner_result runner_call_op(struct runner *r, const struct op *op);
 /* Does error agree with what the operation must come to? */
 enum runner_result runner_outcome(struct runner *r, int error, const char *more);
 enum runner_result runner_place(struct runner *r, const struct op_addr *addr, uint64_t *out);
+/* The name stands for this value from now on; mark 0: it has no name. */
+enum runner_result runner_set_mark(struct runner *r, uint32_t mark, uint64_t value);
 
 /* runner_access.c */
 enum runner_result runner_access_op(struct runner *r, const struct op *op);
@@ -225,6 +227,7 @@ void runner_files_down(struct runner *r);
 /* runner_expect.c */
 enum runner_result runner_expect_op(struct runner *r, const struct op *op);
 enum runner_result runner_probe(struct runner *r, const struct op *op);
+enum runner_result runner_note_frame(struct runner *r, const struct op *op);
 
 /* counters.c */
 /* The counter of that name, or -1. */
