@@ -16,13 +16,13 @@ if(NOT TARGET rmap_command)
 	return()
 endif()
 
-# Scenarios: every .rmw file outside workloads/records that states what it expects.
+# Scenarios: the tables of semantics and self-tests, and every other .rmw file that states what it expects.
 file(GLOB_RECURSE scenarios CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/workloads/*.rmw")
 list(FILTER scenarios EXCLUDE REGEX "/workloads/records/")
 foreach(file IN LISTS scenarios)
 	file(STRINGS "${file}" expectations REGEX "^[ \t]*expect" LIMIT_COUNT 1)
 	set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
-	if(expectations)
+	if(expectations OR file MATCHES "/workloads/(semantics|selftests)/")
 		file(RELATIVE_PATH name "${CMAKE_SOURCE_DIR}/workloads" "${file}")
 		string(REGEX REPLACE "\\.rmw$" "" name "${name}")
 		rmap_workload_test(scenario/${name} "${file}" LABEL scenario --check=1)

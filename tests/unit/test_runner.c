@@ -194,6 +194,15 @@ static void expectations_fail(void **state)
 	assert_run(P "f = P frame a\nP munmap a 2p\nexpect page P a frame!=f\n", RUNNER_FAILED,
 		   "expected a page in a frame, found one that is none");
 	assert_run(P "f = P frame a+9p\n", RUNNER_FAILED, "frame: expected a page that is present");
+	/* Copies that populating and locking make without a write keep what the file held then. */
+	assert_run("process P\nfile f 3p\nfilewrite f 0 3p = 10 step\n"
+		   "a = P mmap 1p rw file=f populate\nb = P mmap 3p rw file=f\n"
+		   "P mlock b 1p\nP madvise b+1p 1p populate_write\nfilewrite f 0 3p = 20 step\n"
+		   "P read a = 10\nP read b 2p = 10 step\nP read b+2p = 22\n",
+		   RUNNER_OK, NULL);
+	assert_run("process P\nfile f 1p\na = P mmap 1p rw file=f populate\nfilewrite f 0 1p = 2\n"
+		   "P read a = 2\n",
+		   RUNNER_FAILED, "expected value 2, found");
 	/* For another design: passed by. */
 	assert_run(P "[anonmm] expect stat P map_count=2\n", RUNNER_OK, NULL);
 }

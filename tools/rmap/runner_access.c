@@ -216,7 +216,7 @@ static enum runner_result written(struct runner *r, struct space *space, uint64_
 	if (vma && vma->shared && vma->file) {
 		struct rfile *f = rfile_of(r, vma->file);
 
-		if (f && rfile_written(f, vma->offset + (addr - vma->start), stamp))
+		if (f && rfile_written(r, f, vma->offset + (addr - vma->start), stamp))
 			return RUNNER_OK;
 	} else if (shadow_set(space->shadow, addr, stamp)) {
 		return RUNNER_OK;
@@ -367,7 +367,8 @@ static enum runner_result do_pin(struct runner *r, const struct op *op)
 	pin->flags = op->flags;
 	pin->next = r->pins;
 	r->pins = pin;
-	/* A forced write to a read-only private mapping has broken COW. The contents are the same, the stamp must be its own. */
+	if (op->flags & MM_PIN_WRITE)
+		runner_copied(r, proc->space, addr, 1);
 	return ret;
 }
 

@@ -143,6 +143,17 @@ static enum runner_result forget(struct runner *r, struct space *space, uint64_t
 	return runner_no_memory(r);
 }
 
+/* Does locked memory make what comes into it come at once, and private file pages with it as copies? */
+static bool locks_memory(struct space *space)
+{
+	struct mm_stats stats;
+
+	if (!space->maps_files)
+		return false;
+	mm_get_stats(space->mm, &stats);
+	return stats.locked_vm != 0;
+}
+
 /* ---------------------------------------------------------------- mmap, munmap, mremap, brk */
 
 static enum runner_result do_mmap(struct runner *r, const struct op *op, struct space *space,
@@ -176,6 +187,8 @@ static enum runner_result do_mmap(struct runner *r, const struct op *op, struct 
 		ret = forget(r, space, result, op->len);
 		if (ret != RUNNER_OK)
 			return ret;
+		if (f && (op->flags & MM_MAP_POPULATE || locks_memory(space)))
+			runner_copied(r, space, result, op->len);
 	}
 	return outcome_at(r, error, result);
 }
@@ -254,6 +267,8 @@ static enum runner_result do_mremap(struct runner *r, const struct op *op, struc
 		ret = stamps_moved(r, space, addr, round_up(op->len), result,
 				   round_up(op->new_len));
 	space_changed(space);
+	if (!error && locks_memory(space))
+		runner_copied(r, space, result, op->new_len);
 	if (ret != RUNNER_OK)
 		return ret;
 	return outcome_at(r, error, result);
@@ -306,7 +321,7 @@ static bool advice_drops(struct runner *r, struct space *space, uint64_t start, 
 		} else if (advice == MM_MADV_REMOVE) {
 			if (!vma->file || !vma->shared || vma->locked)
 				return true;
-			done = rfile_punched(rfile_of(r, vma->file),
+			done = rfile_punched(r, rfile_of(r, vma->file),
 					     vma->offset + (from - vma->start), to - from);
 		} else {
 			if (vma->locked && advice == MM_MADV_DONTNEED)
@@ -338,6 +353,8 @@ static enum runner_result do_madvise(struct runner *r, const struct op *op, stru
 	if (op->flags == MM_MADV_DONTFORK || op->flags == MM_MADV_WIPEONFORK)
 		space->advised_fork = true;
 	space_changed(space);
+	if (op->flags == MM_MADV_POPULATE_WRITE)
+		runner_copied(r, space, addr, len);
 	return runner_outcome(r, error, "");
 }
 
@@ -428,5 +445,9 @@ enum runner_result runner_call_op(struct runner *r, const struct op *op)
 		return runner_bad(r, "%s is no call", op_kind_name(op->kind));
 	}
 	space_changed(space);
+	if (op->kind == OP_MLOCKALL)
+		runner_copied(r, space, 0, UINT64_MAX);
+	else if (op->kind == OP_MLOCK || (op->kind == OP_MPROTECT && locks_memory(space)))
+		runner_copied(r, space, addr & RMAP_PAGE_MASK, round_up(op->len) + RMAP_PAGE_SIZE);
 	return runner_outcome(r, error, "");
 }

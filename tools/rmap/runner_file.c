@@ -45,28 +45,96 @@ int rfile_expected(struct rfile *f, uint64_t offset, void *buf, size_t *len)
 	return 1;
 }
 
-bool rfile_written(struct rfile *f, uint64_t offset, uint64_t stamp)
+/* ---------------------------------------------------------------- copies that nobody wrote */
+
+/*
+ * Populating and locking break COW without a write: such a copy holds what the file held then, and has no stamp. As long as
+ * the file does not change that needs none; when it is about to, the copies of that page get theirs.
+ */
+static bool keep_copy(struct space *space, const struct layout_vma *vma, const struct rfile *f,
+		      uint64_t at)
+{
+	uint64_t addr = vma->start + (at - vma->offset), stamp;
+	struct mm_page_info info;
+
+	if (shadow_get(space->shadow, addr) != STAMP_NONE)
+		return true;
+	mm_page_info(space->mm, addr, &info);
+	if (info.state == MM_PAGE_NONE || info.state == MM_PAGE_POISONED ||
+	    (info.state == MM_PAGE_PRESENT && !info.anon))
+		return true;
+	stamp = shadow_get(f->pages, at);
+	if (stamp == STAMP_NONE)
+		stamp = f->seed ? STAMP_UNKNOWN : STAMP_WRITTEN;
+	else if (shadow_get(f->tails, at) != STAMP_NONE)
+		stamp = STAMP_UNKNOWN;
+	return shadow_set(space->shadow, addr, stamp);
+}
+
+static bool keep_copies(struct runner *r, struct rfile *f, uint64_t at)
+{
+	if (!f->copied)
+		return true;
+	for (struct process *proc = r->procs; proc; proc = proc->next) {
+		struct space *space = proc->space;
+		const struct layout *layout = space->maps_files ? space_layout(space) : NULL;
+
+		for (size_t i = 0; layout && space->shadow && i < layout->nr; i++) {
+			const struct layout_vma *vma = &layout->vmas[i];
+
+			if (vma->file == f->file && !vma->shared && at >= vma->offset &&
+			    at - vma->offset < vma->end - vma->start &&
+			    !keep_copy(space, vma, f, at))
+				return false;
+		}
+	}
+	return true;
+}
+
+void runner_copied(struct runner *r, struct space *space, uint64_t start, uint64_t len)
+{
+	const struct layout *layout = space->maps_files ? space_layout(space) : NULL;
+	uint64_t end = start + len < start ? UINT64_MAX : start + len;
+
+	for (size_t i = 0; layout && i < layout->nr; i++) {
+		const struct layout_vma *vma = &layout->vmas[i];
+		struct rfile *f;
+
+		if (!vma->file || vma->shared || vma->end <= start || vma->start >= end)
+			continue;
+		f = rfile_of(r, vma->file);
+		if (f)
+			f->copied = true;
+	}
+}
+
+/* ---------------------------------------------------------------- changes */
+
+bool rfile_written(struct runner *r, struct rfile *f, uint64_t offset, uint64_t stamp)
 {
 	uint64_t at = page_of(offset);
 	uint64_t valid =
 		f->size > at && f->size - at < RMAP_PAGE_SIZE ? f->size - at : RMAP_PAGE_SIZE;
 
 	/* Bytes behind the end are not written: should the file grow over them, they are zeros. */
-	return shadow_set(f->pages, at, stamp) &&
+	return keep_copies(r, f, at) && shadow_set(f->pages, at, stamp) &&
 	       shadow_set(f->tails, at,
 			  valid < RMAP_PAGE_SIZE ? STAMP_WRITTEN | valid : STAMP_NONE);
 }
 
 /* Whole pages become zeros. */
-bool rfile_punched(struct rfile *f, uint64_t offset, uint64_t len)
+bool rfile_punched(struct runner *r, struct rfile *f, uint64_t offset, uint64_t len)
 {
 	uint64_t end;
 
 	if (!f)
 		return false;
+	end = offset + len < f->size ? offset + len : f->size;
+	for (uint64_t at = page_of(offset); f->copied && at < end; at += RMAP_PAGE_SIZE)
+		if (!keep_copies(r, f, at))
+			return false;
 	if (!f->seed) /* what was never written is zeros */
 		return shadow_clear(f->pages, offset, len) && shadow_clear(f->tails, offset, len);
-	end = offset + len < f->size ? offset + len : f->size;
 	for (uint64_t at = page_of(offset); at < end; at += RMAP_PAGE_SIZE)
 		if (!shadow_set(f->pages, at, STAMP_WRITTEN) ||
 		    !shadow_set(f->tails, at, STAMP_NONE))
@@ -286,6 +354,8 @@ static enum runner_result do_truncate(struct runner *r, const struct op *op, str
 	if (op->len < f->size) {
 		uint64_t tail = shadow_get(f->tails, at);
 
+		if (cut && !keep_copies(r, f, at))
+			return runner_no_memory(r);
 		if (op->len < f->base_size)
 			f->base_size = op->len;
 		if (!shadow_clear(f->pages, at + (cut ? RMAP_PAGE_SIZE : 0), UINT64_MAX - at) ||
@@ -329,7 +399,7 @@ static enum runner_result do_write(struct runner *r, const struct op *op, struct
 			break;
 		if (at + len > f->size)
 			f->size = at + len;
-		if (!rfile_written(f, at, STAMP_WRITTEN | (value & STAMP_VALUE)))
+		if (!rfile_written(r, f, at, STAMP_WRITTEN | (value & STAMP_VALUE)))
 			ret = runner_no_memory(r);
 	}
 	if (f->handle && f->size > hosted_file_size(f->handle) &&

@@ -58,6 +58,7 @@ struct rfile {
 	struct shadow
 		*tails; /* of pages cut by a truncation: WRITTEN | bytes that are still valid */
 	uint32_t named; /* the workload's number for it, 0: none */
+	bool copied;	/* pages of it may have copies that nobody wrote */
 	bool seen;	/* by the sweep for those that nothing maps any more */
 	struct rfile *next;
 };
@@ -217,8 +218,11 @@ enum runner_result runner_file_op(struct runner *r, const struct op *op);
 struct rfile *rfile_of(struct runner *r, struct mm_file *file);
 /* What the file's page at offset must look like; *len: the bytes that count. 0: anything. */
 int rfile_expected(struct rfile *f, uint64_t offset, void *buf, size_t *len);
-bool rfile_written(struct rfile *f, uint64_t offset, uint64_t stamp);
-bool rfile_punched(struct rfile *f, uint64_t offset, uint64_t len);
+/* A page of the file, or a range of it, is about to change, or has just: what shows it follows, and what copied it does not. */
+bool rfile_written(struct runner *r, struct rfile *f, uint64_t offset, uint64_t stamp);
+bool rfile_punched(struct runner *r, struct rfile *f, uint64_t offset, uint64_t len);
+/* Pages of private file mappings in this range may have been copied without a write. */
+void runner_copied(struct runner *r, struct space *space, uint64_t start, uint64_t len);
 struct rfile *rfile_named(struct runner *r, uint32_t number);
 void rfile_rebind(struct runner *r, struct rfile *f, struct mm_file *file);
 enum runner_result runner_files_written(struct runner *r);
