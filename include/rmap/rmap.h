@@ -531,6 +531,14 @@ void rmap_slot_dup(struct rmap *rmap, struct rmap_slot *slot);
 /* The contents are in page again; vma faults at addr. Before rmap_page_map(NEW). Page lock. */
 void rmap_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page,
 		       struct rmap_vma *vma, uint64_t addr);
+/*
+ * The page that this slot's contents are in (swap cache) is about to be mapped in place of a swap entry; it has an owner already, and
+ * is not going to be exclusive. Before rmap_page_map(). Needed only by who walks with RMAP_WALK_SETTLE while entries name the slot.
+ * Page lock.
+ */
+void rmap_slot_rejoin(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page);
+/* The page goes out once more by the slot that it still has and that no entry names (page lock): who may come for it is known anew. */
+void rmap_slot_refill(struct rmap *rmap, struct rmap_slot *slot, const struct rmap_page *page);
 /* The slot is free again. */
 void rmap_slot_free(struct rmap *rmap, struct rmap_slot *slot);
 
@@ -562,9 +570,9 @@ enum rmap_walk_flags {
 	/* the checker asks: count nothing, re-own nothing */
 	RMAP_WALK_CHECK = 1 << 3,
 	/*
-	 * The page lock is held, and no swap entry stands for the page, nor a migration entry: so PTEs are all there is, and none
-	 * comes but by fork from where one is. A design may then go on to the end where the walk could stop, and re-own the page by
-	 * what it found, so that the next walk is shorter.
+	 * The page lock is held and no migration entry stands for the page: so no PTE comes but by fork from where one is, or in place
+	 * of a swap entry, which rmap_slot_rejoin() is told of first. A design may then go on to the end where the walk could stop, and
+	 * re-own the page by what it found, so that the next walk is shorter.
 	 */
 	RMAP_WALK_SETTLE = 1 << 4,
 	RMAP_WALK_MAY_ALLOC =

@@ -35,6 +35,8 @@ static pte_t map(struct fault *f, struct page *page, uint64_t slot, struct rmap_
 		rmap_slot_restore(&sys->rmap, &sys->swap.slots[slot].rmap, rpage, &f->vma->rmap,
 				  f->addr);
 		atomic_fetch_add_explicit(&sys->nr_anon, 1, memory_order_relaxed);
+	} else if (!exclusive) {
+		rmap_slot_rejoin(&sys->rmap, &sys->swap.slots[slot].rmap, rpage);
 	}
 	swap_free(sys, slot);
 	if (give_up_slot(f))

@@ -65,7 +65,7 @@ static bool has_slot(struct mm_system *sys, struct page *page)
 	/* What swapoff has brought back for one stays, or it would go round in circles where memory is short. */
 	if (swap_is_off(sys))
 		return false;
-	if (!swap_slot_bad(sys, page->private))
+	if (swap_slot_again(sys, page))
 		return true;
 	/* Its slot has failed: another one, unless entries name that one already. */
 	return swap_try_free(sys, page) && swap_add(sys, page);

@@ -17,7 +17,8 @@
  * A slot on which I/O has failed is never handed out again. Its contents stay in memory, in the cache, dirty.
  *
  * Who sees a slot's owner again: swap_add() tells tier 1 with rmap_slot_fill(); the one who maps the page anew (fault_swap,
- * swapoff) calls rmap_slot_restore() for a page that has no owner yet, since only he knows the VMA.
+ * swapoff) calls rmap_slot_restore() for a page that has no owner yet, since only he knows the VMA, and rmap_slot_rejoin() for one
+ * that has. A page that goes out once more by the slot that it kept tells that with rmap_slot_refill(), if no entry names it.
  */
 #include "mm_types.h"
 
@@ -325,6 +326,19 @@ bool swap_slot_bad(struct mm_system *sys, uint64_t slot)
 	bad = slot_get(sys, slot)->flags & SWAP_SLOT_BAD;
 	rmap_spin_unlock(&sys->swap.lock);
 	return bad;
+}
+
+bool swap_slot_again(struct mm_system *sys, struct page *page)
+{
+	struct swap_slot *s = slot_get(sys, page->private);
+	bool good;
+
+	rmap_spin_lock(&sys->swap.lock);
+	good = !(s->flags & SWAP_SLOT_BAD);
+	if (good && !s->count && (s->flags & SWAP_SLOT_ANON))
+		rmap_slot_refill(&sys->rmap, &s->rmap, &page->rmap);
+	rmap_spin_unlock(&sys->swap.lock);
+	return good;
 }
 
 bool swap_is_off(struct mm_system *sys)

@@ -75,6 +75,8 @@ bool swap_cache_reclaim(struct mm_system *sys, struct page *page);
 bool swap_has_room(struct mm_system *sys);
 /* More than half of it is in use: pages that are used again give their slots back. */
 bool swap_is_tight(struct mm_system *sys);
+/* The page, which has a slot, goes out by it once more. False: I/O to the slot has failed. Page lock. */
+bool swap_slot_again(struct mm_system *sys, struct page *page);
 /* Has I/O to the slot failed? */
 bool swap_slot_bad(struct mm_system *sys, uint64_t slot);
 /* Does swapoff run, or has it run? */

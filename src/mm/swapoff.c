@@ -39,6 +39,8 @@ static void unuse_map(struct vma *vma, uint64_t addr, pte_t *pte, pte_t entry, s
 		flags |= RMAP_MAP_NEW;
 		rmap_slot_restore(&sys->rmap, &sys->swap.slots[slot].rmap, rpage, &vma->rmap, addr);
 		atomic_fetch_add_explicit(&sys->nr_anon, 1, memory_order_relaxed);
+	} else if (!flags) {
+		rmap_slot_rejoin(&sys->rmap, &sys->swap.slots[slot].rmap, rpage);
 	}
 	if (rmap_page_map(&sys->rmap, &rpage, 1, &vma->rmap, addr, pte, flags, reserve))
 		page_get(page);

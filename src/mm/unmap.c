@@ -61,22 +61,13 @@ static enum rmap_visit referenced_one(struct rmap_hit *hit, void *arg)
 	return RMAP_VISIT_NEXT;
 }
 
-/*
- * Page locked: do PTEs alone stand for it? Migration entries do not outlast the page lock, and new swap entries would need it.
- */
-static unsigned int settled(struct mm_system *sys, const struct page *page)
-{
-	if (page_test(page, PG_SWAPCACHE) && swap_count(sys, page->private))
-		return 0;
-	return RMAP_WALK_SETTLE;
-}
-
 int mm_walk_page(struct mm_system *sys, struct page *page, struct rmap_walk *walk)
 {
 	int error;
 
 	page_lock(sys, page);
-	walk->flags |= settled(sys, page) | RMAP_WALK_MAY_ALLOC;
+	/* Migration entries do not outlast the page lock, and who has a swap entry says so before he maps the page. */
+	walk->flags |= RMAP_WALK_SETTLE | RMAP_WALK_MAY_ALLOC;
 	error = rmap_walk(&sys->rmap, &page->rmap, walk);
 	page_unlock(sys, page);
 	return error;
@@ -96,7 +87,7 @@ int page_referenced(struct mm_system *sys, struct page *page, bool locked, uint6
 		.purpose = RMAP_WALK_REFERENCE,
 	};
 	if (locked)
-		r.walk.flags |= settled(sys, page);
+		r.walk.flags |= RMAP_WALK_SETTLE;
 	if (rmap_walk(&sys->rmap, &page->rmap, &r.walk))
 		return -1;
 	*vm_flags = r.vm_flags;

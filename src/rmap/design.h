@@ -98,6 +98,9 @@ struct rmap_ops {
 	void (*slot_dup)(struct rmap *rmap, struct rmap_slot *slot);
 	void (*slot_restore)(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page,
 			     struct rmap_vma *vma, uint64_t addr);
+	void (*slot_rejoin)(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page);
+	void (*slot_refill)(struct rmap *rmap, struct rmap_slot *slot,
+			    const struct rmap_page *page);
 	void (*slot_free)(struct rmap *rmap, struct rmap_slot *slot);
 
 	/* Offer candidates to walk_candidate() (walk.h). 0 or RMAP_EAGAIN. */

@@ -8,7 +8,8 @@
  * the file's pages until they are written.
  *
  * Price: a walk looks at every VMA that covers the offset, mapped there or not; and all processes that map one file meet at its
- * lock in mmap, fork and exit.
+ * lock in mmap, fork and exit. A walk that may stop at the map count need not pay the first, if somebody remembers where the page
+ * was found last time (file_map_walk_first()).
  *
  * VMAs of the same offset stand in order of insertion, except that fork enters the child right behind its parent: whoever
  * walks the tree while PTEs are copied (truncation, migration) and has passed the parent still meets the child.
@@ -123,28 +124,67 @@ static int lock_for_walk(struct rmap *rmap, struct rmap_file *file, unsigned int
 	return RMAP_OK;
 }
 
-int file_map_walk(struct rmap *rmap, struct rmap_file *file, struct rmap_page *page,
-		  struct rmap_walk_state *state)
+/*
+ * Which VMAs of those that cover the page are meant: all, or by their order in the tree, of which bit n stands for the n-th, n + 32nd
+ * and so on.
+ */
+struct round {
+	uint32_t wanted;
+	uint32_t looked, found; /* of these bits: results */
+};
+
+/* False: stop. */
+static bool walk_vmas(struct rmap_file *file, struct rmap_page *page, struct rmap_walk_state *state,
+		      struct round *round)
 {
+	struct rmap_walk *walk = state->walk;
 	uint64_t index = page->index;
-	uint64_t *steps = &state->walk->steps;
-	struct rb_node *node;
 	/* walk_vma() counts the VMAs that it sees, and here a node is a VMA: only the others are added. */
-	uint64_t nodes = 0;
-	uint64_t visited = 0;
+	uint64_t nodes = 0, visited = 0;
+	struct rb_node *node = itree_first(&file->vmas, index, index, &vma_tree, &nodes);
+	uint32_t bit = 1;
+	bool go_on = true;
+
+	for (; node; node = itree_next(node, index, index, &vma_tree, &nodes)) {
+		uint64_t found = walk->found;
+
+		if (round->wanted & bit) {
+			visited++;
+			go_on = walk_vma(state, page, node_vma(node));
+			round->looked |= bit;
+			round->found |= walk->found != found ? bit : 0;
+			if (!go_on)
+				break;
+		}
+		bit = bit << 1 | bit >> 31;
+	}
+	walk->steps += nodes > visited ? nodes - visited : 0;
+	return go_on;
+}
+
+int file_map_walk_first(struct rmap *rmap, struct rmap_file *file, struct rmap_page *page,
+			struct rmap_walk_state *state, uint32_t *where)
+{
+	struct round first = { .wanted = *where }, rest = { .wanted = ~*where };
+	bool go_on = true;
 
 	if (lock_for_walk(rmap, file, state->walk->flags))
 		return RMAP_EAGAIN;
-	node = itree_first(&file->vmas, index, index, &vma_tree, &nodes);
-	while (node) {
-		visited++;
-		if (!walk_vma(state, page, node_vma(node)))
-			break;
-		node = itree_next(node, index, index, &vma_tree, &nodes);
-	}
-	*steps += nodes > visited ? nodes - visited : 0;
+	if (first.wanted)
+		go_on = walk_vmas(file, page, state, &first);
+	if (go_on)
+		(void)walk_vmas(file, page, state, &rest);
 	rmap_read_unlock(&file->lock, rmap->port);
+	*where = first.found | rest.found | (*where & ~first.looked);
 	return RMAP_OK;
+}
+
+int file_map_walk(struct rmap *rmap, struct rmap_file *file, struct rmap_page *page,
+		  struct rmap_walk_state *state)
+{
+	uint32_t where = 0;
+
+	return file_map_walk_first(rmap, file, page, state, &where);
 }
 
 int rmap_walk_file(struct rmap *rmap, struct rmap_file *file, uint64_t first, uint64_t last,

@@ -335,7 +335,8 @@ static void put_in_place(struct lineage *child, struct lineage *n, struct lineag
 	lineage_get(child, 1);
 	stub_enter(n, child);
 	unlock(child);
-	atomic_store_explicit(&child->birth, lineage_birth(n), memory_order_relaxed);
+	/* After n's going: see too_old(). */
+	atomic_store_explicit(&child->birth, lineage_birth(n), memory_order_release);
 	child->prev = n->prev;
 	atomic_store_explicit(&child->next, next, memory_order_release);
 	if (next)
@@ -403,6 +404,7 @@ void lineage_reap(struct rmap *rmap, struct lineage *n)
 
 const struct rmap_ops rmap_lineage = {
 	.name = "lineage",
+	.walks_file_pages = true,
 	.locks_every_move = true,
 	/* mapping, index, stamp; a word; a pointer; mapping and stamp */
 	.bytes = { .page = 20, .vma = 8, .mm = 8, .slot = 12 },
@@ -431,6 +433,8 @@ const struct rmap_ops rmap_lineage = {
 	.page_free = lineage_page_free,
 	.slot_fill = lineage_slot_fill,
 	.slot_restore = lineage_slot_restore,
+	.slot_rejoin = lineage_slot_rejoin,
+	.slot_refill = lineage_slot_fill,
 	.slot_free = lineage_slot_free,
 	.walk = lineage_walk,
 	.vma_links = lineage_vma_links,

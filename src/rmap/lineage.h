@@ -34,8 +34,11 @@ enum {
 	LINEAGE_HUB = 8, /* so many forwards are redirected when their target goes; more keep it */
 };
 
-#define LINEAGE_BIRTH_MAX UINT32_MAX
-#define LINEAGE_STAMP_MAX (UINT32_MAX - 1) /* always below the birth of a child to come */
+/* A page's word has room for 28 bits of stamp; above them stands a place (see lineage_walk.c). */
+#define LINEAGE_STAMP_BITS  28
+#define LINEAGE_BIRTH_MAX   (((uint32_t)1 << LINEAGE_STAMP_BITS) - 1)
+#define LINEAGE_STAMP_MAX   (LINEAGE_BIRTH_MAX - 1) /* always below the birth of a child to come */
+#define LINEAGE_PLACE_SHIFT LINEAGE_STAMP_BITS
 
 struct lineage {
 	/* NULL once it has exited; written by exit alone. Readers: RCU */
@@ -241,6 +244,7 @@ void lineage_page_free(struct rmap *rmap, struct rmap_page *page);
 void lineage_slot_fill(struct rmap *rmap, struct rmap_slot *slot, const struct rmap_page *page);
 void lineage_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page,
 			  struct rmap_vma *vma, uint64_t addr);
+void lineage_slot_rejoin(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page);
 void lineage_slot_free(struct rmap *rmap, struct rmap_slot *slot);
 
 /* One more of what an anonymous page's mapping names, unless there is none any more; and one less. RCU for the first. */
@@ -255,9 +259,14 @@ int lineage_page_own(struct rmap *rmap, struct rmap_page *page, struct lineage *
 		     const uint32_t *stamps, unsigned int nr);
 
 /* Plain words that a walker without the page lock may read while they change: one or the other value. */
-static inline uint32_t lineage_stamp(const struct rmap_page *page)
+static inline uint32_t lineage_word(const struct rmap_page *page)
 {
 	return (uint32_t)atomic_load_explicit(&page->design, memory_order_relaxed);
+}
+
+static inline uint32_t lineage_stamp(const struct rmap_page *page)
+{
+	return lineage_word(page) & LINEAGE_BIRTH_MAX;
 }
 
 static inline uint64_t lineage_page_index(const struct rmap_page *page)

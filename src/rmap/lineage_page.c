@@ -4,7 +4,7 @@
  *
  *   page.mapping   node | 1, or (few far apart have it) co_owners | 3
  *   page.index     home number
- *   page.design    stamp: forks that the owner had completed when the page became its own
+ *   page.design    stamp: forks that the owner had completed when the page became its own (28 bits, and 4 for the walk)
  *   slot           the same mapping and stamp
  *
  * Each page and slot holds a reference to what it names, so the name is good as long as it stands. Whoever re-owns a page has the
@@ -238,6 +238,21 @@ void lineage_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap
 	(void)addr;
 	mapping_get(slot->owner, 1);
 	set_owner(page, slot->owner, (uint32_t)slot->index);
+}
+
+/*
+ * The page may have been given to those who had it, and not to who had an entry for it. The slot, filled before, covers these (and the
+ * others, too).
+ */
+void lineage_slot_rejoin(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page)
+{
+	uintptr_t old = mapping_of(page);
+
+	if (old == slot->owner && lineage_stamp(page) == (uint32_t)slot->index)
+		return;
+	mapping_get(slot->owner, 1);
+	set_owner(page, slot->owner, (uint32_t)slot->index);
+	lineage_mapping_put(rmap, old);
 }
 
 void lineage_slot_free(struct rmap *rmap, struct rmap_slot *slot)

@@ -30,6 +30,8 @@ struct tour {
 	struct rmap_page *page;
 	struct rmap_walk_state *state;
 	uint64_t index;
+	uint32_t place,
+		seen; /* where to look first among the places of one mm, and where it was: see look_locked() */
 	uint64_t wanted;    /* where the walk may stop, if there is nothing to settle */
 	unsigned int since; /* nodes since the RCU section began */
 	bool settling;
@@ -40,6 +42,14 @@ struct tour {
 	struct lineage *hit[HITS_KEPT];
 	uint32_t clock[HITS_KEPT];
 };
+
+/* Is the page lock held, and shall the walk leave a trace? */
+static bool may_learn(const struct rmap_walk_state *state)
+{
+	const unsigned int not_then = RMAP_WALK_CHECK | RMAP_WALK_ENTRIES;
+
+	return (state->walk->flags & (RMAP_WALK_SETTLE | not_then)) == RMAP_WALK_SETTLE;
+}
 
 /* ---------------------------------------------------------------- in one address space */
 
@@ -64,49 +74,99 @@ static bool look_displaced(struct tour *t, const struct lineage_displaced *d)
 		       t->index - vma->pgoff - d->shift + (vma->start >> RMAP_PAGE_SHIFT), vma);
 }
 
-static bool lock_for_look(struct tour *t, struct lineage *n)
+/*
+ * Places in one mm that a page's number may mean: each displaced VMA over it, in order, and home. Which of them it was is kept with the
+ * page's stamp: a hint, no more.
+ */
+enum {
+	PLACE_LAST = 14, /* this and those behind it */
+	PLACE_HOME = 15,
+};
+
+/* The displaced VMAs: the one that t->place says (preferred), or the others. False: stop. */
+static bool look_displaced_ones(struct tour *t, struct lineage *n, bool preferred, bool *away)
 {
-	if (!(t->state->walk->flags & RMAP_WALK_TRYLOCK)) {
-		rmap_spin_lock(&n->lock);
-		return true;
+	struct rmap_walk *walk = t->state->walk;
+	uint64_t found = walk->found;
+	struct lineage_displaced *d = lineage_displaced_first(n, t->index, &walk->steps);
+
+	for (uint32_t place = 1; d; place += place < PLACE_LAST) {
+		if ((place == t->place) == preferred) {
+			bool go_on = look_displaced(t, d);
+
+			*away = true;
+			if (walk->found != found)
+				t->seen = place > 1 ? place : 0; /* the first comes first anyway */
+			/* An mm has a page once. */
+			if (!go_on || walk->found != found)
+				return go_on;
+		}
+		d = lineage_displaced_next(d, t->index, &walk->steps);
 	}
-	if (rmap_spin_trylock(&n->lock))
+	return true;
+}
+
+/*
+ * Under the node's lock nothing moves: the page is at one of the displaced VMAs over its number, or at home, or not in this mm. At
+ * home last, since whoever takes a place that pages have moved away from gets other numbers (home_is_taken()): as long as a
+ * displaced VMA covers the number, home is most likely not where it is.
+ */
+static bool look_locked(struct tour *t, struct lineage *n, struct rmap_mm *mm)
+{
+	uint64_t found = t->state->walk->found;
+	bool away = false, go_on = true;
+
+	if (t->place == PLACE_HOME)
+		go_on = look_home(t, mm);
+	else if (t->place)
+		go_on = look_displaced_ones(t, n, true, &away);
+	if (go_on && t->state->walk->found == found)
+		go_on = look_displaced_ones(t, n, false, &away);
+	if (!go_on || t->state->walk->found != found || t->place == PLACE_HOME)
+		return go_on;
+	go_on = look_home(t, mm);
+	if (away && t->state->walk->found != found)
+		t->seen = PLACE_HOME;
+	return go_on;
+}
+
+/* The lock is somebody's, and the walk may not wait: at home it may be found all the same. */
+static bool look_without(struct tour *t, struct rmap_mm *mm)
+{
+	uint64_t found = t->state->walk->found;
+
+	if (!look_home(t, mm))
+		return false;
+	if (t->state->walk->found != found)
 		return true;
 	t->error = RMAP_EAGAIN;
 	return false;
 }
 
-/*
- * The page was not at home when seq was read. Either it is not in this mm, or a VMA that covers its number is away, or it was on
- * the move: from home to somewhere else, or from there to home after the look. Under the node's lock nothing moves. Home need be
- * looked at again only if something did.
- */
-static bool look_locked(struct tour *t, struct lineage *n, struct rmap_mm *mm, uint32_t seq)
+static bool look_with_lock(struct tour *t, struct lineage *n, struct rmap_mm *mm)
 {
-	struct rmap_walk *walk = t->state->walk;
-	uint64_t found = walk->found;
-	struct lineage_displaced *d;
-	bool go_on = true;
+	bool go_on;
 
-	if (!lock_for_look(t, n))
-		return false;
-	if ((seq & 1) || atomic_load_explicit(&n->seq, memory_order_relaxed) != seq)
-		go_on = look_home(t, mm);
-	d = walk->found == found ? lineage_displaced_first(n, t->index, &walk->steps) : NULL;
-	while (go_on && d) {
-		go_on = look_displaced(t, d);
-		/* An mm has a page once. */
-		d = walk->found == found ? lineage_displaced_next(d, t->index, &walk->steps) : NULL;
-	}
+	if (!(t->state->walk->flags & RMAP_WALK_TRYLOCK))
+		rmap_spin_lock(&n->lock);
+	else if (!rmap_spin_trylock(&n->lock))
+		return look_without(t, mm);
+	go_on = look_locked(t, n, mm);
 	rmap_spin_unlock(&n->lock);
 	return go_on;
 }
 
+/*
+ * Where no VMA is displaced the page is at home, or not in this mm, or it was on the move while we looked: then something is
+ * displaced now, or the count has changed.
+ */
 static bool look_in(struct tour *t, struct lineage *n, struct rmap_mm *mm)
 {
 	uint64_t found = t->state->walk->found;
 	uint32_t seq = atomic_load_explicit(&n->seq, memory_order_acquire);
 
+	if (rmap_unlikely(atomic_load_explicit(&n->nr_displaced, memory_order_acquire) != 0))
+		return look_with_lock(t, n, mm);
 	if (!look_home(t, mm))
 		return false;
 	if (t->state->walk->found != found)
@@ -116,7 +176,7 @@ static bool look_in(struct tour *t, struct lineage *n, struct rmap_mm *mm)
 	if (!(seq & 1) && atomic_load_explicit(&n->nr_displaced, memory_order_acquire) == 0 &&
 	    atomic_load_explicit(&n->seq, memory_order_acquire) == seq)
 		return true;
-	return look_locked(t, n, mm, seq);
+	return look_with_lock(t, n, mm);
 }
 
 /* Few found for so many looks? The tenth more is what a list of PTEs would be better by at the most. */
@@ -214,6 +274,20 @@ static void follow_top(struct tour *t, struct place *at)
 }
 
 /*
+ * Is child, which was read as top's, too old to have the page? Its birth may be another's by now: if top went meanwhile, the last of
+ * its children took its place and its birth. Top is asked behind it (and may be another then, whose children are all the page's).
+ */
+static bool too_old(struct tour *t, const struct lineage *child, struct place *at)
+{
+	uint32_t birth = lineage_birth(child);
+
+	if (birth > at->stamp)
+		return false;
+	follow_top(t, at);
+	return birth <= at->stamp;
+}
+
+/*
  * The node after n and all below it. NULL: the walk is at its end. Parent before sibling (see lineage.h); then top, since if n came
  * up to where top was, its sibling is none of ours.
  */
@@ -228,7 +302,7 @@ static struct lineage *next_beside(struct tour *t, struct lineage *n, struct pla
 		if (!at->top || n == at->top)
 			return NULL;
 		if (next)
-			return parent == at->top && lineage_birth(next) <= at->stamp ? NULL : next;
+			return parent == at->top && too_old(t, next, at) ? NULL : next;
 		if (!parent)
 			return NULL;
 		n = parent;
@@ -243,12 +317,8 @@ static struct lineage *next_node(struct tour *t, struct lineage *n, struct place
 
 	if (!child)
 		return next_beside(t, n, at);
-	if (n == at->top && lineage_birth(child) <= at->stamp) {
-		/* Unless it is the heir that n, just gone, forwards to. */
-		follow_top(t, at);
-		return at->top == n ? NULL : at->top;
-	}
-	return child;
+	/* If n has just gone, child is the heir that it forwards to. */
+	return n == at->top && too_old(t, child, at) ? NULL : child;
 }
 
 /* All that owner with stamp covers. False: stopped. */
@@ -394,6 +464,15 @@ static bool may_settle(const struct tour *t)
 	       ((t->state->walk->flags & RMAP_WALK_MAY_ALLOC) && !forked_since(t));
 }
 
+/* The page has the owner that it shall have; its word gets the place, too. Page lock. */
+static void keep_place(const struct tour *t)
+{
+	if (t->seen != t->place && may_learn(t->state))
+		atomic_store_explicit(&t->page->design,
+				      lineage_stamp(t->page) | t->seen << LINEAGE_PLACE_SHIFT,
+				      memory_order_relaxed);
+}
+
 /* Outside the RCU section. The references on the hits go to the page, or back. */
 static void settle(struct tour *t, bool may)
 {
@@ -405,20 +484,37 @@ static void settle(struct tour *t, bool may)
 		lineage_put(t->rmap, t->hit[i]);
 }
 
+/*
+ * A file's page: its word (a stamp, were it anonymous) says where among the VMAs over its offset it was found last. Walks that may stop
+ * look there first.
+ */
+static int walk_file_page(struct rmap *rmap, struct rmap_file *file, struct rmap_page *page,
+			  struct rmap_walk_state *state)
+{
+	uint32_t was = lineage_word(page);
+	uint32_t where = state->limit != UINT64_MAX ? was : 0;
+	int error = file_map_walk_first(rmap, file, page, state, &where);
+
+	if (!error && where != was && may_learn(state))
+		atomic_store_explicit(&page->design, where, memory_order_relaxed);
+	return error;
+}
+
 int lineage_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_state *state)
 {
-	const unsigned int no_settling = RMAP_WALK_CHECK | RMAP_WALK_ENTRIES;
+	uintptr_t mapping = atomic_load_explicit(&page->mapping, memory_order_acquire);
 	struct tour t;
-	uintptr_t mapping;
 	bool may;
 
+	if (!(mapping & RMAP_MAPPING_ANON))
+		return walk_file_page(rmap, (struct rmap_file *)mapping, page, state);
 	t.rmap = rmap;
 	t.page = page;
 	t.state = state;
 	t.wanted = state->limit;
 	t.since = 0;
-	t.settling = (state->walk->flags & (RMAP_WALK_SETTLE | no_settling)) == RMAP_WALK_SETTLE &&
-		     rmap_page_mapcount(page) <= HITS_KEPT;
+	t.settling = may_learn(state) && rmap_page_mapcount(page) <= HITS_KEPT;
+	t.place = t.seen = lineage_word(page) >> LINEAGE_PLACE_SHIFT;
 	t.stopped = false;
 	t.error = RMAP_OK;
 	t.nr_hits = 0;
@@ -432,5 +528,6 @@ int lineage_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_sta
 	may = may_settle(&t);
 	lineage_rcu_leave(rmap);
 	settle(&t, may);
+	keep_place(&t);
 	return t.error;
 }

@@ -298,6 +298,18 @@ void rmap_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap_pa
 		ops_of(rmap)->slot_restore(rmap, slot, page, vma, addr);
 }
 
+void rmap_slot_rejoin(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page)
+{
+	if (ops_of(rmap)->slot_rejoin)
+		ops_of(rmap)->slot_rejoin(rmap, slot, page);
+}
+
+void rmap_slot_refill(struct rmap *rmap, struct rmap_slot *slot, const struct rmap_page *page)
+{
+	if (ops_of(rmap)->slot_refill)
+		ops_of(rmap)->slot_refill(rmap, slot, page);
+}
+
 void rmap_slot_free(struct rmap *rmap, struct rmap_slot *slot)
 {
 	if (ops_of(rmap)->slot_free)

@@ -48,4 +48,12 @@ bool walk_vma(struct rmap_walk_state *state, struct rmap_page *page, struct rmap
 int file_map_walk(struct rmap *rmap, struct rmap_file *file, struct rmap_page *page,
 		  struct rmap_walk_state *state);
 
+/*
+ * The same, but those VMAs come first where *where says that the page was found; behind the walk it says where it was now (and what it
+ * said before of those that the walk did not come to). A hint and no more: 0 is right, and so is any other value. Of more than 32 VMAs
+ * some share a bit. (file_map.c)
+ */
+int file_map_walk_first(struct rmap *rmap, struct rmap_file *file, struct rmap_page *page,
+			struct rmap_walk_state *state, uint32_t *where);
+
 #endif

@@ -3,6 +3,8 @@
    -DNOSEQ no sequence count. -DSTRICTRETRY look again whenever odd/changed, also after a hit. default: leave the mm at the first hit; retry only a miss.
    -DAGE walk that removes nothing, stops at found==mapcount (checks it saw each). else unmapping walk, stops at mapcount 0.
    -DTREEOUT displaced tree changed outside the odd section (insert after the move). -DHOMELAST looks at displaced places before home.
+   -DLOCKED as it is built: where something is displaced, under the lock at once, displaced places before home; else home, and under
+   the lock only if something is displaced by then, or the count was odd or has changed. -DBARE (with LOCKED): without the lock.
    -DONEWAY only moves from home outwards. -DZAPB: B's mapping is zapped meanwhile */
 byte e[4]; /* 0..2 in A, 3 = B; 0 none 1 present 2 swap entry 3 present+seen */
 bit ptl[4]; bit intree[3]; byte seq=0; bit wl=0; byte rl=0; byte mapcount=2; byte done=0; byte pos=0;
@@ -72,9 +74,24 @@ inline pass(){
 #endif
 bit missok=0;
 proctype W(){ bit hit=0; byte s;
+#ifdef LOCKED
+  s=seq;
+#ifdef BARE
+#define HOLD skip
+#define DROP skip
+#else
+#define HOLD atomic{ wl==0 && rl==0 -> rl=1 }
+#define DROP rl=0
+#endif
+  if :: intree[1] || intree[2] -> HOLD; pass(); DROP
+     :: else -> look(0);
+        if :: !hit && ((s&1) || intree[1] || intree[2] || seq!=s) -> HOLD; pass(); DROP :: else fi
+  fi
+#else
   s=seq; pass();
 #ifndef NOSEQ
   if :: (!hit || RETRYALL) && ((s&1) || seq!=s) -> atomic{ wl==0 -> rl++ }; pass(); rl-- :: else fi;
+#endif
 #endif
   hit=0;
   if :: STOP -> skip :: else -> look(3) fi;

@@ -4,8 +4,12 @@
    X, Y, T exit at any time; Z and S live and map the page: the walker must look at Z and S, whatever leaves meanwhile.
    -DUPFIRST: the walker reads the sibling before the parent.  -DPARENTFIRST: the heir gets its parent before its sibling.
    -DOWNER: the page is X's, which may go under the walker (or before it comes): Z must be seen, S need not; the walk must end.
-   -DNOFOLLOW (with OWNER): the walker does not notice that its top has gone (it walks on beyond: shown by its looking at S). */
+   -DNOFOLLOW (with OWNER): the walker does not notice that its top has gone (it walks on beyond: shown by its looking at S).
+   With OWNER the page came after X's third fork: Y is its fourth and T its fifth, X itself the second of O. So Y is young enough; but
+   when X has gone Y has X's place and birth, by which it is too old.
+   -DNOAGAIN (with OWNER): a birth is believed without asking behind it whether top has gone. */
 #define NIL 9
+byte birth[6]; byte stamp=0;
 byte parent[6]; byte head[6]; byte nxt[6]; byte prv[6]; byte lk[6]; bit dead[6]; bit gone[6]; byte exits=0; bit wdone=0; bit seen[6];
 inline lock(l){ atomic{ l==0 -> l=1 } }
 inline reap(n0){
@@ -21,7 +25,7 @@ inline reap(n0){
      if :: dead[n] && !gone[n] && (head[n]==NIL || nxt[head[n]]==NIL) ->
         gone[n]=1; go=1; c=head[n];
         if :: c!=NIL ->
-             q=prv[n]; prv[c]=q;
+             q=prv[n]; prv[c]=q; birth[c]=birth[n];
 #ifdef PARENTFIRST
              parent[c]=p; nxt[c]=nxt[n];
 #else
@@ -41,16 +45,29 @@ proctype E(byte me){ byte n,p,c,q; bit go; dead[me]=1; reap(me); exits++ }
 inline follow(){
   skip;
 #ifndef NOFOLLOW
-  do :: top!=NIL && gone[top] -> top=head[top] :: else -> break od
+  do :: top!=NIL && gone[top] -> top=head[top]; stamp=0 :: else -> break od
 #endif
 }
-proctype W(){ byte cur, top=0; byte m, up;
+/* m was read as top's: is it too old? */
+inline tooold(){
+  b=birth[m]; old=0;
+  if :: b<=stamp ->
+#ifndef NOAGAIN
+        follow();
+#endif
+        old=(b<=stamp)
+     :: else fi
+}
+proctype W(){ byte cur, top=0; byte m, up, b; bit old;
 #ifdef OWNER
- top=1; do :: gone[top] -> top=head[top] :: else -> break od;
+ top=1; stamp=3; do :: gone[top] -> top=head[top]; stamp=0 :: else -> break od;
 #endif
  cur=top;
 down: seen[cur]=1;
- m=head[cur]; if :: m!=NIL -> cur=m; goto down :: else fi;
+ m=head[cur];
+ if :: m!=NIL && cur==top -> tooold(); if :: old -> goto end :: else cur=m; goto down fi
+    :: m!=NIL && cur!=top -> cur=m; goto down
+    :: else fi;
 side:
 #ifdef UPFIRST
  m=nxt[cur]; up=parent[cur];
@@ -59,7 +76,9 @@ side:
 #endif
  follow();
  if :: top==NIL || cur==top -> goto end :: else fi;
- if :: m!=NIL -> cur=m; goto down :: else fi;
+ if :: m!=NIL && up==top -> tooold(); if :: old -> goto end :: else cur=m; goto down fi
+    :: m!=NIL && up!=top -> cur=m; goto down
+    :: else fi;
  if :: up==NIL -> goto end :: else fi;
  cur=up; if :: cur==top -> goto end :: else fi;
  goto side;
@@ -74,6 +93,7 @@ end:
 #endif
  wdone=1 }
 init { byte i; atomic { for (i:0..5){ parent[i]=NIL; head[i]=NIL; nxt[i]=NIL; prv[i]=NIL }
+  birth[1]=2; birth[4]=1; birth[2]=4; birth[5]=5; birth[3]=1;
   head[0]=1; nxt[1]=4; prv[4]=1; parent[1]=0; parent[4]=0; head[1]=5; nxt[5]=2; prv[2]=5; parent[5]=1; parent[2]=1; head[2]=3; parent[3]=2;
   run E(1); run E(2); run E(5); run W() }
   (exits==3 && wdone);

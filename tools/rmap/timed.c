@@ -614,6 +614,25 @@ static void timed_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct
 	end(t);
 }
 
+static void timed_slot_rejoin(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page)
+{
+	struct timed *t = timed_of(rmap);
+
+	begin(t, TIMED_SLOT_RESTORE, 1);
+	t->inner->slot_rejoin(rmap, slot, page);
+	end(t);
+}
+
+static void timed_slot_refill(struct rmap *rmap, struct rmap_slot *slot,
+			      const struct rmap_page *page)
+{
+	struct timed *t = timed_of(rmap);
+
+	begin(t, TIMED_SLOT_FILL, 1);
+	t->inner->slot_refill(rmap, slot, page);
+	end(t);
+}
+
 static void timed_slot_free(struct rmap *rmap, struct rmap_slot *slot)
 {
 	struct timed *t = timed_of(rmap);
@@ -781,6 +800,8 @@ static void take_over(struct timed *t)
 	TAKE(slot_fill, timed_slot_fill);
 	TAKE(slot_dup, timed_slot_dup);
 	TAKE(slot_restore, timed_slot_restore);
+	TAKE(slot_rejoin, timed_slot_rejoin);
+	TAKE(slot_refill, timed_slot_refill);
 	TAKE(slot_free, timed_slot_free);
 #undef TAKE
 	o->walk = timed_walk;
