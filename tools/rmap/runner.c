@@ -436,6 +436,8 @@ enum runner_result runner_step(struct runner *r, const struct op *op, char err[O
 	r->err = err;
 	r->op = op;
 	r->ops++;
+	r->last_error = 0;
+	r->last_result = r->last_at = 0;
 	start = runner_now();
 	ret = carry_out(r, op);
 	/* What was to fail was to fail in this operation: checks are not meant. */

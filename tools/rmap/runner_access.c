@@ -225,7 +225,7 @@ static enum runner_result written(struct runner *r, struct space *space, uint64_
 }
 
 /* A write to the last page of a shared mapping ends where the file does: what is behind is nobody's. */
-static uint64_t write_len(struct runner *r, struct space *space, uint64_t addr)
+uint64_t runner_write_len(struct runner *r, struct space *space, uint64_t addr)
 {
 	const struct layout_vma *vma = space->maps_files ? space_vma(space, addr) : NULL;
 	struct rfile *f = vma && vma->shared && vma->file ? rfile_of(r, vma->file) : NULL;
@@ -247,7 +247,7 @@ static enum runner_result write_page(struct runner *r, struct process *proc, uin
 
 	pattern_fill(r->page, value);
 	*error = hosted_write(hosted_cpu(r->hosted, proc->cpu), proc->space->mm, addr, r->page,
-			      write_len(r, proc->space, addr), &done);
+			      runner_write_len(r, proc->space, addr), &done);
 	return *error ? RUNNER_OK : written(r, proc->space, addr, value);
 }
 
@@ -323,6 +323,7 @@ enum runner_result runner_access_op(struct runner *r, const struct op *op)
 	if (ret != RUNNER_OK)
 		return ret;
 	at = first + (i - 1) * RMAP_PAGE_SIZE;
+	r->last_at = at;
 	if (error)
 		snprintf(more, sizeof(more), " at 0x%llx", (unsigned long long)at);
 	return runner_outcome(r, error, more);

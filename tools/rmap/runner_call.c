@@ -50,6 +50,7 @@ enum runner_result runner_outcome(struct runner *r, int error, const char *more)
 {
 	const struct op *op = r->op;
 
+	r->last_error = error;
 	switch (op->outcome) {
 	case OP_MAY_FAIL:
 		return RUNNER_OK;
@@ -114,6 +115,7 @@ static enum runner_result outcome_at(struct runner *r, int error, uint64_t resul
 	enum runner_result ret = runner_outcome(r, error, "");
 	uint64_t want;
 
+	r->last_result = result;
 	if (ret != RUNNER_OK || error)
 		return ret;
 	if (op->outcome == OP_MUST_BE) {

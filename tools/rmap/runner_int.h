@@ -152,6 +152,9 @@ struct runner {
 	unsigned char *page;  /* one page, to write from and to read to */
 	unsigned char *page2; /* what was expected */
 	char *err;	      /* of the operation that runs */
+	/* What it came to, whatever it was to come to: an error, an address, the page where an access ended. */
+	int last_error;
+	uint64_t last_result, last_at;
 };
 
 /*
@@ -203,6 +206,8 @@ enum runner_result runner_set_mark(struct runner *r, uint32_t mark, uint64_t val
 enum runner_result runner_access_op(struct runner *r, const struct op *op);
 enum runner_result runner_pin_op(struct runner *r, const struct op *op);
 void runner_unpin_all(struct runner *r);
+/* Bytes of the page at addr that a write of all of it writes: less than a page where a shared mapping's file ends in it. */
+uint64_t runner_write_len(struct runner *r, struct space *space, uint64_t addr);
 /* Contents of up to limit pages looked at from outside, faulting nothing in; 0: all. */
 enum runner_result runner_peek(struct runner *r, uint64_t limit);
 /* Every process reads all it wrote, through the MMU. */

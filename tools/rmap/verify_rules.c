@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The rules: everything in which the two sides are made equal, or not held against each other.
+ *
+ * A referee that looks away is no referee. So whatever is steered (the kernel is brought to do one thing out of several that
+ * it may), or normalised (a difference that means nothing is not seen) has its line here, is counted each time where that can
+ * be counted, and is printed with the result. docs/referee.md lists the same; a test holds the two together.
+ */
+#include "verify_int.h"
+
+const struct verify_rule verify_rules[] = {
+	[RULE_HOUSE] = { "house",
+			 "a puppet's own two mappings, above mmap_base, are left out of layouts "
+			 "and sizes",
+			 "a process cannot do without code, a stack and a word to wait on; all of "
+			 "it "
+			 "is shared memory, so it is not copied, charged or counted as data" },
+	[RULE_MMAP_BASE] = { "mmap-base",
+			     "address randomisation is off for the tester and its puppets, and the "
+			     "stack limit is 8 MiB when they start",
+			     "then mmap and mremap choose the same address on both sides, and it "
+			     "is "
+			     "compared" },
+	[RULE_ONE_PROCESSOR] = { "one-processor", "tester and puppets run on one processor",
+				 "pages on a processor's way to the LRU lists hold a reference, "
+				 "which "
+				 "MADV_PAGEOUT, MADV_COLD and copy-on-write see" },
+	[RULE_SMALL_PAGES] = { "small-pages",
+			       "PR_SET_THP_DISABLE in each puppet; files are written a page at a "
+			       "time and opened with POSIX_FADV_RANDOM",
+			       "the engine has no huge pages and no folios of several pages" },
+	[RULE_FAULT_AROUND] = { "fault-around",
+				"file pages that the kernel mapped around a fault, and the engine "
+				"did "
+				"not, are unmapped by MADV_DONTNEED",
+				"which pages a fault brings along depends on what the page cache "
+				"holds; "
+				"the engine runs with fault_around off" },
+	[RULE_PAGE_CACHE] = { "page-cache",
+			      "mincore: a page that the engine says is absent and no entry shows, "
+			      "may "
+			      "be resident in the kernel",
+			      "readahead and the page cache of a whole file are the kernel's "
+			      "choice" },
+	[RULE_CAPABILITIES] = { "capabilities",
+				"a puppet's effective capabilities are what the workload gives it, "
+				"and "
+				"CAP_SYS_RESOURCE where this process has it",
+				"root passes by the limits that are tested; the one that stays is "
+				"asked "
+				"for by no call that is compared" },
+	[RULE_LIMITS] = { "limits",
+			  "RLIMIT_AS is larger by the house; RLIMIT_MEMLOCK is larger by the house "
+			  "within mlockall, and the house is unlocked behind it",
+			  "the house counts as mapped memory" },
+	[RULE_OVERCOMMIT] = { "overcommit",
+			      "the engine's overcommit policy is \"always\"; a mapping larger than "
+			      "this "
+			      "machine's memory ends the session as skipped",
+			      "the kernel's heuristic refuses only what exceeds all memory and "
+			      "swap, "
+			      "and the two machines' sizes differ" },
+	[RULE_HEAP] = { "heap",
+			"the heap of a process that was never told where begins at mmap_min_addr, "
+			"on "
+			"both sides; setbrk is prctl(PR_SET_MM)",
+			"without exec there is no end of a program behind which it would begin" },
+	[RULE_NO_SWAP] = { "no-swap",
+			   "without --swap, a page that the engine has in swap counts as present",
+			   "the kernel has nowhere to put it" },
+	[RULE_RECLAIM] = { "reclaim",
+			   "reclaim, balance, swapoff, swapon, migrate and hibernate are done by "
+			   "the "
+			   "engine alone; file pages that it dropped are unmapped by MADV_DONTNEED "
+			   "on "
+			   "the live side",
+			   "when to reclaim is the kernel's choice, and what it must not change "
+			   "(contents, sharing, layout) is compared all the same" },
+	[RULE_SETTINGS] = { "settings",
+			    "mmap_min_addr and max_map_count of the engine are this machine's "
+			    "(the latter less the house); a workload that asks for others, for a "
+			    "guard "
+			    "gap, an overcommit policy or failing allocations is skipped",
+			    "no setting of the machine is touched" },
+	[RULE_DONTUNMAP_LOCKED] = { "dontunmap-locked",
+				    "after a mremap with MREMAP_DONTUNMAP of locked memory the "
+				    "process's "
+				    "locked_vm is not compared",
+				    "Linux adds the new range and forgets to subtract the old "
+				    "one" },
+	[RULE_ENGINE_ALONE] = { "engine-alone",
+				"expectations, checks, phases, probes and snapshots are the "
+				"engine's; "
+				"\"verify\" is passed by",
+				"they are statements about its inside; reading everything back "
+				"would "
+				"fault pages in on one side" },
+	[RULES] = { NULL, NULL, NULL },
+};
