@@ -6,7 +6,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all help setup demo check fuzz coverage tidy format rows results install clean
+.PHONY: all help setup demo check check-long fuzz coverage tidy format rows results install clean
 
 all: ## build the command and both libraries (release)
 	@command -v cmake >/dev/null && command -v ninja >/dev/null || { \
@@ -16,7 +16,7 @@ all: ## build the command and both libraries (release)
 	@cmake --build --preset release
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 setup: ## install the Debian packages that are missing
 	@scripts/setup.sh
@@ -28,6 +28,9 @@ demo: ## install what is missing, build, replay what is recorded, draw
 
 check: ## install what is missing, build and test everything
 	@scripts/check.sh
+
+check-long: ## the same, and the tests that take minutes by themselves
+	@scripts/check.sh --long
 
 fuzz: ## fuzz each target for FUZZ_SECONDS (60)
 	@scripts/setup.sh

@@ -2,13 +2,17 @@
 #
 # Workloads and records as tests: the command must replay them with the checker on and exit with 0.
 
-# rmap_workload_test(NAME FILE LABEL label OPTION...)
+# rmap_workload_test(NAME FILE LABEL label [TIMEOUT seconds] [LONG] OPTION...)
 function(rmap_workload_test name file)
-	cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "" ${ARGN})
+	cmake_parse_arguments(arg "LONG" "LABEL;TIMEOUT" "" ${ARGN})
 	if(NOT arg_TIMEOUT)
 		set(arg_TIMEOUT 120)
 	endif()
-	rmap_test(${name} LABEL ${arg_LABEL} TIMEOUT ${arg_TIMEOUT}
+	set(long)
+	if(arg_LONG)
+		set(long LONG)
+	endif()
+	rmap_test(${name} LABEL ${arg_LABEL} TIMEOUT ${arg_TIMEOUT} ${long}
 		COMMAND rmap_command run ${arg_UNPARSED_ARGUMENTS} "${file}")
 endfunction()
 
@@ -40,4 +44,17 @@ foreach(file IN LISTS records)
 	# With a quarter of the memory it had, and everything brought back from swap to be looked at.
 	rmap_workload_test(record/${name}-quarter "${file}" LABEL record TIMEOUT 300
 		--check --verify --frames 25%)
+	foreach(design IN LISTS RMAP_OTHER_DESIGNS)
+		rmap_workload_test(${design}/record/${name} "${file}" LABEL record TIMEOUT 300
+			--check --design ${design})
+		# Reclaim under scan reads all page tables for each page that it takes.
+		set(long)
+		if(design STREQUAL scan)
+			rmap_workload_test(${design}/record/${name}-short "${file}" LABEL record TIMEOUT 300
+				--check --verify --frames 80% --design ${design})
+			set(long LONG)
+		endif()
+		rmap_workload_test(${design}/record/${name}-quarter "${file}" LABEL record TIMEOUT 1800
+			${long} --check --verify --frames 25% --design ${design})
+	endforeach()
 endforeach()

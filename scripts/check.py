@@ -4,7 +4,7 @@
 
 A preset's build counts as one test, and so does each of its ctest entries. All unit tests run under
 every sanitizer; what is long (records, benchmarks) or looks at the house itself runs in release
-only. Logs are left in build/check/. Exit code: 0 if nothing failed.
+only, and what takes minutes by itself only with --long. Logs are left in build/check/. Exit code: 0 if nothing failed.
 """
 
 import argparse
@@ -107,11 +107,13 @@ def read_results(preset, report, tally):
     return count, skipped
 
 
-def test(preset, labels, tally):
+def test(preset, labels, tally, long):
     """Runs the tests of a preset that have one of the labels."""
     log, report = LOGS / f"{preset}-test.log", LOGS / f"{preset}-test.xml"
     report.unlink(missing_ok=True)
     command = ["ctest", "--preset", preset, "-j", JOBS, "--output-junit", str(report)]
+    if long:
+        command += ["-C", "Long"]
     if labels:
         command += ["-L", f"^({labels})$"]
     environment = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1")
@@ -145,6 +147,7 @@ def main():
     """Runs what was asked for, or all."""
     parser = argparse.ArgumentParser(description="Build and test everything.")
     parser.add_argument("preset", nargs="*", help="only these: " + ", ".join(PRESETS))
+    parser.add_argument("--long", action="store_true", help="also what takes minutes by itself")
     options = parser.parse_args()
     for preset in options.preset:
         if preset not in PRESETS:
@@ -158,7 +161,7 @@ def main():
             say(f"{preset}: building")
             if build(preset, tally):
                 say(f"{preset}: testing")
-                test(preset, labels, tally)
+                test(preset, labels, tally, options.long)
     except KeyboardInterrupt:
         tally.add("interrupted", "failed")
     for name in tally.failures:

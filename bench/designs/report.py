@@ -13,19 +13,32 @@ import sys
 DIR, REPORT = sys.argv[1:3]
 QUICK = "--quick" in sys.argv[3:]
 ORDER = ["scan", "pte_chain", "anon_vma", "anonmm", "anon_vma_chain", "cow_context", "lineage"]
+# What grows with what: the runs of a parameter's values
+SWEEP = re.compile(r"(children|vmas|depth)-(\d+)")
 PLOTS = os.path.join(os.path.dirname(REPORT) or ".", "img")
+
+
+def runs():
+    """(title, name of the files, words of the command) of each run, as bench/designs/run left them."""
+    with open(os.path.join(DIR, "runs")) as f:
+        return [line.rstrip("\n").split("\t") for line in f]
 
 
 def load(name):
     """One workload on all designs: each has a file of its own."""
     d = None
-    for path in glob.glob(os.path.join(DIR, name + ".*.json")):
+    missing = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(DIR), name + ".*.json"))):
         with open(path) as f:
-            x = json.load(f)
+            run = json.load(f)
+        design = path.rsplit(".", 2)[1]
+        if not run["result"]:
+            missing.append((design, run["outcome"], run["limit"]))
+            continue
         if d is None:
-            d = x
+            d = run["result"]
         else:
-            d["designs"] += x["designs"]
+            d["designs"] += run["result"]["designs"]
     if d is None:
         return None
     d["designs"].sort(key=lambda x: ORDER.index(x["name"]) if x["name"] in ORDER else 99)
@@ -36,24 +49,18 @@ def load(name):
         if x["checked"] and first["checked"] and [p["layout"] for p in x["phases"]] != [p["layout"] for p in first["phases"]]:
             x["checked"] = False
             x["message"] = "the VMAs are not those under %s" % first["name"]
-    d["late"] = sorted(os.path.basename(p).split(".")[1] for p in glob.glob(os.path.join(DIR, name + ".*.late")))
+    d["missing"] = missing
     return d
 
 
 def matrix():
-    rows = []
-    with open("bench/designs/matrix.txt") as f:
-        for line in f:
-            if line.startswith("#") or not line.strip():
-                continue
-            title, workload, *options = line.rstrip("\n").split("\t")
-            rows.append((title, workload, options[0] if options else ""))
     result = []
-    for i, (title, workload, options) in enumerate(rows, 1):
-        name = "%02d" % i
+    for title, name, words in runs():
+        if SWEEP.fullmatch(title):
+            continue
         d = load(name)
         if d:
-            result.append((title, options, d))
+            result.append((title, " ".join(words.split()[1:]), d))
     return result
 
 
@@ -187,6 +194,12 @@ def command(*args):
         return "?"
 
 
+def revision():
+    """Of what is measured: pages that are being written do not count."""
+    changed = command("git", "status", "--porcelain", "--", "include", "src", "port", "tools", "bench", "workloads")
+    return command("git", "describe", "--always", "--abbrev=10") + (", changed" if changed else "")
+
+
 def plot(name, title, xlabel, ylabel, series, logx=True):
     """series: design -> [(x, y)]"""
     os.makedirs(PLOTS, exist_ok=True)
@@ -225,12 +238,12 @@ plot for [i=0:%d] '%s' index i using 1:2 with linespoints lw 2 pt (i+4) title co
 
 def sweep(prefix, get):
     series = {}
-    for path in glob.glob(os.path.join(DIR, prefix + "-*.json")):
-        x = int(os.path.basename(path).split(".")[0].rsplit("-", 1)[1])
-        with open(path) as f:
-            for result in json.load(f)["designs"]:
-                if result["checked"]:
-                    series.setdefault(result["name"], []).append((x, get(result)))
+    for title, name, _ in runs():
+        m = SWEEP.fullmatch(title)
+        d = load(name) if m and m.group(1) == prefix else None
+        for result in d["designs"] if d else []:
+            if result["checked"]:
+                series.setdefault(result["name"], []).append((int(m.group(2)), get(result)))
     order = lambda n: ORDER.index(n) if n in ORDER else 99
     series = {d: series[d] for d in sorted(series, key=order)}
     return {d: sorted(p) for d, p in series.items()}
@@ -370,7 +383,7 @@ SCOPES = {
 
 def locks(designs):
     out = []
-    for path in sorted(glob.glob(os.path.join(DIR, "locks-*.json"))):
+    for path in sorted(glob.glob(os.path.join(DIR, "locks-?"))):
         try:
             with open(path) as f:
                 d = json.load(f)
@@ -396,7 +409,7 @@ def locks(designs):
 
 
 def indirection():
-    path = os.path.join(DIR, "indirection.json")
+    path = os.path.join(DIR, "indirection")
     if not os.path.exists(path):
         return []
     with open(path) as f:
@@ -432,7 +445,7 @@ def main():
            "| | |", "|---|---|",
            "| processor | %s |" % cpu(), "| memory | %s |" % memory(), "| Linux | %s |" % platform.release(),
            "| compiler | %s |" % command("cc", "--version").split("\n")[0],
-           "| revision | %s |" % command("git", "describe", "--always", "--dirty", "--abbrev=10"),
+           "| revision | %s |" % revision(),
            "| instructions | %s |" % method["instructions"],
            "| clock | %s, less %.0f ns an event |" % (method["clock"], method["taken_off_each_event_ns"]),
            "| designs | %s |" % ", ".join("`%s`" % n for n in designs), ""]
@@ -444,11 +457,15 @@ def main():
             (number(checks), number(walks)) +
             ("**Wrong:**" if wrong else "Nothing was wrong under any design."), ""]
     out += ["- %s under `%s`: %s" % w for w in wrong] + ([""] if wrong else [])
-    late = ["%s: %s" % (t, ", ".join("`%s`" % n for n in d["late"])) for t, _, d in rows if d["late"]]
-    if late:
-        out += ["Not within the time that a design is given for a workload (RESULTS_SECONDS=%s), and so left out:" %
-                os.environ.get("RESULTS_SECONDS", "120"), ""]
-        out += ["- " + x for x in late] + [""]
+    for outcome, sentence in (
+        ("late", "Not within the time that a design was given for a workload, and so left out:"),
+        ("failed", "**The command ended early**, and so these are missing:"),
+    ):
+        lines = ["%s: %s" % (t, ", ".join(
+            "`%s`%s" % (n, " (%d s)" % limit if outcome == "late" else "") for n, o, limit in d["missing"] if o == outcome))
+            for t, _, d in rows if any(o == outcome for _, o, _ in d["missing"])]
+        if lines:
+            out += [sentence, ""] + ["- " + x for x in lines] + [""]
     out += history(rows, designs) + claims(rows) + ["## What grows with what", ""] + plots() + locks(designs) + indirection() + ["## All figures", ""]
     for head, sentence, get, form in TABLES:
         t = table(rows, designs, get, form)

@@ -472,6 +472,7 @@ void mm_get_objects(const struct mm_system *sys, enum rmap_kind kind, uint64_t *
 struct mm_check {
 	/* in */
 	uint64_t max_walks; /* walk at most this many pages, a seeded sample; 0: all */
+	uint64_t max_looks; /* the same, until the walks have read so many PTE slots; 0: no limit */
 	uint64_t seed;
 	/* out */
 	uint64_t pages, ptes, walked; /* how much was checked */

@@ -94,6 +94,7 @@ struct check {
 	struct check_map
 		chain_of; /* by owner: a hash over the chain of the VMAs that put pages there */
 	uint64_t nr_vmas;
+	uint64_t looks;		/* slots that walks read */
 	uint64_t tables;	/* of all address spaces */
 	uint64_t accounted;	/* pages that must be committed */
 	uint64_t dirty;		/* pages of files */

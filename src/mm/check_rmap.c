@@ -3,7 +3,8 @@
  * Walks: does asking the reverse map find what the page tables say?
  *
  * Each page with an owner is walked, or a sample of them: every one with the same chance, chosen by the seed alone, so that a
- * failure can be had again. A walk must meet each PTE of the page once and nothing else; where migration entries stand for the
+ * failure can be had again. How many that are is said beforehand or follows from what they cost, in slots read and not in time.
+ * A walk must meet each PTE of the page once and nothing else; where migration entries stand for the
  * page, a second walk must meet those.
  */
 #include "check.h"
@@ -100,6 +101,7 @@ static int walk_page(struct check *c, uint64_t pfn, check_site kind, uint64_t wa
 		return check_wrong(c, "page %lu is locked, though nothing is under way", pfn);
 	error = rmap_walk(&c->sys->rmap, &page->rmap, &walk);
 	page_unlock(c->sys, page);
+	c->looks += walk.looks;
 	if (t.error)
 		return t.error;
 	if (error)
@@ -144,23 +146,55 @@ static int check_walks(struct check *c, uint64_t pfn)
 	return error;
 }
 
-/* Of the pages that are left, as many as are still wanted, each with the same chance: exactly max_walks in the end. */
+static bool have_common_divisor(uint64_t a, uint64_t b)
+{
+	while (b) {
+		uint64_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a > 1;
+}
+
+/* In which order pages are walked: all of them in any case, if nothing ends it earlier. */
+struct order {
+	uint64_t pfn, stride;
+};
+
+/* A sample begins anywhere and goes on by leaps; a stride without a divisor in common with their number meets each page once. */
+static struct order choose_order(const struct check *c)
+{
+	struct order order = { 0, 1 };
+
+	if ((!c->out->max_walks && !c->out->max_looks) || c->nr_pages < 2)
+		return order;
+	order.pfn = check_mix(c->out->seed) % c->nr_pages;
+	order.stride = check_mix(~c->out->seed) % c->nr_pages;
+	while (have_common_divisor(c->nr_pages, order.stride))
+		order.stride = (order.stride + 1) % c->nr_pages;
+	return order;
+}
+
+static bool is_enough(const struct check *c)
+{
+	const struct mm_check *out = c->out;
+
+	return (out->max_walks && out->walked >= out->max_walks) ||
+	       (out->max_looks && c->looks >= out->max_looks);
+}
+
 int check_rmap(struct check *c)
 {
-	uint64_t left = 0, wanted, random = c->out->seed;
+	struct order order = choose_order(c);
 	int error = 0;
 
-	for (uint64_t pfn = 0; pfn < c->nr_pages; pfn++)
-		left += has_owner(pfn_to_page(c->sys, pfn));
-	wanted = c->out->max_walks && c->out->max_walks < left ? c->out->max_walks : left;
-	for (uint64_t pfn = 0; wanted && !error; pfn++) {
-		if (!has_owner(pfn_to_page(c->sys, pfn)))
-			continue;
-		random = check_mix(random);
-		if (random % left-- < wanted) {
-			wanted--;
-			error = check_walks(c, pfn);
-		}
+	for (uint64_t i = 0; i < c->nr_pages && !error && !is_enough(c); i++) {
+		if (has_owner(pfn_to_page(c->sys, order.pfn)))
+			error = check_walks(c, order.pfn);
+		order.pfn += order.stride;
+		if (order.pfn >= c->nr_pages)
+			order.pfn -= c->nr_pages;
 	}
 	return error;
 }

@@ -1138,6 +1138,31 @@ static void test_a_sample_is_as_large_as_it_says(void **state)
 	scene_end(&x);
 }
 
+/* A sample by cost: it ends with the walk that reaches the limit, and no walk more. */
+static void test_a_sample_costs_what_it_may(void **state)
+{
+	struct scene x;
+	struct mm_check all = { 0 };
+
+	(void)state;
+	scene_make(&x);
+	assert_int_equal(mm_check(x.e.sys, &all), 0);
+	for (uint64_t seed = 0; seed < 8; seed++) {
+		struct mm_check one = { .max_looks = 1, .seed = seed };
+		struct mm_check half = { .max_looks = all.walked / 2, .seed = seed };
+		struct mm_check most = { .max_looks = UINT64_MAX, .seed = seed };
+
+		assert_int_equal(mm_check(x.e.sys, &one), 0);
+		assert_int_equal(one.walked, 1);
+		assert_int_equal(one.ptes, all.ptes);
+		assert_int_equal(mm_check(x.e.sys, &half), 0);
+		assert_in_range(half.walked, 1, all.walked / 2);
+		assert_int_equal(mm_check(x.e.sys, &most), 0);
+		assert_int_equal(most.walked, all.walked);
+	}
+	scene_end(&x);
+}
+
 /* A page whose walk goes wrong is found by some seed, and again by the same one. */
 static void test_the_sample_depends_on_the_seed_alone(void **state)
 {
@@ -1311,6 +1336,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_walks_are_named),
 		cmocka_unit_test(test_migration_entries_are_walked_too),
 		cmocka_unit_test(test_a_sample_is_as_large_as_it_says),
+		cmocka_unit_test(test_a_sample_costs_what_it_may),
 		cmocka_unit_test(test_the_sample_depends_on_the_seed_alone),
 		cmocka_unit_test(test_checking_changes_and_counts_nothing),
 		cmocka_unit_test(test_without_memory_nothing_is_claimed),

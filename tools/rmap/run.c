@@ -50,9 +50,9 @@ static const struct argp_option options[] = {
 	{ "swap", KEY_SWAP, "SIZE", 0,
 	  "Swap space: pages of 4 KiB, or a size as 64M; 0: none (default: as much as memory)", 0 },
 	{ "check", KEY_CHECK, "EVERY", OPTION_ARG_OPTIONAL,
-	  "Check everything at the ends of phases and for at most half of the run time; with "
-	  "EVERY, after each "
-	  "EVERY operations that change something",
+	  "Check everything at the ends of phases and for at most half of the run time, with walks "
+	  "from a sample of pages where all would take long; with EVERY, after each EVERY "
+	  "operations that change something, from all pages",
 	  0 },
 	{ "phantom", KEY_PHANTOM, NULL, 0, "Frames without contents, for scale", 0 },
 	{ "json", KEY_JSON, NULL, 0, "Print the summary as JSON", 0 },

@@ -3,8 +3,8 @@
  * One operation after the other: who carries it out, how long it took, when to check, and what a failure is called.
  *
  * Checks are dear, so --check rations them: one at the end of each phase and, in between, as many as keep to half of the
- * run's time. --check=N leaves no choice: after every N operations that change something, at any price, with a look into the
- * TLBs each time.
+ * run's time; where walks are so dear that a check would last for seconds, it walks from a sample of the pages. --check=N leaves
+ * no choice: after every N operations that change something, at any price, from every page, with a look into the TLBs each time.
  */
 #include "runner_int.h"
 
@@ -16,6 +16,9 @@
 
 /* Looked at in one go at the end of a phase. */
 #define PEEK_LIMIT   20000u
+
+/* PTE slots that one check's walks read before they are enough, about 2 seconds of them. */
+#define CHECK_LOOKS  ((uint64_t)1 << 30)
 
 /* How many frames are in use is asked once in so many operations, and at the ends of phases. */
 #define SAMPLE_EVERY 64u
@@ -207,9 +210,14 @@ void runner_destroy(struct runner *r)
 
 /* ---------------------------------------------------------------- checks */
 
-static enum runner_result check(struct runner *r, bool tlb)
+/* full: from every page, at any price */
+static enum runner_result check(struct runner *r, bool tlb, bool full)
 {
-	struct mm_check c = { .seed = r->options.seed };
+	struct mm_check c = {
+		/* another sample each time */
+		.seed = r->options.seed + r->checks,
+		.max_looks = full ? 0 : CHECK_LOOKS,
+	};
 	uint64_t start = runner_now();
 	char error[HOSTED_ERROR];
 	enum runner_result ret = RUNNER_OK;
@@ -244,7 +252,7 @@ static enum runner_result end_of_phase(struct runner *r, bool last)
 	uint64_t start;
 
 	if (r->options.check && (last || r->options.check_every || check_is_affordable(r)))
-		ret = check(r, true);
+		ret = check(r, true, r->options.check_every != 0);
 	if (ret != RUNNER_OK)
 		return ret;
 	start = runner_now();
@@ -384,7 +392,7 @@ static enum runner_result machine_op(struct runner *r, const struct op *op)
 	case OP_PHASE:
 		return do_phase(r, op);
 	case OP_CHECK:
-		return check(r, true);
+		return check(r, true, true);
 	case OP_VERIFY:
 		return runner_verify(r);
 	case OP_SNAPSHOT:
@@ -448,7 +456,7 @@ enum runner_result runner_step(struct runner *r, const struct op *op, char err[O
 		r->times[op->kind].ns += runner_now() - start;
 	}
 	if (ret == RUNNER_OK && check_is_due(r, op))
-		ret = check(r, r->options.check_every != 0);
+		ret = check(r, r->options.check_every != 0, r->options.check_every != 0);
 	if (ret != RUNNER_OK)
 		r->end_ns = runner_now();
 	r->result = ret;
