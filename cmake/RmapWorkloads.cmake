@@ -37,6 +37,19 @@ foreach(file IN LISTS scenarios)
 	endif()
 endforeach()
 
+# What the live kernel has agreed to once (workloads/verified.txt) it must agree to again, where it can be asked.
+set(record "${CMAKE_SOURCE_DIR}/workloads/verified.txt")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${record}")
+file(STRINGS "${record}" agreed REGEX "^[0-9a-f]+ [^ ]+ agreed")
+foreach(line IN LISTS agreed)
+	string(REGEX REPLACE "^[0-9a-f]+ ([^ ]+) .*$" "\\1" name "${line}")
+	if(NOT RMAP_SANITIZE AND EXISTS "${CMAKE_SOURCE_DIR}/workloads/${name}.rmw")
+		rmap_test(verify/${name} LABEL verify
+			COMMAND "${CMAKE_SOURCE_DIR}/tests/verify/agree.sh" $<TARGET_FILE:rmap_command>
+				"${CMAKE_SOURCE_DIR}/workloads/${name}.rmw")
+	endif()
+endforeach()
+
 file(GLOB records CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/workloads/records/*.rmrec")
 foreach(file IN LISTS records)
 	get_filename_component(name "${file}" NAME_WE)

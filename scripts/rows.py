@@ -29,6 +29,7 @@ def read_rows(path):
         if not line.strip() or line.startswith("#"):
             continue
         row, _, summary = line.partition("\t")
+        row = row.rstrip("*")
         if row in rows:
             sys.exit(f"{path}:{number}: row {row} stands twice")
         rows[row] = summary.strip()
