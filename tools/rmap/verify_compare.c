@@ -381,55 +381,76 @@ static enum verify_result compare_page(struct verify_session *s, struct puppet *
 
 /* ---------------------------------------------------------------- fault-around */
 
-/* May the kernel have brought in this file page beside one that was asked for? */
+/* May the kernel have brought in this file page beside one that was asked for? It maps up to 16 with it. */
 static bool around(const struct verify_session *s, uint64_t addr)
 {
-	uint64_t window = (uint64_t)16 * RMAP_PAGE_SIZE;
-	uint64_t first = s->touched.start & ~(window - 1);
+	const struct touched *t = &s->touched;
+	uint64_t most = (uint64_t)15 * RMAP_PAGE_SIZE;
 
-	if (s->touched.around_all || s->reclaimed)
+	if (t->around_all || s->reclaimed)
 		return true;
-	return addr >= first && addr < ((s->touched.end + window - 1) & ~(window - 1));
+	return addr >= (t->start > most ? t->start - most : 0) && addr < t->end + most;
 }
 
-/* Unmap what the kernel mapped beyond what the engine did. The entries from addr on are read again if something was. */
+/*
+ * Is this entry the kernel's alone, and may it be? File pages that were mapped around a fault; what the engine's reclaim has
+ * dropped (file pages, and pages that were given up by MADV_FREE).
+ */
+static bool surplus(struct verify_session *s, struct puppet *p, struct mm *mm, uint64_t addr,
+		    uint64_t entry)
+{
+	enum state live = live_state(s, entry);
+	struct mm_page_info info;
+	struct process *proc;
+
+	if (live != FILE_PAGE && !(live == ANON_PAGE && s->reclaimed))
+		return false;
+	if (live == FILE_PAGE && !around(s, addr))
+		return false;
+	mm_page_info(mm, addr, &info);
+	if (info.state != MM_PAGE_NONE)
+		return false;
+	if (live == FILE_PAGE)
+		return true;
+	proc = runner_find(s->runner, p->id);
+	return proc && shadow_get(proc->space->shadow, addr) & STAMP_MAYBE;
+}
+
+/* Unmap the surplus in [addr, addr + nr pages), whose entries have been read. */
 static enum verify_result trim(struct verify_session *s, struct puppet *p, struct mm *mm,
 			       const struct look_vma *vma, uint64_t addr, uint64_t nr)
 {
-	bool locked = vma->flags & VM_LOCKED;
-	uint64_t advice = locked ? MM_MADV_DONTNEED_LOCKED : MM_MADV_DONTNEED;
-	bool any = false;
+	uint64_t advice = vma->flags & VM_LOCKED ? MM_MADV_DONTNEED_LOCKED : MM_MADV_DONTNEED;
 
 	for (uint64_t i = 0; i < nr; i++) {
-		uint64_t at = addr + i * RMAP_PAGE_SIZE, len = 0;
-		struct mm_page_info info;
+		uint64_t at = addr + i * RMAP_PAGE_SIZE, n = 0;
 
-		while (i + len / RMAP_PAGE_SIZE < nr &&
-		       live_state(s, s->entries[i + len / RMAP_PAGE_SIZE]) == FILE_PAGE &&
-		       around(s, at + len)) {
-			mm_page_info(mm, at + len, &info);
-			if (info.state != MM_PAGE_NONE)
-				break;
-			len += RMAP_PAGE_SIZE;
-		}
-		if (!len)
+		while (i + n < nr && surplus(s, p, mm, at + n * RMAP_PAGE_SIZE, s->entries[i + n]))
+			n++;
+		if (!n)
 			continue;
-		if (live_call(p, SYS_madvise, at, len, advice, 0, 0, 0))
+		if (live_call(p, SYS_madvise, at, n * RMAP_PAGE_SIZE, advice, 0, 0, 0))
 			return verify_say(s, VERIFY_UNABLE, "fault-around cannot be undone");
 		verify_rule(s, s->reclaimed ? RULE_RECLAIM : RULE_FAULT_AROUND);
-		any = true;
-		i += len / RMAP_PAGE_SIZE - 1;
+		i += n - 1;
 	}
-	if (any && look_entries(p, addr, nr, s->entries))
-		return verify_say(s, VERIFY_UNABLE, "/proc/PID/pagemap cannot be read");
 	return VERIFY_AGREE;
 }
 
 /* ---------------------------------------------------------------- a process */
 
-static enum verify_result compare_range(struct verify_session *s, struct puppet *p, struct mm *mm,
-					const struct look_vma *vma, uint64_t addr, uint64_t end,
-					struct bytes *bytes, uint64_t *used)
+/* One pass over a process's entries. */
+struct pass {
+	struct puppet *p;
+	struct mm *mm;
+	const struct look_vma *vma;
+	bool trims;	     /* take away the surplus; else compare */
+	struct bytes *bytes; /* whose bytes are to be compared */
+	uint64_t used;	     /* entries that are present or swapped */
+};
+
+static enum verify_result pass_range(struct verify_session *s, struct pass *pass, uint64_t addr,
+				     uint64_t end)
 {
 	enum verify_result ret = VERIFY_AGREE;
 
@@ -437,34 +458,38 @@ static enum verify_result compare_range(struct verify_session *s, struct puppet 
 		uint64_t nr = (end - addr) / RMAP_PAGE_SIZE;
 
 		nr = nr < ENTRIES ? nr : ENTRIES;
-		if (look_entries(p, addr, nr, s->entries))
+		if (look_entries(pass->p, addr, nr, s->entries))
 			return verify_say(s, VERIFY_UNABLE, "/proc/PID/pagemap cannot be read");
-		if (vma->inode)
-			ret = trim(s, p, mm, vma, addr, nr);
-		for (uint64_t i = 0; i < nr && ret == VERIFY_AGREE; i++, addr += RMAP_PAGE_SIZE) {
+		if (pass->trims)
+			ret = trim(s, pass->p, pass->mm, pass->vma, addr, nr);
+		for (uint64_t i = 0; i < nr && ret == VERIFY_AGREE && !pass->trims; i++) {
 			enum state state = live_state(s, s->entries[i]);
 
-			*used += state != NONE && state != ZERO;
-			ret = compare_page(s, p, mm, addr, s->entries[i], bytes);
+			pass->used += state != NONE && state != ZERO;
+			ret = compare_page(s, pass->p, pass->mm, addr + i * RMAP_PAGE_SIZE,
+					   s->entries[i], pass->bytes);
 		}
+		addr += nr * RMAP_PAGE_SIZE;
 	}
 	return ret;
 }
 
-/* Only where the kernel says that something is; what only the engine has is found by number. */
-static enum verify_result compare_large(struct verify_session *s, struct puppet *p, struct mm *mm,
-					const struct look_vma *vma, struct bytes *bytes,
-					uint64_t *used)
+/*
+ * Of a large mapping only what the kernel says is there; what only the engine has is then found by the number of entries.
+ */
+static enum verify_result pass_vma(struct verify_session *s, struct pass *pass)
 {
-	uint64_t addr = vma->start, first, last;
+	uint64_t addr = pass->vma->start, end = pass->vma->end, first, last;
 	enum verify_result ret = VERIFY_AGREE;
 	int more = 1;
 
-	while (addr < vma->end && ret == VERIFY_AGREE) {
-		more = look_used(s->look, p, addr, vma->end, &first, &last);
+	if (end - addr <= LARGE_VMA * RMAP_PAGE_SIZE)
+		return pass_range(s, pass, addr, end);
+	while (addr < end && ret == VERIFY_AGREE) {
+		more = look_used(s->look, pass->p, addr, end, &first, &last);
 		if (more <= 0)
 			break;
-		ret = compare_range(s, p, mm, vma, first, last, bytes, used);
+		ret = pass_range(s, pass, first, last);
 		addr = last;
 	}
 	return more < 0 ? verify_say(s, VERIFY_UNABLE, "/proc/PID/pagemap cannot be read") : ret;
@@ -473,27 +498,30 @@ static enum verify_result compare_large(struct verify_session *s, struct puppet 
 static enum verify_result compare_pages(struct verify_session *s, struct puppet *p, struct mm *mm,
 					struct bytes *bytes)
 {
-	uint64_t used = 0, ours;
+	struct pass pass = { .p = p, .mm = mm, .bytes = bytes, .trims = true };
+	enum verify_result ret = VERIFY_AGREE;
 	struct mm_stats stats;
+	uint64_t ours;
 	char who[80];
 
-	for (size_t i = 0; i < s->layout.nr; i++) {
-		const struct look_vma *vma = &s->engine_vmas[i];
-		enum verify_result ret;
-
-		if (vma->end - vma->start > LARGE_VMA * RMAP_PAGE_SIZE)
-			ret = compare_large(s, p, mm, vma, bytes, &used);
-		else
-			ret = compare_range(s, p, mm, vma, vma->start, vma->end, bytes, &used);
-		if (ret != VERIFY_AGREE)
-			return ret;
+	for (size_t i = 0; i < s->layout.nr && ret == VERIFY_AGREE; i++) {
+		pass.vma = &s->engine_vmas[i];
+		if (pass.vma->inode || s->reclaimed)
+			ret = pass_vma(s, &pass);
 	}
+	pass.trims = false;
+	for (size_t i = 0; i < s->layout.nr && ret == VERIFY_AGREE; i++) {
+		pass.vma = &s->engine_vmas[i];
+		ret = pass_vma(s, &pass);
+	}
+	if (ret != VERIFY_AGREE)
+		return ret;
 	mm_get_stats(mm, &stats);
 	ours = stats.rss_anon + stats.rss_file + stats.rss_shmem + stats.swap_entries;
-	if (used == ours)
+	if (pass.used == ours)
 		return VERIFY_AGREE;
 	return verify_say(s, VERIFY_DIFFER, "%s has %llu pages live, %llu in the engine",
-			  verify_who(s, p, who, sizeof(who)), (unsigned long long)used,
+			  verify_who(s, p, who, sizeof(who)), (unsigned long long)pass.used,
 			  (unsigned long long)ours);
 }
 

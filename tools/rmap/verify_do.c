@@ -191,7 +191,7 @@ void verify_close_files(struct verify_session *s)
 	s->nr_files = 0;
 }
 
-/* The engine's bytes of [offset, end) are written to the file, a page at a time. */
+/* What the engine's file must hold in [offset, end) is written to the file, a page at a time. Its page cache is not disturbed. */
 static bool copy_out(struct verify_session *s, uint32_t number, uint64_t offset, uint64_t end)
 {
 	struct rfile *f = rfile_named(s->runner, number);
@@ -199,8 +199,9 @@ static bool copy_out(struct verify_session *s, uint32_t number, uint64_t offset,
 
 	for (uint64_t at = offset; at < end; at += RMAP_PAGE_SIZE) {
 		uint64_t len = end - at < RMAP_PAGE_SIZE ? end - at : RMAP_PAGE_SIZE;
+		size_t valid;
 
-		if (mm_file_read(f->file, at, s->page, len, NULL) ||
+		if (!rfile_expected(f, at, s->page, &valid) ||
 		    pwrite(fd, s->page, len, (off_t)at) != (ssize_t)len)
 			return false;
 	}

@@ -92,6 +92,7 @@ struct verify_session {
 	bool engine_swaps;   /* the engine has swap space, the live side has not */
 	bool locked_differs; /* RULE_DONTUNMAP_LOCKED: from then on */
 	bool reclaimed;	     /* the engine's reclaim may have dropped file pages */
+	uint64_t freed;	     /* frames that the engine had reclaimed before the operation */
 	struct touched touched;
 	/* what the last operation came to */
 	int live_error, engine_error;

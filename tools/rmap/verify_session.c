@@ -368,7 +368,29 @@ static enum verify_result alone(struct verify_session *s, const struct op *op)
 									   : RULE_RECLAIM);
 	if (op->kind == OP_VERIFY)
 		return VERIFY_AGREE;
+	/* The machine that is resumed numbers its files anew. */
+	if (op->kind == OP_HIBERNATE)
+		s->nr_pairs = 0;
 	return engine_does(s, op);
+}
+
+static void note_freed(struct verify_session *s)
+{
+	struct mm_counters counters;
+
+	mm_get_counters(s->runner->sys, &counters);
+	s->freed = counters.reclaim_freed;
+}
+
+/* Under pressure the engine reclaims by itself, where this machine has no need to. */
+static void note_reclaim(struct verify_session *s, const struct op *op)
+{
+	struct mm_counters counters;
+
+	if (s->reclaimed || op->kind == OP_MADVISE)
+		return;
+	mm_get_counters(s->runner->sys, &counters);
+	s->reclaimed = counters.reclaim_freed != s->freed;
 }
 
 /* The heap of a process that was never told where it begins. */
@@ -424,7 +446,9 @@ enum verify_result verify_step(struct verify_session *s, const struct op *asked)
 		default_heap(s, &op);
 	note_dontunmap(s, &op);
 	op.outcome = OP_MAY_FAIL;
+	note_freed(s);
 	ret = engine_does(s, &op);
+	note_reclaim(s, &op);
 	if (ret == VERIFY_AGREE)
 		ret = verify_do(s, &op);
 	if (ret != VERIFY_AGREE)
