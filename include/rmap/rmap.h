@@ -382,8 +382,9 @@ enum rmap_map_flags {
 };
 
 /*
- * Set aside what n page events may need, beyond what is there from before (all zero bytes: nothing). 0 or RMAP_ENOMEM. No spin
- * lock held. Give the rest back with rmap_unreserve().
+ * Set aside what n page events may need; what is there from before (all zero bytes: nothing) counts. 0 or RMAP_ENOMEM. No spin
+ * lock held. Afterwards reserve->nr is how many events it suffices for, and goes down as they use it up; 0: the design never needs
+ * any. Give the rest back with rmap_unreserve().
  */
 int rmap_reserve(struct rmap *rmap, struct rmap_reserve *reserve, unsigned int n);
 void rmap_unreserve(struct rmap *rmap, struct rmap_reserve *reserve);

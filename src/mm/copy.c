@@ -3,9 +3,11 @@
  * fork's copy of the page tables: both sides end up with the same entries, none of them writable where the VMA is private.
  *
  * Only VMAs that have, or may have, anonymous pages are copied; a child faults pages of files in again by itself. Per page the
- * cost is one atomic (the map count) and, at the first fork, one entry written back read-only. What a table page may need from
- * the reverse map is set aside before its locks are taken; a page that cannot be shared (pinned) is copied into a page allocated
- * outside the locks, then the table is gone on with.
+ * cost is one atomic (the map count) and, at the first fork, one entry written back read-only.
+ *
+ * What the reverse map may need for a mapping is set aside before the table's locks are taken, for a run of pages and not for a
+ * table: most mappings do not need it, and what one table or VMA left over serves the next. When it is used up, and for a page
+ * that cannot be shared (pinned) and wants a frame to be copied to, the locks are dropped, and then the table is gone on with.
  */
 #include "mm_types.h"
 
@@ -13,14 +15,19 @@
 #include "table.h"
 #include "vma.h"
 
+/* With so few mappings still covered more is set aside rather than runs made ever shorter. */
+#define RESERVE_LOW 8u
+
 struct copy {
 	struct mm_system *sys;
 	struct vma *dst, *src;
 	struct mm *dst_mm, *src_mm;
-	struct rmap_reserve reserve;
+	struct rmap_reserve *reserve;
+	uint32_t covered;   /* mappings that reserve suffices for, pages of the run included */
 	struct page *spare; /* for a pinned page; NULL: none at hand */
 	int64_t rss[RSS_KINDS];
 	uint64_t copied;
+	bool wants_spare;
 	bool noted; /* swapoff knows the child */
 	/* pages that wait for one rmap_page_map(), at consecutive entries */
 	struct rmap_page *run[RMAP_RUN_MAX];
@@ -29,14 +36,40 @@ struct copy {
 	pte_t *run_pte;
 };
 
+/* A design that sets nothing aside needs nothing. */
+static void note_covered(struct copy *c)
+{
+	if (c->covered != UINT32_MAX)
+		c->covered = c->reserve->nr;
+}
+
+static int cover(struct copy *c, uint64_t pages)
+{
+	unsigned int wanted = pages < RMAP_RUN_MAX ? (unsigned int)pages : RMAP_RUN_MAX;
+	int error = rmap_reserve(&c->sys->rmap, c->reserve, wanted);
+
+	c->covered = c->reserve->nr ? c->reserve->nr : UINT32_MAX;
+	return error;
+}
+
 static void run_flush(struct copy *c)
 {
 	if (!c->nr)
 		return;
 	/* The parent's mapping holds the mappings' common reference: none of these counts can rise from zero. */
 	rmap_page_map(&c->sys->rmap, c->run, c->nr, &c->dst->rmap, c->run_addr, c->run_pte, 0,
-		      &c->reserve);
+		      c->reserve);
 	c->nr = 0;
+	note_covered(c);
+}
+
+/* May one more be mapped than the run has? False: more must be set aside first. */
+static bool run_has_room(struct copy *c)
+{
+	if (c->nr < c->covered)
+		return true;
+	run_flush(c);
+	return c->covered >= RESERVE_LOW;
 }
 
 static void run_add(struct copy *c, struct page *page, uint64_t addr, pte_t *pte)
@@ -61,7 +94,7 @@ static void copy_pinned(struct copy *c, struct page *page, pte_t v, uint64_t add
 	page_copy(c->sys, copy, page);
 	page_set(copy, PG_UPTODATE | PG_SWAPBACKED);
 	rmap_page_map(&c->sys->rmap, &rpage, 1, &c->dst->rmap, addr, dst_pte,
-		      RMAP_MAP_NEW | RMAP_MAP_EXCLUSIVE, &c->reserve);
+		      RMAP_MAP_NEW | RMAP_MAP_EXCLUSIVE, c->reserve);
 	atomic_fetch_add_explicit(&c->sys->nr_anon, 1, memory_order_relaxed);
 	c->rss[RSS_ANON]++;
 	pte_write(dst_pte, pte_make(page_to_pfn(c->sys, copy), 0) | vma_pte_bits(c->dst, true) |
@@ -81,8 +114,10 @@ static bool copy_present(struct copy *c, pte_t *dst_pte, pte_t *src_pte, pte_t v
 		if (anon && rmap_page_is_exclusive(&page->rmap)) {
 			if (atomic_load_explicit(&c->src_mm->has_pinned, memory_order_relaxed) &&
 			    page_maybe_pinned(page)) {
-				if (!c->spare)
+				if (!c->spare) {
+					c->wants_spare = true;
 					return false;
+				}
 				run_flush(c);
 				copy_pinned(c, page, v, addr, dst_pte);
 				return true;
@@ -121,12 +156,13 @@ static void copy_entry(struct copy *c, pte_t *dst_pte, pte_t *src_pte, pte_t v, 
 		}
 		c->rss[page_rss_kind(page)]++;
 		rmap_entry_copied(&c->sys->rmap, &page->rmap, &c->dst->rmap, addr, dst_pte,
-				  &c->reserve);
+				  c->reserve);
+		note_covered(c);
 	}
 	pte_write(dst_pte, v);
 }
 
-/* Copy entries of one table until end or until a spare page is needed; returns where to go on. */
+/* Copy entries of one table until end or until something must be got first; returns where to go on. */
 static uint64_t copy_table(struct copy *c, pte_t *dst_pte, pte_t *src_pte, uint64_t addr,
 			   uint64_t end)
 {
@@ -141,6 +177,8 @@ static uint64_t copy_table(struct copy *c, pte_t *dst_pte, pte_t *src_pte, uint6
 
 		if (!v)
 			continue;
+		if (!run_has_room(c))
+			break;
 		if (!pte_present(v))
 			copy_entry(c, dst_pte, src_pte, v, addr);
 		else if (!copy_present(c, dst_pte, src_pte, v, addr))
@@ -157,24 +195,24 @@ static int copy_step(struct copy *c, uint64_t *addr, uint64_t end)
 {
 	pte_t *src_pte = table_find(c->src_mm, *addr);
 	pte_t *dst_pte = table_make(c->dst_mm, *addr);
-	uint64_t stopped;
 	int error;
 
 	if (!dst_pte)
 		return RMAP_ENOMEM;
-	error = rmap_reserve(&c->sys->rmap, &c->reserve, PTRS_PER_TABLE);
+	error = cover(c, (end - *addr) >> RMAP_PAGE_SHIFT);
 	if (error)
 		return error;
-	stopped = copy_table(c, dst_pte, src_pte, *addr, end);
-	*addr = stopped;
-	if (stopped == end || c->spare)
+	c->wants_spare = false;
+	*addr = copy_table(c, dst_pte, src_pte, *addr, end);
+	if (!c->wants_spare)
 		return 0;
 	c->spare = page_alloc(c->sys, 0);
 	return c->spare ? 0 : RMAP_ENOMEM;
 }
 
 /* All but the run's pages, which half a kilobyte would be zeroed for. */
-static void copy_begin(struct copy *c, struct vma *dst, struct vma *src)
+static void copy_begin(struct copy *c, struct vma *dst, struct vma *src,
+		       struct rmap_reserve *reserve)
 {
 	c->sys = vma_mm(src)->sys;
 	c->dst = dst;
@@ -182,7 +220,9 @@ static void copy_begin(struct copy *c, struct vma *dst, struct vma *src)
 	c->dst_mm = vma_mm(dst);
 	c->src_mm = vma_mm(src);
 	c->spare = NULL;
-	c->reserve = (struct rmap_reserve){ 0 };
+	c->reserve = reserve;
+	c->covered = 0;
+	c->wants_spare = false;
 	for (int i = 0; i < RSS_KINDS; i++)
 		c->rss[i] = 0;
 	c->copied = 0;
@@ -198,15 +238,13 @@ int copy_range(struct vma *dst, struct vma *src, struct copied *total)
 
 	if (!vma_faulted(src))
 		return 0;
-	copy_begin(&c, dst, src);
+	copy_begin(&c, dst, src, &total->reserve);
 	while (!error && (addr = table_next(c.src_mm, addr, src->rmap.end)) < src->rmap.end) {
 		uint64_t end = table_end(addr, src->rmap.end);
 
 		while (!error && addr < end)
 			error = copy_step(&c, &addr, end);
 	}
-	/* What one table page left over served the next. */
-	rmap_unreserve(&c.sys->rmap, &c.reserve);
 	if (c.spare)
 		page_put(c.sys, c.spare);
 	total->ptes += c.copied;

@@ -94,6 +94,7 @@ static int fork_vmas(struct mm *child, struct mm *parent)
 		if (error)
 			break;
 	}
+	rmap_unreserve(&sys->rmap, &f.copied.reserve);
 	COUNT(sys, fork_vmas, f.vmas);
 	COUNT(sys, fork_ptes, f.copied.ptes);
 	for (int i = 0; i < RSS_KINDS; i++)

@@ -112,6 +112,7 @@ uint64_t move_range(struct vma *dst, uint64_t new_addr, struct vma *src, uint64_
  * reclaim takes away may leave the mm's figure below zero).
  */
 struct copied {
+	struct rmap_reserve reserve; /* what one VMA left over; whoever forks gives it back */
 	uint64_t ptes;
 	int64_t rss[RSS_KINDS];
 };

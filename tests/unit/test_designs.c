@@ -310,6 +310,50 @@ static void test_pte_chain_blocks(void **state)
 	engine_teardown(&e);
 }
 
+static uint64_t blocks_allocated(struct engine *e)
+{
+	const struct rmap_object_counters *c =
+		&mm_system_rmap(e->sys)->count.object[RMAP_KIND_PTE_CHAIN];
+
+	return atomic_load(&c->objects) + atomic_load(&c->freed);
+}
+
+/*
+ *	parent [ 600 pages, two tables ][ 3 ] ~ [ 3 ] ~ …	a fork takes a block for each page's second and eighth mapping, and
+ *							sets aside a run's worth besides, however many VMAs and tables there are
+ */
+static void test_pte_chain_sets_little_aside(void **state)
+{
+	const uint64_t pages = 600 + 20 * 3;
+	struct mm *parent, *child[9];
+	struct engine e;
+
+	(void)state;
+	setup(&e, &rmap_pte_chain);
+	parent = engine_mm(&e);
+	map_anon(&e, parent, BASE, 600);
+	for (uint64_t page = 0; page < 600; page++)
+		assert_int_equal(touch_write(&e, parent, AT(page)), 0);
+	for (uint64_t vma = 0; vma < 20; vma++) {
+		map_anon(&e, parent, AT(1000 + 5 * vma), 3);
+		for (uint64_t page = 0; page < 3; page++)
+			assert_int_equal(touch_write(&e, parent, AT(1000 + 5 * vma + page)), 0);
+	}
+	for (unsigned int i = 0; i < 9; i++) {
+		uint64_t before = blocks_allocated(&e);
+		/* The second mapping, that makes two entries of one in the page; the eighth, behind seven in a block. */
+		uint64_t needed = i == 0 || i == 6 ? pages : 0;
+
+		child[i] = engine_fork(&e, parent);
+		assert_in_range(blocks_allocated(&e) - before, needed, needed + RMAP_RUN_MAX);
+	}
+	assert_int_equal(objects_of(&e, RMAP_KIND_PTE_CHAIN), 2 * pages);
+	for (unsigned int i = 0; i < 9; i++)
+		mm_put(child[i]);
+	mm_put(parent);
+	engine_teardown(&e);
+}
+
 /* A walk that unmaps under its own feet: 40 entries go while it is in the chain, and no block is left. */
 static void test_pte_chain_is_emptied_by_a_walk(void **state)
 {
@@ -552,6 +596,7 @@ int main(void)
 		cmocka_unit_test(test_swap_in_at_another_address),
 		cmocka_unit_test(test_private_files_with_colliding_offsets),
 		cmocka_unit_test(test_pte_chain_blocks),
+		cmocka_unit_test(test_pte_chain_sets_little_aside),
 		cmocka_unit_test(test_pte_chain_is_emptied_by_a_walk),
 		cmocka_unit_test(test_cow_context_remaps),
 		cmocka_unit_test(test_cow_context_generations),
