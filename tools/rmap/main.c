@@ -50,6 +50,8 @@ static const char examples[] =
 	"        processes, VMAs, anon_vmas, chains and pages as they are behind line 12\n"
 	"  rmap record -o make.rmrec -- make -j4\n"
 	"        record a program and all its children (as root)\n"
+	"  rmap verify workloads/tour.rmw\n"
+	"        the same on the kernel that runs, by real processes, compared step by step (as root)\n"
 	"\n"
 	"'rmap COMMAND --help' says more; so do rmap(1), rmap-run(1), rmap-workload(5).\n"
 	"Exit code: 0 all is well; 1 something that was expected or checked is wrong; 2 the\n"

@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# rmap verify from outside: bad input; agreement on the scenarios; planted mistakes found; documentation of the rules; nothing
+# left behind, however it ends.
+set -eu
+rmap=${RMAP:?}
+source=${SOURCE:?}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+skip() {
+	echo "skipped: $*"
+	exit 77
+}
+fail() {
+	echo "FAILED: $*" >&2
+	exit 1
+}
+# expect_code CODE COMMAND...
+expect_code() {
+	local want=$1 code=0
+	shift
+	"$@" >"$dir/out" 2>"$dir/err" </dev/null || code=$?
+	[ "$code" = "$want" ] || fail "exit code $code instead of $want: $* ($(cat "$dir/out" "$dir/err"))"
+}
+
+# -- bad input needs no rights
+expect_code 2 "$rmap" verify
+expect_code 2 "$rmap" verify "$dir/none.rmw"
+expect_code 2 "$rmap" verify --seed x "$source/workloads/tour.rmw"
+echo 'process P P' >"$dir/bad.rmw"
+expect_code 2 "$rmap" verify "$dir/bad.rmw"
+
+# -- each rule of the code is a row of the page, and the other way round
+expect_code 0 "$rmap" verify --rules
+grep -E '^[a-z]' "$dir/out" | sort >"$dir/code"
+sed -n 's/^| `\([a-z-]*\)` |.*/\1/p' "$source/docs/referee.md" | sort >"$dir/page"
+diff "$dir/code" "$dir/page" >"$dir/diff" || fail "rules in the code (<) and in docs/referee.md (>): $(cat "$dir/diff")"
+
+# -- may this machine be asked?
+expect_code 0 "$rmap" verify "$source/workloads/tour.rmw"
+grep -q '^[^ ]*: skipped: ' "$dir/out" && skip "$(cat "$dir/out")"
+grep -q ': agreed: ' "$dir/out" || fail "$(cat "$dir/out")"
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	chmod 755 "$dir"
+	cp "$rmap" "$source/workloads/tour.rmw" "$dir"
+	expect_code 0 setpriv --reuid=65534 --regid=65534 --clear-groups "$dir/rmap" verify "$dir/tour.rmw"
+	grep -q ': skipped: ' "$dir/out" || fail "without rights: $(cat "$dir/out")"
+fi
+
+# -- what the workload expects is held against both
+printf 'config swap=0\nprocess P\nP munmap 0x10000001 1p\n' >"$dir/w.rmw"
+expect_code 1 "$rmap" verify "$dir/w.rmw"
+grep -q 'expected success, both sides have EINVAL' "$dir/out" || fail "$(cat "$dir/out")"
+# what cannot be asked is said
+printf 'process P\nP poison 0x10000000 -> any\n' >"$dir/w.rmw"
+expect_code 0 "$rmap" verify "$dir/w.rmw"
+grep -q 'skipped: .*poison' "$dir/out" || fail "$(cat "$dir/out")"
+
+# -- planted mistakes
+cat >"$dir/merge.rmw" <<'EOF'
+config swap=0
+process P
+P mmap 2p rw at=0x10002000 fixed
+P mmap 2p rw at=0x10000000 fixed
+EOF
+cat >"$dir/cow.rmw" <<'EOF'
+config swap=0
+process P
+a = P mmap 1p rw
+P write a
+C = P fork
+P write a
+EOF
+cat >"$dir/errno.rmw" <<'EOF'
+config swap=0
+process P
+P madvise 0x10000000 1p dontneed -> any
+EOF
+for mistake in merge cow errno; do
+	planted=PLANTED_$mistake
+	expect_code 0 "$rmap" verify "$dir/$mistake.rmw"
+	expect_code 1 "${!planted}" verify "$dir/$mistake.rmw"
+	grep -q ': differs: ' "$dir/out" || fail "$mistake: $(cat "$dir/out")"
+	expect_code 1 "${!planted}" verify --json "$dir/$mistake.rmw"
+	python3 - "$dir/out" <<'EOF' || fail "$mistake: $(cat "$dir/out")"
+import json, sys
+d = json.load(open(sys.argv[1]))
+assert d["divergences"] == 1 and d["kernel"] and d["operations"] > 0 and d["seed"] == 1
+assert d["runs"][0]["result"] == "differs" and d["runs"][0]["history"]
+EOF
+done
+
+# -- nothing is left, also when it is killed
+printf 'config swap=0\nprocess P\na = P mmap 1p rw\nC = P fork\nrepeat 100000000\nP write a\nend\n' >"$dir/long.rmw"
+for signal in KILL TERM HUP; do
+	"$rmap" verify "$dir/long.rmw" >/dev/null 2>&1 &
+	pid=$!
+	puppets=
+	for _ in $(seq 200); do
+		puppets=$(pgrep -P $pid -x rmap-puppet || true)
+		[ -z "$puppets" ] || break
+		sleep 0.01
+	done
+	[ -n "$puppets" ] || fail "no puppet was seen"
+	kill -$signal $pid
+	wait $pid 2>/dev/null || true
+	sleep 0.2
+	for p in $puppets; do
+		[ ! -d "/proc/$p" ] || grep -q '^State:.Z' "/proc/$p/status" 2>/dev/null || [ ! -d "/proc/$p" ] ||
+			fail "a puppet outlived SIG$signal"
+	done
+done
