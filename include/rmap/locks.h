@@ -13,8 +13,9 @@
  *
  * The order, outermost first:
  *
- *   mmap_lock > invalidate lock > page lock > file map lock > anon_vma root lock > displaced lock > page_table_lock > table lock (PTL; two of
- *   them: by address) > VMA tree lock > PTE chain lock > swap lock > mm list lock > system list > file pages lock > LRU lock > frame lock > lineage lock
+ *   mmap_lock > VMA lock > invalidate lock > page lock > file map lock > anon_vma root lock > displaced lock > page_table_lock > table lock (PTL;
+ *   two of them: by address) > VMA tree lock > PTE chain lock > swap lock > mm list lock > system list > file pages lock > LRU lock > frame lock >
+ *   lineage lock
  */
 #ifndef RMAP_LOCKS_H
 #define RMAP_LOCKS_H
@@ -23,6 +24,7 @@
 
 enum rmap_lock_class {
 	RMAP_LOCK_MMAP,	      /* struct mm: sleeping */
+	RMAP_LOCK_VMA,	      /* one VMA, against changes of it: sleeping, a word of its own */
 	RMAP_LOCK_INVALIDATE, /* a file's size and what may be cached: sleeping */
 	RMAP_LOCK_PAGE,	      /* struct page: sleeping, a bit in its flags */
 	RMAP_LOCK_FILE_MAP,   /* struct rmap_file's tree of VMAs: sleeping */
@@ -222,4 +224,22 @@ static inline void rmap_bit_lock_released(const void *lock, enum rmap_lock_class
 }
 
 #endif /* RMAP_LOCKS_HEADER */
+
+/*
+ * Assertions that this thread holds a lock: a header that knows who holds what defines these (as macros); to others they say
+ * nothing. read: for reading or for writing.
+ */
+#ifndef rmap_assert_spin_held
+#define rmap_assert_spin_held(l) ((void)(l))
+#endif
+#ifndef rmap_assert_read_held
+#define rmap_assert_read_held(l) ((void)(l))
+#endif
+#ifndef rmap_assert_write_held
+#define rmap_assert_write_held(l) ((void)(l))
+#endif
+#ifndef rmap_assert_bit_held
+#define rmap_assert_bit_held(l) ((void)(l))
+#endif
+
 #endif

@@ -440,6 +440,8 @@ struct mm_counters {
 	/* from a swap entry, read or found in the swap cache */
 	uint64_t fault_swap_in;
 	uint64_t fault_spurious; /* somebody else was first */
+	/* took mmap_lock, because their VMA was being changed or its lock would not do; the others took only that */
+	uint64_t fault_mmap_lock;
 	uint64_t fault_errors;
 	uint64_t stack_growths;
 	uint64_t forks, execs, exits;

@@ -6,6 +6,10 @@
  * largest free gap below a node). The caller finds the place for a new node itself, so there is no comparison callback.
  * An update function recomputes a node's augmented value from the node and its two children and says whether it changed;
  * NULL where nothing is augmented. No function locks.
+ *
+ * A reader may descend beside a writer, by rb_load() from the root on, in an RCU section, if nodes are freed after a grace period
+ * and the descent is bounded: every link is stored whole, and a node's contents before the link to it. Such a reader may miss a
+ * node (a rotation passed under it) and may meet one that has just left; it must verify what it found.
  */
 #ifndef RMAP_RBTREE_H
 #define RMAP_RBTREE_H
@@ -22,6 +26,19 @@ struct rb_root {
 	struct rb_node *node;
 };
 
+/* A link (a root's, a node's left or right) as it is read beside a writer. */
+static inline struct rb_node *rb_load(struct rb_node *const *link)
+{
+	return atomic_load_explicit((_Atomic(struct rb_node *) *)(uintptr_t)link,
+				    memory_order_acquire);
+}
+
+/* Store a link so that others may descend by rb_load() meanwhile. The writer itself reads links as they are. */
+static inline void rb_store(struct rb_node **link, struct rb_node *node)
+{
+	atomic_store_explicit((_Atomic(struct rb_node *) *)link, node, memory_order_release);
+}
+
 /* Recomputes node's augmented value; true when it changed. */
 typedef bool rb_update(struct rb_node *node);
 
@@ -35,8 +52,8 @@ static inline struct rb_node *rb_parent(const struct rb_node *n)
 static inline void rb_clear(struct rb_node *n)
 {
 	n->parent_color = (uintptr_t)n;
-	n->left = NULL;
-	n->right = NULL;
+	rb_store(&n->left, NULL);
+	rb_store(&n->right, NULL);
 }
 
 /* Is it in a tree? Needs rb_clear() before the first insertion; zeroes look like a root. */

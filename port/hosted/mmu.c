@@ -115,26 +115,35 @@ static inline char *frame_data(const struct hosted *h, uint64_t pfn)
 	return (char *)h->port.frames + (pfn << RMAP_PAGE_SHIFT);
 }
 
+/* The table below the one at level, or NULL; *all, *any: the rights so far. */
+static inline const pte_t *table_below(const struct hosted *h, const pte_t *table, uint64_t vaddr,
+				       int level, pte_t *all, pte_t *any)
+{
+	pte_t entry = pte_read_acquire(&table[pt_index(vaddr, level)]);
+
+	if (!pte_present(entry) || pte_pfn(entry) >= h->port.nr_frames)
+		return NULL;
+	*all &= entry;
+	*any |= entry;
+	return (const pte_t *)frame_data(h, pte_pfn(entry));
+}
+
 /*
  * The slot of the PTE for vaddr, or NULL where no table leads there. *rights: WRITE, USER if all levels above have it, NX if one
  * has it.
  */
 static pte_t *table_walk(const struct hosted *h, const pte_t *root, uint64_t vaddr, pte_t *rights)
 {
-	const pte_t *table = root;
 	pte_t all = PTE_WRITE | PTE_USER, any = 0;
-	int level;
+	const pte_t *table = table_below(h, root, vaddr, 4, &all, &any);
 
-	for (level = PT_LEVELS; level > 1; level--) {
-		pte_t entry = pte_read_acquire(&table[pt_index(vaddr, level)]);
-
-		if (!pte_present(entry) || pte_pfn(entry) >= h->port.nr_frames)
-			return NULL;
-		all &= entry;
-		any |= entry & PTE_NX;
-		table = (const pte_t *)frame_data(h, pte_pfn(entry));
-	}
-	*rights = all | any;
+	if (table)
+		table = table_below(h, table, vaddr, 3, &all, &any);
+	if (table)
+		table = table_below(h, table, vaddr, 2, &all, &any);
+	if (!table)
+		return NULL;
+	*rights = all | (any & PTE_NX);
 	return (pte_t *)&table[pt_index(vaddr, 1)];
 }
 

@@ -50,10 +50,10 @@ __attribute__((weak)) void (*lockdep_on_violation)(const char *what);
 static inline const char *lockdep_name(uint32_t lock_class)
 {
 	static const char *const names[] = {
-		"no class",  "mmap_lock",  "invalidate lock", "page lock",   "file map",
-		"anon_vma",  "displaced",  "table_lock",      "PTL",	     "VMA tree",
-		"PTE chain", "swap lock",  "mm list",	      "system list", "file pages",
-		"LRU lock",  "frame lock", "lineage",
+		"no class",   "mmap_lock", "VMA lock",	 "invalidate lock", "page lock",
+		"file map",   "anon_vma",  "displaced",	 "table_lock",	    "PTL",
+		"VMA tree",   "PTE chain", "swap lock",	 "mm list",	    "system list",
+		"file pages", "LRU lock",  "frame lock", "lineage",
 	};
 
 	_Static_assert(sizeof(names) / sizeof(names[0]) == RMAP_LOCK_CLASSES + 1, "a name a class");
@@ -125,6 +125,23 @@ static inline void lockdep_wait(const void *lock, uint32_t lock_class, bool nest
 		else if (held && held == lock_class && !nested)
 			lockdep_violation("takes a second lock of the class", lock_class);
 	}
+}
+
+/* Does this thread hold it? */
+static inline bool lockdep_holds(const void *lock)
+{
+	const struct lockdep_thread *me = &lockdep_me;
+	unsigned int i = me->nr;
+
+	while (i && me->held[i - 1].lock != lock)
+		i--;
+	return i != 0;
+}
+
+static inline void lockdep_assert(const void *lock, uint32_t lock_class, bool ok)
+{
+	if (!ok || !lockdep_holds(lock))
+		lockdep_violation("touches what a lock guards that it does not hold", lock_class);
 }
 
 static inline void lockdep_got(const void *lock, uint32_t lock_class, bool spin)
@@ -325,10 +342,10 @@ static inline bool rmap_rwsem_is_write_locked(const struct rmap_rwsem *l)
 
 /* ---------------------------------------------------------------- bit locks */
 
-/* Of the locks that are a bit of a word, only the page lock is slept for. */
+/* Of the locks that are a part of a word, the page lock and the VMA's are slept for. */
 static inline bool lockdep_bit_sleeps(enum rmap_lock_class lock_class)
 {
-	return lock_class == RMAP_LOCK_PAGE;
+	return lock_class == RMAP_LOCK_PAGE || lock_class == RMAP_LOCK_VMA;
 }
 
 static inline void rmap_bit_lock_wait(const void *lock, enum rmap_lock_class lock_class)
@@ -345,5 +362,13 @@ static inline void rmap_bit_lock_released(const void *lock, enum rmap_lock_class
 {
 	lockdep_release(lock, (uint32_t)lock_class + 1, !lockdep_bit_sleeps(lock_class));
 }
+
+/* ---------------------------------------------------------------- assertions */
+
+#define rmap_assert_spin_held(l) lockdep_assert(l, lockdep_spin_class(l), true)
+#define rmap_assert_read_held(l) lockdep_assert(l, lockdep_rwsem_class(l), true)
+#define rmap_assert_write_held(l)                                                                  \
+	lockdep_assert(l, lockdep_rwsem_class(l), rmap_rwsem_is_write_locked(l))
+#define rmap_assert_bit_held(l) lockdep_assert(l, 0, true)
 
 #endif

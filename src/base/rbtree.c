@@ -53,11 +53,11 @@ static inline void replace_child(struct rb_root *root, struct rb_node *parent, s
 				 struct rb_node *now)
 {
 	if (!parent)
-		root->node = now;
+		rb_store(&root->node, now);
 	else if (parent->left == old)
-		parent->left = now;
+		rb_store(&parent->left, now);
 	else
-		parent->right = now;
+		rb_store(&parent->right, now);
 }
 
 /* x goes down to the given side; its child on the other side takes its place. */
@@ -67,12 +67,12 @@ static void rotate(struct rb_root *root, struct rb_node *x, enum side side, rb_u
 	struct rb_node *middle = *child(y, side);
 	struct rb_node *parent = rb_parent(x);
 
-	*child(x, other(side)) = middle;
+	rb_store(child(x, other(side)), middle);
 	if (middle)
 		set_parent(middle, x);
 	set_parent(y, parent);
 	replace_child(root, parent, x, y);
-	*child(y, side) = x;
+	rb_store(child(y, side), x);
 	set_parent(x, y);
 	if (update) {
 		update(x);
@@ -119,9 +119,9 @@ void rb_insert(struct rb_root *root, struct rb_node *node, struct rb_node *paren
 	       struct rb_node **link, rb_update *update)
 {
 	node->parent_color = (uintptr_t)parent; /* red */
-	node->left = NULL;
-	node->right = NULL;
-	*link = node;
+	rb_store(&node->left, NULL);
+	rb_store(&node->right, NULL);
+	rb_store(link, node);
 	if (update) {
 		update(node);
 		climb(parent, update);
@@ -189,13 +189,13 @@ static struct rb_node *erase_inner(struct rb_root *root, struct rb_node *node,
 		parent = next;
 	} else {
 		parent = rb_parent(next);
-		parent->left = *orphan;
+		rb_store(&parent->left, *orphan);
 		if (*orphan)
 			set_parent(*orphan, parent);
-		next->right = node->right;
+		rb_store(&next->right, node->right);
 		set_parent(next->right, next);
 	}
-	next->left = node->left;
+	rb_store(&next->left, node->left);
 	set_parent(next->left, next);
 	next->parent_color = node->parent_color;
 	replace_child(root, rb_parent(node), node, next);

@@ -3,17 +3,20 @@
  * Memory of an address space reached without a processor's MMU: reads and writes for its owner, and pins.
  *
  * Bytes are moved under the PTL, so that the page cannot be unmapped and written out between the look at its entry and the copy.
+ * Nothing else is needed: the entry says what is allowed, and a table that is being freed has only empty ones, until a grace period
+ * after.
  */
 #include "file.h"
 #include "table.h"
 #include "vma.h"
+#include "vma_lock.h"
 
 enum transfer {
 	TRANSFER_READ,
 	TRANSFER_WRITE,
 };
 
-/* Move bytes of one page if its entry allows it. mmap read held. */
+/* Move bytes of one page if its entry allows it. In an RCU section, which keeps the table. */
 static bool transfer_page(struct mm *mm, uint64_t addr, void *data, uint64_t len,
 			  enum transfer direction)
 {
@@ -45,6 +48,7 @@ static bool transfer_page(struct mm *mm, uint64_t addr, void *data, uint64_t len
 static int transfer(struct mm *mm, uint64_t addr, unsigned char *data, uint64_t len,
 		    enum transfer direction, uint64_t *done_out)
 {
+	const struct rmap_port *os = mm_os(mm);
 	uint64_t done = 0;
 	int error = 0;
 
@@ -59,9 +63,9 @@ static int transfer(struct mm *mm, uint64_t addr, unsigned char *data, uint64_t 
 			error = RMAP_EFAULT;
 			break;
 		}
-		mm_read_lock(mm);
+		os->rcu_read_lock(os->ctx);
 		ok = transfer_page(mm, at, data + done, n, direction);
-		mm_read_unlock(mm);
+		os->rcu_read_unlock(os->ctx);
 		if (ok)
 			done += n;
 		else
@@ -140,6 +144,17 @@ static bool pin_page(struct mm *mm, const struct vma *vma, uint64_t addr, uint32
 	return ok;
 }
 
+/* Pin what is there now, if that will do. */
+static bool try_pin(struct mm *mm, struct vma *vma, uint64_t addr, uint32_t flags,
+		    struct page **page)
+{
+	/* Rights are the VMA's: an entry that a forced write left dirty is no right to write without force. */
+	if ((flags & MM_PIN_WRITE) && !(vma->flags & VM_WRITE) &&
+	    !((flags & MM_PIN_FORCE) && vma_is_cow(vma)))
+		return false;
+	return pin_page(mm, vma, addr, flags, page);
+}
+
 int mm_pin(struct mm *mm, uint64_t addr, uint32_t flags, struct page **page)
 {
 	uint64_t at = addr & RMAP_PAGE_MASK;
@@ -153,17 +168,19 @@ int mm_pin(struct mm *mm, uint64_t addr, uint32_t flags, struct page **page)
 	if (flags & MM_PIN_LONGTERM)
 		atomic_store(&mm->has_pinned, 1);
 	for (;;) {
-		struct vma *vma;
+		struct vma *vma = vma_read_lock(mm, at);
 		bool ok = false;
 		int error;
 
-		mm_read_lock(mm);
-		vma = vma_at(mm, at);
-		/* Rights are the VMA's: an entry that a forced write left dirty is no right to write without force. */
-		if (vma && (!write || (vma->flags & VM_WRITE) ||
-			    ((flags & MM_PIN_FORCE) && vma_is_cow(vma))))
-			ok = pin_page(mm, vma, at, flags, page);
-		mm_read_unlock(mm);
+		if (vma) {
+			ok = try_pin(mm, vma, at, flags, page);
+			vma_read_unlock(vma);
+		} else {
+			mm_read_lock(mm);
+			vma = vma_at(mm, at);
+			ok = vma && try_pin(mm, vma, at, flags, page);
+			mm_read_unlock(mm);
+		}
 		if (ok)
 			return 0;
 		error = fault_on_behalf(mm, at, write, !write && (flags & MM_PIN_LONGTERM),

@@ -8,6 +8,7 @@
  * are not, a merge of the two would lose one chain, and with it pages (CVE-2022-42703).
  */
 #include "check.h"
+#include "vma_lock.h"
 
 /* What the VMAs of one address space add up to, in pages. */
 struct sums {
@@ -140,6 +141,9 @@ static int check_vmas(struct check *c, const struct mm *mm, struct sums *s)
 					   "mm %lu, VMA 0x%lx-0x%lx: it begins below 0x%lx, where "
 					   "another ends",
 					   mm->id, v->start, v->end, end);
+		if (vma_lock_check(vma))
+			return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: %s", mm->id, v->start,
+					   v->end, vma_lock_check(vma));
 		end = v->end;
 		add_vma(s, vma);
 		if (vma->flags & VM_ACCOUNT)

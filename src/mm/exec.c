@@ -15,6 +15,7 @@
 #include "layout.h"
 
 #include "table.h"
+#include "vma_lock.h"
 
 #define STACK_FLAGS                                                                                \
 	(VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_GROWSDOWN | VM_ACCOUNT)
@@ -104,6 +105,7 @@ static int place_stack(struct mm *mm, uint64_t top, uint64_t args_len)
 	if (!error && top != MM_TASK_SIZE)
 		error = move_stack(mm, vma, MM_TASK_SIZE - top);
 	if (!error) {
+		vma_start_write(vma);
 		vma_set_flags(vma, vma->flags & ~VM_STACK_INCOMPLETE);
 		mm->start_stack = top - args_len;
 		error = widen_stack(mm, vma);

@@ -12,13 +12,17 @@
  *   read-only      (somebody else was first)              shared: dirty tracking; private: ours already, or a copy
  *
  * A fault decides by the entry it has seen, prepares without locks whatever it needs, then takes the PTL and looks again: if the
- * entry is another one now, somebody else was first and the processor simply tries again. mmap_lock is held for reading, no
- * wider lock is taken.
+ * entry is another one now, somebody else was first and the processor simply tries again.
+ *
+ * The lock that it holds meanwhile is its VMA's (vma_lock.h). mmap_lock for reading takes its place where the VMA is being changed,
+ * where none is found (then a stack may have to grow, or it is a mistake), and for the first anonymous page of a VMA, whose
+ * origin depends on the VMA's neighbours.
  */
 #include "file.h"
 #include "reclaim.h"
 #include "table.h"
 #include "vma.h"
+#include "vma_lock.h"
 
 int fault_install_anon(struct fault *f, struct page *page, bool *lost)
 {
@@ -104,7 +108,7 @@ static int fault_anon(struct fault *f)
 
 	if (!f->write && !f->unshare)
 		return fault_zero_page(f);
-	error = vma_prepare_anon(f->vma);
+	error = fault_prepare_anon(f);
 	if (error)
 		return error;
 	page = page_alloc(sys, PAGE_ALLOC_ZERO);
@@ -140,8 +144,25 @@ static int fault_present(struct fault *f)
 	return 0;
 }
 
+int fault_prepare_anon(struct fault *f)
+{
+	if (vma_faulted(f->vma))
+		return 0;
+	return f->vma_locked ? FAULT_NEEDS_MMAP : vma_prepare_anon(f->vma);
+}
+
+/* Whatever is changed of a VMA, it is not changed now. */
+static inline void assert_locked(const struct fault *f)
+{
+	if (f->vma_locked)
+		rmap_assert_bit_held(&f->vma->lock);
+	else
+		rmap_assert_read_held(&f->mm->mmap_lock);
+}
+
 int fault_handle(struct fault *f)
 {
+	assert_locked(f);
 	f->pte = table_make(f->mm, f->addr);
 	if (!f->pte)
 		return RMAP_ENOMEM;
@@ -221,24 +242,68 @@ static int lock_vma(struct mm *mm, uint64_t addr, struct vma **out)
 	}
 }
 
+/* What somebody wants of a page. */
+struct wish {
+	enum mm_access access;
+	bool unshare, force; /* fault_on_behalf() */
+};
+
+/* Some lock is held that keeps f->vma as it is. */
+static inline int fault_locked(struct fault *f, struct wish w)
+{
+	f->unshare = w.unshare && vma_is_cow(f->vma);
+	if (!access_allowed(f->vma, w.access)) {
+		/* A debugger may write to, or read from, private memory that its owner may only ever have been allowed to. */
+		f->force = w.force && f->write && vma_is_cow(f->vma);
+		if (!w.force || !(f->write ? f->force : (f->vma->flags & VM_MAYREAD) != 0))
+			return RMAP_EACCES;
+	}
+	return fault_handle(f);
+}
+
+/* The VMA's lock would not do. */
+static int fault_under_mmap_lock(struct fault *f, struct wish w)
+{
+	int error;
+
+	f->vma_locked = false;
+	f->force = false;
+	COUNT(f->mm->sys, fault_mmap_lock, 1);
+	error = lock_vma(f->mm, f->addr, &f->vma);
+	if (error)
+		return error;
+	error = fault_locked(f, w);
+	mm_read_unlock(f->mm);
+	return error;
+}
+
+/* Under the lock of its VMA if possible, else under mmap_lock. In line, since most wishes are plain ones. */
+static inline __attribute__((always_inline)) int fault_run(struct fault *f, struct wish w)
+{
+	int error;
+
+	COUNT(f->mm->sys, faults, 1);
+	if (f->addr >= MM_TASK_SIZE)
+		return RMAP_EFAULT;
+	f->vma = vma_read_lock(f->mm, f->addr);
+	if (rmap_unlikely(!f->vma))
+		return fault_under_mmap_lock(f, w);
+	f->vma_locked = true;
+	error = fault_locked(f, w);
+	vma_read_unlock(f->vma);
+	return rmap_unlikely(error == FAULT_NEEDS_MMAP) ? fault_under_mmap_lock(f, w) : error;
+}
+
 int mm_fault(struct mm *mm, uint64_t addr, enum mm_access access)
 {
+	const struct wish w = { .access = access };
 	struct fault f = {
 		.mm = mm,
 		.addr = addr & RMAP_PAGE_MASK,
 		.write = access == MM_ACCESS_WRITE,
 	};
-	int error;
+	int error = fault_run(&f, w);
 
-	COUNT(mm->sys, faults, 1);
-	if (addr >= MM_TASK_SIZE)
-		error = RMAP_EFAULT;
-	else
-		error = lock_vma(mm, f.addr, &f.vma);
-	if (!error) {
-		error = access_allowed(f.vma, access) ? fault_handle(&f) : RMAP_EACCES;
-		mm_read_unlock(mm);
-	}
 	if (error)
 		COUNT(mm->sys, fault_errors, 1);
 	return error;
@@ -246,23 +311,12 @@ int mm_fault(struct mm *mm, uint64_t addr, enum mm_access access)
 
 int fault_on_behalf(struct mm *mm, uint64_t addr, bool write, bool unshare, bool force)
 {
+	const struct wish w = {
+		.access = write ? MM_ACCESS_WRITE : MM_ACCESS_READ,
+		.unshare = unshare,
+		.force = force,
+	};
 	struct fault f = { .mm = mm, .addr = addr, .write = write };
-	int error;
 
-	COUNT(mm->sys, faults, 1);
-	error = addr >= MM_TASK_SIZE ? RMAP_EFAULT : lock_vma(mm, addr, &f.vma);
-	if (error)
-		return error;
-	f.unshare = unshare && vma_is_cow(f.vma);
-	if (!access_allowed(f.vma, write ? MM_ACCESS_WRITE : MM_ACCESS_READ)) {
-		/* A debugger may write to, or read from, private memory that its owner may only ever have been allowed to. */
-		if (force && write)
-			f.force = vma_is_cow(f.vma);
-		error = force && (write ? f.force : (f.vma->flags & VM_MAYREAD) != 0) ? 0
-										      : RMAP_EACCES;
-	}
-	if (!error)
-		error = fault_handle(&f);
-	mm_read_unlock(mm);
-	return error;
+	return fault_run(&f, w);
 }

@@ -56,7 +56,7 @@ static int copy(struct fault *f, struct page *old)
 	struct mm_system *sys = f->mm->sys;
 	struct page *page;
 	bool lost;
-	int error = vma_prepare_anon(f->vma);
+	int error = fault_prepare_anon(f);
 
 	if (error)
 		return error;

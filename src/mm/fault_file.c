@@ -160,7 +160,7 @@ static int fault_private_copy(struct fault *f)
 	struct mm_system *sys = f->mm->sys;
 	struct page *page, *copy;
 	bool lost;
-	int error = vma_prepare_anon(f->vma);
+	int error = fault_prepare_anon(f);
 
 	if (error)
 		return error;

@@ -90,7 +90,7 @@ int fault_swap(struct fault *f)
 	struct page *page;
 	bool was_cached;
 	pte_t pte;
-	int error = vma_prepare_anon(f->vma);
+	int error = fault_prepare_anon(f);
 
 	if (!error)
 		error = rmap_reserve(&sys->rmap, &reserve, 1);

@@ -13,6 +13,7 @@
 #include "file.h"
 #include "table.h"
 #include "vma.h"
+#include "vma_lock.h"
 
 /* What is counted once a fork rather than once a VMA: an atomic is as dear as an allocation here. */
 struct fork {
@@ -122,6 +123,8 @@ int mm_fork(struct mm *parent, struct mm **out)
 	if (!child)
 		return RMAP_ENOMEM;
 	mm_write_lock(parent);
+	/* A page that comes while the child is made is the child's or is not: all designs ask when it came. So none may. */
+	vma_start_write_all(parent);
 	error = rmap_mm_fork_begin(&sys->rmap, &child->rmap, &parent->rmap);
 	if (error) {
 		mm_write_unlock(parent);

@@ -23,6 +23,7 @@
 #include "layout.h"
 
 #include "file.h"
+#include "vma_lock.h"
 
 struct merge {
 	struct mm *mm;
@@ -126,10 +127,18 @@ struct bounds {
 	uint64_t start, end, pgoff;
 };
 
+/* Faults that look for their VMA read bounds without a lock. */
+static void store_bound(uint64_t *bound, uint64_t value)
+{
+	atomic_store_explicit((_Atomic uint64_t *)bound, value, memory_order_relaxed);
+}
+
 static void set_bounds(struct vma *vma, const struct bounds *b)
 {
-	vma->rmap.start = b->start;
-	vma->rmap.end = b->end;
+	MM_ASSERT(vma_mm(vma)->sys, vma_is_marked(vma) && "no fault is in a VMA that changes");
+	rmap_assert_spin_held(&vma_mm(vma)->vma_lock);
+	store_bound(&vma->rmap.start, b->start);
+	store_bound(&vma->rmap.end, b->end);
 	vma->rmap.pgoff = b->pgoff;
 }
 
@@ -178,12 +187,12 @@ void vma_set_bounds(struct vma *vma, uint64_t start, uint64_t end, uint64_t pgof
 {
 	struct mm *mm = vma_mm(vma);
 	struct rmap_adjust adjust = { .vma = { &vma->rmap } };
+	struct bounds b = { start, end, pgoff };
 
+	vma_start_write(vma);
 	rmap_adjust_begin(mm_rmap_of(mm), &adjust);
 	rmap_spin_lock(&mm->vma_lock);
-	vma->rmap.start = start;
-	vma->rmap.end = end;
-	vma->rmap.pgoff = pgoff;
+	set_bounds(vma, &b);
 	vma_tree_changed(mm, vma);
 	rmap_spin_unlock(&mm->vma_lock);
 	rmap_adjust_end(mm_rmap_of(mm), &adjust);
@@ -199,6 +208,12 @@ static struct vma *merge_new(struct merge *m)
 
 	if (!left && !right)
 		return NULL;
+	if (left)
+		vma_start_write(m->prev);
+	if (right)
+		vma_start_write(m->next);
+	if (m->copied_from)
+		vma_start_write(m->copied_from);
 	if (import_all(left ? m->prev : m->next, left && right ? m->next : NULL, m->copied_from))
 		return NULL;
 	c.vma[0] = left ? m->prev : m->next;
@@ -328,6 +343,10 @@ static int merge_existing(struct merge *m, struct vma **out)
 	left = left_side && can_merge_left(m);
 	right = right_side && can_merge_right(m, left);
 	if (left)
+		vma_start_write(m->prev);
+	if (right)
+		vma_start_write(m->next);
+	if (left)
 		return merge_left(m, right, out);
 	if (right)
 		return merge_right(m, out);
@@ -348,8 +367,10 @@ int vma_modify(struct vma *vma, uint64_t start, uint64_t end, uint64_t flags, st
 		.file = vma->rmap.file,
 		.origin = vma,
 	};
-	int error = merge_existing(&m, out);
+	int error;
 
+	vma_start_write(vma);
+	error = merge_existing(&m, out);
 	if (error || *out)
 		return error;
 	if (vma->rmap.start < start) {
@@ -374,6 +395,7 @@ int vma_split(struct vma *vma, uint64_t addr, bool new_below, bool ignore_limit,
 	struct mm *mm = vma_mm(vma);
 	uint64_t delta = PAGES(addr - vma->rmap.start);
 	struct rmap_adjust adjust = { 0 };
+	struct bounds rest = bounds_of(vma);
 	struct vma *half;
 	int error;
 
@@ -382,9 +404,13 @@ int vma_split(struct vma *vma, uint64_t addr, bool new_below, bool ignore_limit,
 	half = vma_dup(mm, vma);
 	if (!half)
 		return RMAP_ENOMEM;
+	vma_start_write(vma);
 	if (new_below) {
 		half->rmap.end = addr;
+		rest.start = addr;
+		rest.pgoff += delta;
 	} else {
+		rest.end = addr;
 		half->rmap.start = addr;
 		half->rmap.pgoff += delta;
 	}
@@ -400,12 +426,7 @@ int vma_split(struct vma *vma, uint64_t addr, bool new_below, bool ignore_limit,
 	adjust.insert = &half->rmap;
 	rmap_adjust_begin(mm_rmap_of(mm), &adjust);
 	rmap_spin_lock(&mm->vma_lock);
-	if (new_below) {
-		vma->rmap.start = addr;
-		vma->rmap.pgoff += delta;
-	} else {
-		vma->rmap.end = addr;
-	}
+	set_bounds(vma, &rest);
 	vma_tree_changed(mm, vma);
 	vma_tree_insert_locked(mm, half);
 	rmap_spin_unlock(&mm->vma_lock);

@@ -29,7 +29,9 @@ struct mm {
 	/* by address, augmented by gaps; mmap_lock, and to change it or a bound in it vma_lock */
 	struct rb_root vmas;
 	struct rmap_spinlock vma_lock; /* RMAP_LOCK_VMA_TREE: for walkers, who have no mmap_lock */
-	uint64_t map_count;	       /* mmap_lock */
+	/* VMAs with this number are marked (vma_lock.h); mmap write to change, at its release */
+	_Atomic uint32_t lock_seq;
+	uint64_t map_count; /* mmap_lock */
 	/* pages; mmap_lock (stack growth: + table_lock) */
 	uint64_t total_vm, locked_vm, data_vm, exec_vm, stack_vm;
 	uint64_t start_brk, brk, start_stack; /* mmap_lock */
@@ -38,7 +40,9 @@ struct mm {
 	uint64_t def_flags;
 	_Atomic uint64_t limit[MM_LIMITS];
 	_Atomic uint32_t capabilities;
-	_Atomic uint32_t has_pinned;	/* ever held a pin: fork must look */
+	_Atomic uint32_t has_pinned; /* ever held a pin: fork must look */
+	/* grows when a VMA that is waited for has no reader left; who waits sleeps on it */
+	_Atomic uint32_t vma_readers_gone;
 	_Atomic int64_t rss[RSS_KINDS]; /* pages; changed under a PTL */
 	_Atomic uint64_t nr_tables;	/* table frames */
 	/* on swap.mms while it may have swap entries; swap.mms_lock */
@@ -78,13 +82,15 @@ struct mm {
 #define VM_LOCKED_MASK	    (VM_LOCKED | VM_LOCKONFAULT)
 
 /*
+ * "mmap write" here means: for writing, and the VMA marked (vma_start_write()); "mmap read": or the VMA's own lock.
+ *
  * Layout's own record of where a VMA's anonymous pages come from (group), so that VMAs merge by Linux's rule whatever the
  * design: 0 unfaulted; two VMAs with the same group have pages of one origin (Linux: the same anon_vma); forked: the VMA was
  * inherited faulted (Linux: its chain is longer than one).
  */
 struct vma {
 	struct rmap_vma rmap; /* start, end, pgoff, mm, file, tier 1's links */
-	struct rb_node node;  /* mm->vmas; mmap_lock */
+	struct rb_node node;  /* mm->vmas; mmap_lock, descents also under RCU */
 	/* bytes that may be mapped between the VMA before and this one (or its guard); mmap_lock */
 	uint64_t gap;
 	union {
@@ -92,11 +98,12 @@ struct vma {
 		struct mm_system *sys; /* after vma_free(): who counts it */
 	};
 	uint64_t flags; /* VM_*; mmap write, by vma_set_flags() */
-	/* see above; 0 -> set: mmap read + table_lock; otherwise mmap write */
+	/* see above; 0 -> set: mmap_lock for reading + table_lock; otherwise mmap write */
 	_Atomic uint64_t group;
 	uint64_t pending; /* the group that first faults under way agreed on, 0: none; table_lock */
-	uint32_t deciders; /* first faults under way; table_lock */
-	bool forked;	   /* mmap write */
+	_Atomic uint32_t lock; /* readers, and whether it is marked: vma_lock.h */
+	uint16_t deciders;     /* first faults under way; table_lock */
+	bool forked;	       /* mmap write */
 	struct rmap_rcu rcu;
 };
 
@@ -120,6 +127,7 @@ static inline uint64_t vma_flags(const struct vma *vma)
 /* mmap write. */
 static inline void vma_set_flags(struct vma *vma, uint64_t flags)
 {
+	rmap_assert_write_held(&vma_mm(vma)->mmap_lock);
 	atomic_store_explicit((_Atomic uint64_t *)&vma->flags, flags, memory_order_relaxed);
 }
 
@@ -164,8 +172,10 @@ static inline void mm_write_lock(struct mm *mm)
 	rmap_write_lock(&mm->mmap_lock, mm_os(mm));
 }
 
+/* Releases all VMAs that were marked, too. */
 static inline void mm_write_unlock(struct mm *mm)
 {
+	atomic_fetch_add_explicit(&mm->lock_seq, 1, memory_order_seq_cst);
 	rmap_write_unlock(&mm->mmap_lock, mm_os(mm));
 }
 

@@ -17,6 +17,7 @@
 #include "layout.h"
 
 #include "table.h"
+#include "vma_lock.h"
 
 struct remap {
 	struct mm *mm;
@@ -237,6 +238,7 @@ static int move_vma(struct remap *r)
 	error = charge(r);
 	if (error)
 		return error;
+	vma_start_write(r->vma);
 	copy = copy_vma(r, &merged);
 	if (!copy) {
 		mm_uncharge(mm->sys, r->charged);

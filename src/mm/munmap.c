@@ -3,7 +3,7 @@
  * Unmapping.
  *
  *        start                 end                     1. split what reaches out of the range: all that can fail
- *   |AAAA:AAAA|    |BBBB|   |CC:CCCC|                  2. empty the entries, flush, free pages
+ *   |AAAA:AAAA|    |BBBB|   |CC:CCCC|                  2. keep faults out; empty the entries, flush, free pages
  *        |xxxx|    |xxxx|   |xx|                       3. take the VMAs out of the reverse map and of the tree
  *   |AAAA|                     |CCCC|                  4. free the tables that nobody reaches any more
  *
@@ -12,6 +12,7 @@
 #include "layout.h"
 
 #include "table.h"
+#include "vma_lock.h"
 
 #define ADDRESS_END ((uint64_t)1 << 47)
 
@@ -65,6 +66,8 @@ uint64_t unmap_vmas(struct mm *mm, uint64_t start, uint64_t end)
 
 	if (!vma)
 		return 0;
+	for (next = vma; next && next->rmap.start < end; next = vma_next(next))
+		vma_start_write(next);
 	zap_vmas(mm, vma, end);
 	prev = vma_prev(vma);
 	for (; vma && vma->rmap.start < end; vma = next) {
@@ -92,6 +95,7 @@ int mm_unmap_locked(struct mm *mm, uint64_t start, uint64_t end)
 static void unlink_vma(struct mm *mm, struct vma *vma)
 {
 	rmap_vma_unlink(mm_rmap_of(mm), &vma->rmap);
+	vma_detach(vma);
 	vma_free(vma);
 }
 

@@ -13,6 +13,8 @@
  */
 #include "layout.h"
 
+#include "vma_lock.h"
+
 static bool guard_is_free(const struct vma *vma, uint64_t addr)
 {
 	const struct vma *prev = vma_prev(vma);
@@ -41,6 +43,7 @@ int stack_grow(struct vma *vma, uint64_t addr)
 	if (!guard_is_free(vma, addr))
 		return RMAP_ENOMEM;
 	/* Pages come at once, and neighbours must not change what they would decide by: so before the bounds do. */
+	vma_start_write(vma);
 	error = vma_prepare_anon(vma);
 	if (error)
 		return error;

@@ -83,20 +83,27 @@ void table_destroy(struct mm *mm)
 	__atomic_store_n(&mm->pgd, NULL, __ATOMIC_RELEASE);
 }
 
+/* The table below the one at level, or NULL. Where the level is known when this is compiled, the shifts are, too. */
+static inline pte_t *table_below(const struct mm *mm, pte_t *table, int level, uint64_t addr)
+{
+	pte_t entry = pte_read_acquire(&table[pt_index(addr, level)]);
+
+	return rmap_likely(pte_present(entry)) ? entry_table(mm->sys, entry) : NULL;
+}
+
+_Static_assert(PT_LEVELS == 4, "table_find() and table_make() go down three times");
+
 pte_t *table_find(const struct mm *mm, uint64_t addr)
 {
 	pte_t *table = __atomic_load_n(&mm->pgd, __ATOMIC_ACQUIRE);
 
-	if (rmap_unlikely(!table))
-		return NULL;
-	for (int level = PT_LEVELS; level > 1; level--) {
-		pte_t entry = pte_read_acquire(&table[pt_index(addr, level)]);
-
-		if (!pte_present(entry))
-			return NULL;
-		table = entry_table(mm->sys, entry);
-	}
-	return &table[pt_index(addr, 1)];
+	if (rmap_likely(table))
+		table = table_below(mm, table, 4, addr);
+	if (rmap_likely(table))
+		table = table_below(mm, table, 3, addr);
+	if (rmap_likely(table))
+		table = table_below(mm, table, 2, addr);
+	return table ? &table[pt_index(addr, 1)] : NULL;
 }
 
 /* Make the table below an empty upper entry, unless somebody else does it first. */
@@ -119,22 +126,25 @@ static int table_fill(struct mm *mm, pte_t *slot, int level, uint64_t addr)
 	return 0;
 }
 
+/* The table below the one at level, which is made where there is none; NULL: no memory. */
+static inline pte_t *table_make_below(struct mm *mm, pte_t *table, int level, uint64_t addr)
+{
+	pte_t *below = table_below(mm, table, level, addr);
+
+	if (rmap_unlikely(!below) && !table_fill(mm, &table[pt_index(addr, level)], level, addr))
+		below = table_below(mm, table, level, addr);
+	return below;
+}
+
 pte_t *table_make(struct mm *mm, uint64_t addr)
 {
-	pte_t *table = mm->pgd;
+	pte_t *table = table_make_below(mm, mm->pgd, 4, addr);
 
-	for (int level = PT_LEVELS; level > 1; level--) {
-		pte_t *slot = &table[pt_index(addr, level)];
-		pte_t entry = pte_read_acquire(slot);
-
-		if (rmap_unlikely(!pte_present(entry))) {
-			if (table_fill(mm, slot, level, addr))
-				return NULL;
-			entry = pte_read_acquire(slot);
-		}
-		table = entry_table(mm->sys, entry);
-	}
-	return &table[pt_index(addr, 1)];
+	if (rmap_likely(table))
+		table = table_make_below(mm, table, 3, addr);
+	if (rmap_likely(table))
+		table = table_make_below(mm, table, 2, addr);
+	return rmap_likely(table) ? &table[pt_index(addr, 1)] : NULL;
 }
 
 uint64_t table_next(const struct mm *mm, uint64_t addr, uint64_t end)

@@ -126,7 +126,8 @@ struct fault {
 	struct vma *vma;
 	uint64_t addr; /* page aligned */
 	bool write;
-	bool unshare; /* read, but the page must become exclusive (long-term pin) */
+	bool unshare;	 /* read, but the page must become exclusive (long-term pin) */
+	bool vma_locked; /* the VMA's lock is held, not mmap_lock */
 	/* write although the VMA forbids it (debugger): the PTE stays read-only */
 	bool force;
 	pte_t *pte;
@@ -134,8 +135,16 @@ struct fault {
 	pte_t old; /* what stood there when the fault began */
 };
 
-/* Handle one fault in vma, mmap read held, addr inside vma, rights checked. Errors of mm_fault. */
+/* Not an error: the fault needs mmap_lock (for reading), and only the VMA's lock is held. Nothing was done. */
+#define FAULT_NEEDS_MMAP 1
+
+/*
+ * Handle one fault in vma, mmap_lock or the VMA's lock held for reading at least, addr inside vma, rights checked. Errors of
+ * mm_fault, FAULT_NEEDS_MMAP.
+ */
 int fault_handle(struct fault *f);
+/* vma_prepare_anon() on behalf of a fault, where its locks allow that. */
+int fault_prepare_anon(struct fault *f);
 /* The case of a page of a file (fault_file.c): no entry there. */
 int fault_file(struct fault *f);
 /* Write to a page of a file mapped read-only in a shared VMA: dirty tracking (fault_file.c). PTL held on entry, released. */

@@ -9,6 +9,7 @@
 #include "layout.h"
 
 #include "file.h"
+#include "vma_lock.h"
 
 uint32_t vma_rmap_flags(uint64_t flags)
 {
@@ -32,6 +33,7 @@ struct vma *vma_alloc(struct mm *mm, uint64_t start, uint64_t end, uint64_t pgof
 		      vma_rmap_flags(flags));
 	rb_clear(&vma->node);
 	vma->flags = flags;
+	vma_lock_init(vma);
 	if (file)
 		mm_file_get(file);
 	return vma;
@@ -120,6 +122,12 @@ static uint64_t decide_group(struct mm *mm, struct vma *vma, struct vma **share)
 
 	vma_origin_neighbours(vma, &next, &prev);
 	rmap_spin_lock(&mm->table_lock);
+	/* The count is small, to save memory. Others leave without us. */
+	while (rmap_unlikely(vma->deciders == UINT16_MAX)) {
+		rmap_spin_unlock(&mm->table_lock);
+		rmap_cpu_relax();
+		rmap_spin_lock(&mm->table_lock);
+	}
 	vma->deciders++;
 	if (!vma->pending) {
 		if (next || prev)
@@ -156,6 +164,7 @@ int vma_prepare_anon(struct vma *vma)
 
 	if (vma_faulted(vma))
 		return 0;
+	rmap_assert_read_held(&mm->mmap_lock);
 	group = decide_group(mm, vma, &share);
 	error = rmap_vma_prepare(mm_rmap_of(mm), &vma->rmap, share ? &share->rmap : NULL, NULL);
 	publish_group(mm, vma, group, !error);

@@ -2,7 +2,8 @@
 /*
  * The layout of an address space: finding, making, splitting, merging and removing VMAs.
  *
- * All of it wants mmap_lock for writing, finding only for reading. Functions that can fail do so before anything is visible.
+ * All of it wants mmap_lock for writing, finding only for reading. VMAs that change are marked first (vma_lock.h), by whoever
+ * changes them. Functions that can fail do so before anything is visible.
  */
 #ifndef MM_VMA_H
 #define MM_VMA_H
@@ -70,7 +71,7 @@ bool mm_may_expand(const struct mm *mm, uint64_t flags, uint64_t pages);
 
 /*
  * Give vma an origin for its anonymous pages before the first is mapped: its group by layout's rule, and
- * rmap_vma_prepare(). mmap read is enough. 0 or RMAP_ENOMEM.
+ * rmap_vma_prepare(). mmap_lock for reading is enough, the VMA's lock is not: neighbours are looked at. 0 or RMAP_ENOMEM.
  */
 int vma_prepare_anon(struct vma *vma);
 

@@ -11,9 +11,10 @@
  * found in a descent: O(log n), unless many gaps are large but cut by the limits of the search. What lies behind the last VMA
  * is no VMA's gap and looked at apart.
  *
- * Finding wants mmap_lock for reading, everything else for writing.
+ * Finding wants mmap_lock for reading, everything else for writing. vma_lock.c has a descent of its own, beside writers.
  */
 #include "layout.h"
+#include "vma_lock.h"
 
 static inline struct vma *vma_of_node(const struct rb_node *node)
 {
@@ -141,6 +142,7 @@ void vma_tree_insert_locked(struct mm *mm, struct vma *vma)
 	struct vma *prev = NULL, *next = NULL;
 	struct rb_node *parent = NULL;
 
+	rmap_assert_spin_held(&mm->vma_lock);
 	while (*link) {
 		struct vma *other = vma_of_node(*link);
 
@@ -172,6 +174,9 @@ void vma_tree_erase_locked(struct mm *mm, struct vma *vma)
 {
 	struct vma *next = vma_next(vma);
 
+	MM_ASSERT(mm->sys, vma_is_marked(vma) && "no fault is in a VMA that goes");
+	rmap_assert_spin_held(&mm->vma_lock);
+	vma_detach(vma);
 	rb_erase(&mm->vmas, &vma->node, update_gap_max);
 	if (next)
 		refresh_gap(next);

@@ -188,10 +188,67 @@ static void test_releases(void **state)
 	assert_int_equal(sizeof(struct rmap_rwsem), 4);
 }
 
+/* What a field needs: held by this thread, for writing where that is asked. */
+static void test_assertions(void **state)
+{
+	struct rmap_rwsem mmap_lock;
+	struct rmap_spinlock lru;
+	uint32_t vma;
+
+	(void)state;
+	rmap_rwsem_init(&mmap_lock, RMAP_LOCK_MMAP);
+	rmap_spin_init(&lru, RMAP_LOCK_LRU);
+	rmap_assert_spin_held(&lru);
+	expect("does not hold (LRU lock)");
+	rmap_assert_read_held(&mmap_lock);
+	expect("does not hold (mmap_lock)");
+	rmap_assert_bit_held(&vma);
+	expect("does not hold");
+
+	rmap_read_lock(&mmap_lock, NULL);
+	rmap_assert_read_held(&mmap_lock);
+	expect_nothing();
+	rmap_assert_write_held(&mmap_lock);
+	expect("does not hold (mmap_lock)");
+	rmap_read_unlock(&mmap_lock, NULL);
+
+	rmap_write_lock(&mmap_lock, NULL);
+	rmap_bit_lock_got(&vma, RMAP_LOCK_VMA);
+	rmap_spin_lock(&lru);
+	rmap_assert_read_held(&mmap_lock);
+	rmap_assert_write_held(&mmap_lock);
+	rmap_assert_spin_held(&lru);
+	rmap_assert_bit_held(&vma);
+	rmap_spin_unlock(&lru);
+	rmap_bit_lock_released(&vma, RMAP_LOCK_VMA);
+	rmap_write_unlock(&mmap_lock, NULL);
+	expect_nothing();
+}
+
+/* A fault that holds its VMA's lock may not wait for mmap_lock, whose writer may wait for it. */
+static void test_vma_before_mmap(void **state)
+{
+	struct rmap_rwsem mmap_lock;
+	uint32_t vma;
+
+	(void)state;
+	rmap_rwsem_init(&mmap_lock, RMAP_LOCK_MMAP);
+	rmap_bit_lock_got(&vma, RMAP_LOCK_VMA);
+	rmap_read_lock(&mmap_lock, NULL);
+	expect("wrong order (mmap_lock), holding > VMA lock");
+	rmap_read_unlock(&mmap_lock, NULL);
+	rmap_bit_lock_wait(&vma, RMAP_LOCK_VMA);
+	expect("takes a lock twice (VMA lock)");
+	rmap_bit_lock_released(&vma, RMAP_LOCK_VMA);
+	expect_nothing();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_right_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_assertions, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_vma_before_mmap, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_wrong_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sleeping, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_releases, set_up, tear_down),

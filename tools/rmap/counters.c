@@ -31,6 +31,7 @@ static const struct named_offset mm_counters[] = {
 	MM(fault_mkwrite),
 	MM(fault_swap_in),
 	MM(fault_spurious),
+	MM(fault_mmap_lock),
 	MM(fault_errors),
 	MM(stack_growths),
 	MM(forks),

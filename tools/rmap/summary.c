@@ -133,6 +133,8 @@ static void print_faults(const struct totals *t, FILE *out)
 	fprintf(out, "  swap         %s brought in\n", count(m->fault_swap_in, a));
 	fprintf(out, "  other        %s spurious, %s refused, %s stacks grown\n",
 		count(m->fault_spurious, a), count(m->fault_errors, b), count(m->stack_growths, c));
+	fprintf(out, "  locks        %s took only their VMA's, %s mmap_lock\n",
+		count(m->faults - m->fault_mmap_lock, a), count(m->fault_mmap_lock, b));
 	fprintf(out, "forks        %s (%s VMAs, %s PTEs copied)\n", count(m->forks, a),
 		count(m->fork_vmas, b), count(m->fork_ptes, c));
 	fprintf(out, "exits        %s, and %s execs\n", count(m->exits, a), count(m->execs, b));
