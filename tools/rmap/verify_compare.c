@@ -280,12 +280,15 @@ static enum state engine_state(const struct mm_page_info *info)
 
 #define SLOT_KEY ((uint64_t)1 << 63)
 
-/* A slot where there is one, the frame else: a page of the swap cache and an entry may name the same slot. */
-static uint64_t engine_key(const struct mm_page_info *info)
+/*
+ * What the engine's page is told apart by. Where only the engine swaps, a page of the swap cache and an entry that names its slot
+ * are one page on the live side.
+ */
+static uint64_t engine_key(const struct verify_session *s, const struct mm_page_info *info)
 {
 	if (info->state == MM_PAGE_SWAPPED)
 		return info->slot | SLOT_KEY;
-	if (info->state == MM_PAGE_PRESENT && info->swapcache)
+	if (s->engine_swaps && info->state == MM_PAGE_PRESENT && info->swapcache)
 		return info->page->private | SLOT_KEY;
 	return info->pfn;
 }
@@ -368,7 +371,7 @@ static enum verify_result compare_page(struct verify_session *s, struct puppet *
 		return VERIFY_AGREE;
 	ret = pair_frames(s, p, addr,
 			  live == SWAPPED ? (entry & PM_FRAME) | SLOT_KEY : entry & PM_FRAME,
-			  engine_key(&info));
+			  engine_key(s, &info));
 	if (ret == VERIFY_AGREE && live != SWAPPED && ours != SWAPPED)
 		ret = compare_count(s, p, addr, entry, &info);
 	if (ret == VERIFY_AGREE && live != SWAPPED && bytes->limit && addr >= bytes->from &&

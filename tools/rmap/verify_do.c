@@ -3,6 +3,7 @@
  * An operation on the live side: what a puppet is told to do, and the few things around it that make it the same operation.
  */
 #include "verify_int.h"
+#include "verify_swap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,13 +41,14 @@ static void touch(struct verify_session *s, uint64_t start, uint64_t len)
 
 /* ---------------------------------------------------------------- which operations */
 
-bool verify_alone(const struct op *op)
+bool verify_alone(const struct verify_session *s, const struct op *op)
 {
 	switch (op->kind) {
-	case OP_RECLAIM:
-	case OP_BALANCE:
 	case OP_SWAPOFF:
 	case OP_SWAPON:
+		return !s->options.swap;
+	case OP_RECLAIM:
+	case OP_BALANCE:
 	case OP_MIGRATE:
 	case OP_HIBERNATE:
 	case OP_PHASE:
@@ -537,6 +539,19 @@ static int64_t do_mincore(struct verify_session *s, struct puppet *p, const stru
 	return ret;
 }
 
+/* Every page that is out comes in, on both sides. */
+static enum verify_result do_swap(struct verify_session *s, const struct op *op)
+{
+	int error = verify_swap_set(op->kind == OP_SWAPON);
+
+	if (error)
+		return verify_say(s, VERIFY_UNABLE, "%s: %s", op_kind_name(op->kind),
+				  strerror(-error));
+	/* All processes are compared behind it. */
+	s->since_full = s->options.full_every;
+	return VERIFY_AGREE;
+}
+
 static int64_t call_of(struct verify_session *s, struct puppet *p, const struct op *op)
 {
 	uint64_t addr = op->addr.off;
@@ -699,6 +714,8 @@ enum verify_result verify_do(struct verify_session *s, const struct op *op)
 		ret = do_call(s, op);
 	else if (op->kind == OP_READ || op->kind == OP_WRITE)
 		ret = do_access(s, op);
+	else if (op->kind == OP_SWAPOFF || op->kind == OP_SWAPON)
+		ret = do_swap(s, op);
 	else
 		ret = do_file(s, op);
 	if (ret == VERIFY_AGREE && live_broken(s->live))

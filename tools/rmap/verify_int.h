@@ -134,7 +134,7 @@ enum verify_result verify_prepare(struct verify_session *s, struct op *op);
 /* Carry it out; sets live_error, live_result, touched. */
 enum verify_result verify_do(struct verify_session *s, const struct op *op);
 /* Is it for the engine alone? */
-bool verify_alone(const struct op *op);
+bool verify_alone(const struct verify_session *s, const struct op *op);
 void verify_close_files(struct verify_session *s);
 /* Contents of all files that are open. */
 enum verify_result verify_files(struct verify_session *s);

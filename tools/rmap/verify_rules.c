@@ -66,8 +66,10 @@ const struct verify_rule verify_rules[] = {
 			"both sides; setbrk is prctl(PR_SET_MM)",
 			"without exec there is no end of a program behind which it would begin" },
 	[RULE_NO_SWAP] = { "no-swap",
-			   "without --swap, a page that the engine has in swap counts as present",
-			   "the kernel has nowhere to put it" },
+			   "without --swap, and once the engine has reclaimed, a page that the "
+			   "engine has "
+			   "in swap counts as present",
+			   "the kernel has nowhere to put it, or no reason" },
 	[RULE_RECLAIM] = { "reclaim",
 			   "reclaim, balance, swapoff, swapon, migrate and hibernate are done by "
 			   "the "

@@ -7,6 +7,7 @@
  * step, all of them after every so many and at the end, together with a mm_check() of the engine.
  */
 #include "verify_int.h"
+#include "verify_swap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -125,8 +126,12 @@ const char *verify_unable(const struct verify_options *options)
 		return "address randomisation cannot be turned off for a process here";
 	if (setting("/proc/sys/vm/overcommit_memory", 0) == 2)
 		return "this machine's overcommit policy is \"never\"";
-	if (options->swap)
-		return "swap on the live side is not to be had";
+	if (options->swap) {
+		static char error[VERIFY_SWAP_ERROR];
+
+		if (verify_swap_begin(error))
+			return error;
+	}
 	return NULL;
 }
 
@@ -149,7 +154,8 @@ static const char *impossible(const struct op_config *config)
 	return NULL;
 }
 
-static void complete(struct op_config *config)
+/* The engine's swap space is as large as the live side's, unless the workload wants none. */
+static void complete(struct op_config *config, bool swap)
 {
 	uint64_t maps = setting("/proc/sys/vm/max_map_count", DEFAULT_MAP_COUNT);
 
@@ -158,6 +164,11 @@ static void complete(struct op_config *config)
 	config->fault_around = RMAP_PAGE_SIZE;
 	config->has_overcommit = true;
 	config->overcommit = MM_OVERCOMMIT_ALWAYS;
+	if (!swap)
+		return;
+	if (!config->has_swap || config->swap_slots)
+		config->swap_slots = VERIFY_SWAP_PAGES;
+	config->has_swap = true;
 }
 
 /* ---------------------------------------------------------------- making */
@@ -190,7 +201,7 @@ int verify_session_new(const struct verify_options *options, struct op_source *s
 		return -1;
 	}
 	*unable = false;
-	complete(&source->config);
+	complete(&source->config, options->swap);
 	s = calloc(1, sizeof(*s));
 	if (!s || !allocate(s)) {
 		snprintf(err, OPS_ERR_SIZE, "out of memory");
@@ -208,6 +219,10 @@ int verify_session_new(const struct verify_options *options, struct op_source *s
 	if (runner_create(&engine, source, &s->runner, err))
 		goto fail;
 	s->engine_swaps = s->runner->swap_slots && !options->swap;
+	if (options->swap && verify_swap_set(s->runner->swap_slots != 0)) {
+		snprintf(err, OPS_ERR_SIZE, "swap cannot be switched");
+		goto fail;
+	}
 	*out = s;
 	return 0;
 fail:
@@ -362,8 +377,10 @@ static enum verify_result engine_does(struct verify_session *s, const struct op 
 static enum verify_result alone(struct verify_session *s, const struct op *op)
 {
 	s->count.alone++;
-	if (op->kind == OP_RECLAIM || op->kind == OP_BALANCE || op->kind == OP_HIBERNATE)
+	if (op->kind == OP_RECLAIM || op->kind == OP_BALANCE || op->kind == OP_HIBERNATE) {
 		s->reclaimed = true;
+		s->engine_swaps = s->runner->swap_slots;
+	}
 	verify_rule(s, op_is_expectation(op->kind) || op->kind >= OP_PHASE ? RULE_ENGINE_ALONE
 									   : RULE_RECLAIM);
 	if (op->kind == OP_VERIFY)
@@ -390,7 +407,10 @@ static void note_reclaim(struct verify_session *s, const struct op *op)
 	if (s->reclaimed || op->kind == OP_MADVISE)
 		return;
 	mm_get_counters(s->runner->sys, &counters);
-	s->reclaimed = counters.reclaim_freed != s->freed;
+	if (counters.reclaim_freed == s->freed)
+		return;
+	s->reclaimed = true;
+	s->engine_swaps = s->runner->swap_slots;
 }
 
 /* The heap of a process that was never told where it begins. */
@@ -436,7 +456,7 @@ enum verify_result verify_step(struct verify_session *s, const struct op *asked)
 	s->live_error = s->engine_error = 0;
 	s->live_result = s->engine_result = s->live_at = s->engine_at = 0;
 	memset(&s->touched, 0, sizeof(s->touched));
-	if (verify_alone(asked))
+	if (verify_alone(s, asked))
 		return alone(s, asked);
 	ret = verify_prepare(s, &op);
 	if (ret != VERIFY_AGREE)
