@@ -29,6 +29,9 @@ const struct verify_rule verify_rules[] = {
 			       "PR_SET_THP_DISABLE in each puppet; files are written a page at a "
 			       "time and opened with POSIX_FADV_RANDOM",
 			       "the engine has no huge pages and no folios of several pages" },
+	[RULE_EXEC_ONLY] = { "exec-only", "each puppet holds all of its protection keys",
+			     "a processor with keys has the kernel spend one on PROT_EXEC alone, "
+			     "which then cannot be read; without keys, as in the engine, it can" },
 	[RULE_FAULT_AROUND] = { "fault-around",
 				"file pages that the kernel mapped around a fault, and the engine "
 				"did "
