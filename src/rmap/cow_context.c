@@ -793,14 +793,16 @@ static void context_vma_links(const struct rmap_vma *vma,
 			      void (*emit)(const struct rmap_link_info *info, void *arg), void *arg)
 {
 	struct cow_context *own = mm_context(vma->mm);
+	const struct cow_context *root;
 
 	if (!context_vma_faulted(vma))
 		return;
+	root = root_of(own); /* the line may be long: once, and not for each of it */
 	for (struct cow_context *context = own; context; context = context->parent) {
 		struct rmap_link_info info = {
 			.owner = context,
 			.parent = context->parent ? context->parent : context,
-			.root = root_of(context),
+			.root = root,
 			.own = context == own,
 			.mm = context->mm,
 		};
