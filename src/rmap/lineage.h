@@ -89,19 +89,45 @@ struct lineage_displaced {
 #define LINEAGE_FRESH	((uint64_t)1 << (64 - RMAP_PAGE_SHIFT))
 
 /*
- * A page that few far apart have: each with the children that it forked since. Blocks, chained. All fixed but refs; freed after a
- * grace period.
+ * A page that few of many have. Blocks, chained; either a list of those who have it, each with the children that it forked since, or a
+ * sieve for the children of one (lineage_settle.c). All fixed but refs and looks; freed after a grace period.
  */
-enum { CO_OWNERS = 6 };
+enum {
+	CO_OWNERS = 6,
+	SIEVE_FIRST = 5, /* words of bits in a sieve's first block, and in others */
+	SIEVE_MORE = 9,
+};
 
 struct co_owners {
 	struct rmap_rcu rcu;
 	struct rmap *rmap;
 	struct co_owners *more; /* the rest; NULL: none */
 	_Atomic uint32_t refs;	/* pages and slots that name it (the first block) */
-	uint32_t nr;
-	uint32_t stamp[CO_OWNERS];
-	struct lineage *node[CO_OWNERS];
+	uint32_t nr;		/* of a list, in this block; 0: a sieve */
+	union {
+		struct {
+			uint32_t stamp[CO_OWNERS];
+			struct lineage *node[CO_OWNERS];
+		};
+		struct {
+			struct lineage *top; /* who has the page is here or below */
+			uint32_t upto;	     /* top's clock: children up to this birth have bits */
+			uint32_t bits;	     /* so many; births share them if there are more */
+			bool own;	     /* top has the page, and children born later may */
+			bool newer; /* one of these has it (only of interest while the sieve is filled) */
+			uint32_t found; /* when it was filled */
+			_Atomic uint32_t
+				looks; /* of the first walk by it; 0: none yet. Page lock */
+			uint64_t word[SIEVE_FIRST];
+		} sieve;
+		uint64_t word[SIEVE_MORE];
+	};
+};
+
+/* Where one was last in the blocks of a sieve. All but set zero: nowhere. */
+struct lineage_cursor {
+	struct co_owners *set, *block;
+	uint32_t first; /* the block's first bit */
 };
 
 #define LINEAGE_MAPPING_SET 2u /* tag beside RMAP_MAPPING_ANON: co_owners, not a node */
@@ -257,6 +283,24 @@ void lineage_mapping_put(struct rmap *rmap, uintptr_t mapping);
  */
 int lineage_page_own(struct rmap *rmap, struct rmap_page *page, struct lineage *const *nodes,
 		     const uint32_t *stamps, unsigned int nr);
+
+/* The page gets set, whose only reference is the caller's. Page lock. */
+void lineage_page_own_set(struct rmap *rmap, struct rmap_page *page, struct co_owners *set);
+
+/* ---- lineage_sieve.c ---- */
+
+/* So many bits, none set; a reference. NULL: no memory. */
+struct co_owners *lineage_sieve_alloc(struct rmap *rmap, uint32_t bits);
+/* One that no page has got; top, if there is one, loses a reference. */
+void lineage_sieve_drop(struct rmap *rmap, struct co_owners *set);
+uint64_t *lineage_sieve_word(struct lineage_cursor *c, uint32_t bit);
+/* May the page be at or below the top's child of this birth? */
+bool lineage_sieve_passes(struct lineage_cursor *c, uint32_t birth);
+
+static inline uint32_t lineage_sieve_bit(const struct co_owners *set, uint32_t birth)
+{
+	return (set->sieve.upto - birth) % set->sieve.bits;
+}
 
 /* Plain words that a walker without the page lock may read while they change: one or the other value. */
 static inline uint32_t lineage_word(const struct rmap_page *page)

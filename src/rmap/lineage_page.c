@@ -35,6 +35,8 @@ static void set_free_late(void *ctx, struct rmap_rcu *rcu)
 
 static void set_end(struct rmap *rmap, struct co_owners *set)
 {
+	if (!set->nr)
+		lineage_put(rmap, set->sieve.top);
 	while (set) {
 		struct co_owners *more = set->more;
 
@@ -291,6 +293,14 @@ static struct co_owners *set_alloc(struct rmap *rmap, struct lineage *const *nod
 		first = set;
 	}
 	return first;
+}
+
+void lineage_page_own_set(struct rmap *rmap, struct rmap_page *page, struct co_owners *set)
+{
+	uintptr_t old = mapping_of(page);
+
+	set_owner(page, (uintptr_t)set | LINEAGE_MAPPING_SET, 0);
+	lineage_mapping_put(rmap, old);
 }
 
 int lineage_page_own(struct rmap *rmap, struct rmap_page *page, struct lineage *const *nodes,

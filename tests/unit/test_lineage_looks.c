@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * lineage: what a second walk costs that the first has paid for. Pages of files, pages in one of many places, pages that some have
- * on disk.
+ * on disk, pages that many have of still more.
  */
+#include "faulty.h"
 #include "lineage.h"
+
+#include <stdlib.h>
 
 #define BASE 0x10000000ull
 
@@ -257,12 +260,227 @@ static void the_slot_learns_too(void **state)
 	engine_teardown(&e);
 }
 
+/*
+ *   parent - c0 c1 … c199      every third keeps the page, which are too many for a list: a sieve
+ *
+ * covers: 1.2-7
+ */
+static void many_of_still_more(void **state)
+{
+	enum { CHILDREN = 200, LEFT = 67 };
+	struct mm *child[CHILDREN], *late, *grandchild[3];
+	struct engine e;
+
+	(void)state;
+	for (int with_parent = 0; with_parent < 2; with_parent++) {
+		lineage_setup(&e, 4096, 64);
+		struct mm *parent = engine_mm(&e);
+		uint64_t a = map_anon(&e, parent, BASE, 1), left = LEFT + (uint64_t)with_parent;
+
+		poke(&e, parent, a, 7);
+		for (int i = 0; i < CHILDREN; i++)
+			assert_int_equal(mm_fork(parent, &child[i]), 0);
+		for (int i = 0; i < CHILDREN; i++)
+			if (i % 3)
+				assert_int_equal(touch_write(&e, child[i], a), 0);
+		if (!with_parent)
+			assert_int_equal(touch_write(&e, parent, a), 0);
+		engine_check(&e);
+		/* All are looked at, and once more to make the sieve. */
+		assert_int_equal(settle_from(&e, child[0], a, true).looks, 2 * (CHILDREN + 1));
+		assert_int_equal(objects_of(&e, RMAP_KIND_CO_OWNERS), 1);
+		struct rmap_walk walk = settle_from(&e, child[0], a, true);
+
+		assert_int_equal(walk.found, left);
+		assert_int_equal(walk.looks, left);
+		assert_int_equal(settle_from(&e, child[0], a, false).looks, left);
+
+		/* Who is forked later has it if the one who forks him has: the parent, or one that the sieve lets pass. */
+		late = engine_fork(&e, parent);
+		walk = settle_from(&e, child[0], a, false);
+		assert_int_equal(walk.found, left + (uint64_t)with_parent);
+		assert_int_equal(walk.looks, walk.found);
+		for (int i = 0; i < 3; i++)
+			grandchild[i] = engine_fork(&e, child[i * 3]);
+		walk = settle_from(&e, child[0], a, false);
+		assert_int_equal(walk.found, left + 3 + (uint64_t)with_parent);
+		assert_int_equal(walk.looks, walk.found);
+
+		/* Heirs come up to where those were whom the sieve knows. */
+		mm_put(child[0]);
+		mm_put(child[3]);
+		mm_put(child[1]);
+		engine_check(&e);
+		walk = settle_from(&e, child[9], a, false);
+		assert_int_equal(walk.found, left + 1 + (uint64_t)with_parent);
+		assert_int_equal(walk.looks, walk.found);
+		mm_put(late);
+		swap_out(&e, grandchild[0], a);
+		for (int i = 6; i < CHILDREN; i += 3)
+			assert_int_equal(peek(&e, child[i], a), 7);
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(peek(&e, grandchild[i], a), 7);
+		/* When its top has gone there is nothing to go by; the next walk makes another. */
+		mm_put(parent);
+		engine_check(&e);
+		(void)settle_from(&e, grandchild[1], a, true);
+		walk = settle_from(&e, grandchild[1], a, true);
+		assert_int_equal(walk.found, LEFT + 1);
+		assert_int_equal(walk.looks, walk.found);
+		for (int i = 2; i < CHILDREN; i++)
+			if (i != 3)
+				mm_put(child[i]);
+		for (int i = 0; i < 3; i++)
+			mm_put(grandchild[i]);
+		engine_teardown(&e);
+	}
+}
+
+/*
+ * Where a sieve does not help it is not made again and again: below each child that has the page are two that have not.
+ */
+static void a_sieve_of_no_use(void **state)
+{
+	enum { CHILDREN = 60 };
+	struct mm *child[CHILDREN], *below[2 * CHILDREN];
+	struct engine e;
+
+	(void)state;
+	lineage_setup(&e, 4096, 0);
+	struct mm *parent = engine_mm(&e);
+	uint64_t a = map_anon(&e, parent, BASE, 1);
+
+	poke(&e, parent, a, 7);
+	for (int i = 0; i < CHILDREN; i++) {
+		assert_int_equal(mm_fork(parent, &child[i]), 0);
+		for (int j = 2 * i; j < 2 * i + 2; j++) {
+			assert_int_equal(mm_fork(child[i], &below[j]), 0);
+			assert_int_equal(touch_write(&e, below[j], a), 0);
+		}
+	}
+	engine_check(&e);
+	assert_int_equal(settle_from(&e, parent, a, true).looks, 2 * (3 * CHILDREN + 1));
+	/* The next one goes to the end to know what it is good for; from then on they stop where they may. */
+	assert_int_equal(settle_from(&e, parent, a, true).looks, 3 * CHILDREN + 1);
+	assert_int_equal(settle_from(&e, parent, a, true).looks, 3 * CHILDREN - 1);
+	assert_int_equal(settle_from(&e, parent, a, false).looks, 3 * CHILDREN + 1);
+	/* A tenth fewer, and it is worth another try. */
+	for (int i = 0; i < 10; i++)
+		poke(&e, child[i], a, 8);
+	assert_int_equal(settle_from(&e, parent, a, true).looks, 2 * (3 * CHILDREN + 1));
+	assert_int_equal(settle_from(&e, parent, a, true).looks, 3 * (CHILDREN - 10) + 1);
+	for (int i = 0; i < CHILDREN; i++)
+		mm_put(child[i]);
+	for (int i = 0; i < 2 * CHILDREN; i++)
+		mm_put(below[i]);
+	mm_put(parent);
+	engine_teardown(&e);
+}
+
+/* No memory for it, or not enough: the walk is as good as without, and nothing is lost. */
+static void no_memory_for_a_sieve(void **state)
+{
+	enum { CHILDREN = 400 };
+	struct engine_config config = { .machine = { .nr_frames = 8192 },
+					.mm = { .design = &rmap_lineage } };
+	static struct mm *child[CHILDREN];
+	struct testport *tp;
+	struct engine e;
+
+	(void)state;
+	faulty_setup(&e, &tp, &config);
+	struct mm *parent = engine_mm(&e);
+	uint64_t a = map_anon(&e, parent, BASE, 1);
+
+	poke(&e, parent, a, 7);
+	for (int i = 0; i < CHILDREN; i++)
+		assert_int_equal(mm_fork(parent, &child[i]), 0);
+	for (int i = 0; i < CHILDREN; i++)
+		if (i % 4)
+			assert_int_equal(touch_write(&e, child[i], a), 0);
+	for (uint64_t n = 1; n <= 2; n++) {
+		testport_fail(tp, TESTPORT_ALLOC, n, TESTPORT_ONCE);
+		assert_int_equal(settle_from(&e, parent, a, false).looks, CHILDREN + 1);
+		assert_int_equal(testport_fail_none(tp), 1);
+		assert_int_equal(objects_of(&e, RMAP_KIND_CO_OWNERS), 0);
+	}
+	/* 400 bits: two blocks. */
+	assert_int_equal(settle_from(&e, parent, a, false).looks, 2 * (CHILDREN + 1));
+	assert_int_equal(objects_of(&e, RMAP_KIND_CO_OWNERS), 2);
+	assert_int_equal(settle_from(&e, parent, a, false).looks, CHILDREN / 4 + 1);
+	for (int i = 0; i < CHILDREN; i++)
+		mm_put(child[i]);
+	mm_put(parent);
+	faulty_teardown(&e, tp);
+}
+
+/* A crowd at random: whatever a sieve holds back must not have the page. The checker walks from every page behind each operation. */
+static void a_crowd(void **state)
+{
+	enum { MOST = 150, PAGES = 4, STEPS = 700 };
+	static struct mm *mm[MOST];
+	uint64_t sieves = 0;
+	struct engine e;
+	int nr = 1;
+
+	(void)state;
+	lineage_setup(&e, 4096, 256);
+	srandom(7);
+	mm[0] = engine_mm(&e);
+	uint64_t a = map_anon(&e, mm[0], BASE, PAGES);
+
+	for (uint64_t i = 0; i < PAGES; i++)
+		poke(&e, mm[0], a + i * PAGE, i);
+	for (; nr < 110; nr++)
+		assert_int_equal(mm_fork(mm[random() % 100 < 90 ? 0 : random() % nr], &mm[nr]), 0);
+	for (int step = 0; step < STEPS; step++) {
+		int at = (int)(random() % nr);
+		uint64_t addr = a + (uint64_t)random() % PAGES * PAGE;
+		unsigned int what = (unsigned int)random() % 100;
+
+		if (what < 35) {
+			assert_int_equal(touch_write(&e, mm[at], addr), 0);
+		} else if (what < 50 && nr < MOST) {
+			assert_int_equal(mm_fork(mm[at], &mm[nr]), 0);
+			nr++;
+		} else if (what < 60 && nr > 90) {
+			mm_put(mm[at]);
+			mm[at] = mm[--nr];
+		} else if (what < 63) {
+			struct page *page = page_info(mm[at], addr).page;
+
+			if (page)
+				mm_reclaim(e.sys, 8);
+		} else {
+			assert_int_equal(touch_read(&e, mm[at], addr), 0);
+			struct page *page = page_info(mm[at], addr).page;
+			struct rmap_walk walk = { .flags = what % 2 ? RMAP_WALK_STOP_AT_MAPCOUNT
+								    : 0 };
+			uint64_t before = objects_of(&e, RMAP_KIND_CO_OWNERS);
+
+			assert_int_equal(mm_walk_page(e.sys, page, &walk), 0);
+			sieves += walk.found > 48 && objects_of(&e, RMAP_KIND_CO_OWNERS) > before;
+		}
+		engine_check(&e);
+	}
+	assert_true(sieves > 3);
+	while (nr)
+		mm_put(mm[--nr]);
+	engine_teardown(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_file_page_is_remembered), cmocka_unit_test(a_file_page_of_many),
-		cmocka_unit_test(one_number_in_many_places), cmocka_unit_test(some_have_it_on_disk),
+		cmocka_unit_test(a_file_page_is_remembered),
+		cmocka_unit_test(a_file_page_of_many),
+		cmocka_unit_test(one_number_in_many_places),
+		cmocka_unit_test(some_have_it_on_disk),
 		cmocka_unit_test(the_slot_learns_too),
+		cmocka_unit_test(many_of_still_more),
+		cmocka_unit_test(a_sieve_of_no_use),
+		cmocka_unit_test(no_memory_for_a_sieve),
+		cmocka_unit_test(a_crowd),
 	};
 
 	return cmocka_run_group_tests_name("lineage_looks", tests, NULL, NULL);

@@ -11,11 +11,13 @@
 
 #define PAGES  24
 #define ROUNDS 250
+#define IDLE   90
 #define BASE   0x10000000ull
 
 struct shared {
 	struct engine e;
 	struct mm *parent;
+	struct mm *idle[IDLE]; /* they do nothing but have pages, some of them two of three */
 	_Atomic bool stop;
 	_Atomic uint32_t failures;
 };
@@ -129,7 +131,11 @@ static void *walker(void *arg)
 		uint64_t addr = BASE + (n++ % PAGES) * PAGE;
 		struct page *page;
 
-		mm_reclaim(s->e.sys, 4);
+		/* Now what is not used goes out, now all come for it again. */
+		if (n / PAGES % 8 >= 4)
+			mm_reclaim(s->e.sys, 4);
+		for (uint64_t i = 0; n / PAGES % 8 == 0 && i < IDLE; i++)
+			(void)read_word(w, s->idle[i], addr);
 		(void)mm_migrate(s->parent, addr);
 		if (mm_pin(s->parent, addr, 0, &page) == 0) {
 			struct rmap_walk walk = { .flags = n % 2 ? RMAP_WALK_STOP_AT_MAPCOUNT : 0 };
@@ -143,7 +149,11 @@ static void *walker(void *arg)
 	return NULL;
 }
 
-/* covers: 1.1-2, 1.1-3, 1.1-4, 1.1-5, B28 */
+/*
+ * So many have a page that walks sieve them.
+ *
+ * covers: 1.1-2, 1.1-3, 1.1-4, 1.1-5, B28
+ */
 static void all_at_once(void **state)
 {
 	struct engine_config config = {
@@ -151,7 +161,7 @@ static void all_at_once(void **state)
 		.mm = { .design = &rmap_lineage },
 	};
 	static void *(*const work[5])(void *arg) = { liner, busher, mover, walker, liner };
-	struct shared s = { .stop = false };
+	static struct shared s;
 	struct worker w[5];
 	pthread_t thread[5];
 
@@ -161,6 +171,11 @@ static void all_at_once(void **state)
 	(void)map_anon(&s.e, s.parent, BASE, PAGES);
 	for (uint64_t i = 0; i < PAGES; i++)
 		poke(&s.e, s.parent, BASE + i * PAGE, 1000 + i);
+	for (uint64_t i = 0; i < IDLE; i++) {
+		assert_int_equal(mm_fork(s.parent, &s.idle[i]), 0);
+		for (uint64_t page = 0; i % 3 == 0 && page < PAGES; page += 2)
+			assert_int_equal(touch_write(&s.e, s.idle[i], BASE + page * PAGE), 0);
+	}
 	for (uint32_t i = 0; i < 5; i++) {
 		w[i] = (struct worker){ .s = &s, .cpu = hosted_cpu(s.e.h, i), .number = i };
 		assert_int_equal(pthread_create(&thread[i], NULL, work[i], &w[i]), 0);
@@ -175,6 +190,8 @@ static void all_at_once(void **state)
 	assert_int_equal(family_locks(&s.e), 0);
 	for (uint64_t i = 0; i < PAGES; i++)
 		assert_int_equal(peek(&s.e, s.parent, BASE + i * PAGE), 1000 + i);
+	for (uint64_t i = 0; i < IDLE; i++)
+		mm_put(s.idle[i]);
 	mm_put(s.parent);
 	engine_teardown(&s.e);
 }
