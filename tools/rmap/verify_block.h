@@ -38,8 +38,9 @@
 #define SLOT_SIGNAL_SIZE (SLOT_SIZE - SLOT_SIGNAL)
 
 enum puppet_order {
-	PUPPET_CALL, /* system call number with arg[0…5] */
-	PUPPET_READ, /* arg[0] = address, arg[1] = pages: into the buffer, page by page */
+	PUPPET_CALL,  /* system call number with arg[0…5] */
+	PUPPET_READ,  /* arg[0] = address, arg[1] = pages: into the buffer, page by page */
+	PUPPET_FETCH, /* arg[0] = address, arg[1] = pages: one instruction of each */
 	PUPPET_WRITE, /* arg[0] = address, arg[1] = pages, arg[2] = bytes of the last one: from the buffer */
 	PUPPET_FORK, /* arg[0] = slot of the child, arg[1] = flags for clone(2), arg[2] = the tester's process number */
 };
@@ -55,6 +56,8 @@ struct puppet_slot {
 	uint64_t signal, pages;
 	/* The puppet's own: where to go on when an access is ended by a signal. */
 	uint64_t recover;
+	/* A fetch: where, how many single steps there were, and the registers that must come back. */
+	uint64_t target, steps, saved[7];
 	/* Any other signal is a fault of ours: what and where. */
 	uint64_t stray, stray_at;
 	uint64_t tester; /* must be the parent */

@@ -78,8 +78,6 @@ static const char *cannot(const struct op *op)
 	case OP_PIN_WRITE:
 	case OP_UNPIN:
 		return "pins are not carried over to the live side";
-	case OP_FETCH:
-		return "an instruction fetch would run what stands there";
 	default:
 		return NULL;
 	}
@@ -689,6 +687,8 @@ static enum verify_result do_access(struct verify_session *s, const struct op *o
 					     (op->value + (op->value_steps ? i + k : 0)) &
 						     STAMP_VALUE);
 			s->live_error = live_write(p, at, n, last, &done);
+		} else if (op->kind == OP_FETCH) {
+			s->live_error = live_fetch(p, at, n, &done);
 		} else {
 			s->live_error = live_read(p, at, n, &done);
 			ret = compare_read(s, p, at, done);
@@ -712,7 +712,7 @@ enum verify_result verify_do(struct verify_session *s, const struct op *op)
 		ret = do_process(s, op);
 	else if (op->kind >= OP_MMAP && op->kind <= OP_MSYNC)
 		ret = do_call(s, op);
-	else if (op->kind == OP_READ || op->kind == OP_WRITE)
+	else if (op->kind >= OP_READ && op->kind <= OP_FETCH)
 		ret = do_access(s, op);
 	else if (op->kind == OP_SWAPOFF || op->kind == OP_SWAPON)
 		ret = do_swap(s, op);

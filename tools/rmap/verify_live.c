@@ -190,6 +190,11 @@ int live_read(struct puppet *p, uint64_t addr, uint64_t pages, uint64_t *done)
 	return access_pages(p, PUPPET_READ, addr, pages, 0, done);
 }
 
+int live_fetch(struct puppet *p, uint64_t addr, uint64_t pages, uint64_t *done)
+{
+	return access_pages(p, PUPPET_FETCH, addr, pages, 0, done);
+}
+
 int live_write(struct puppet *p, uint64_t addr, uint64_t pages, uint64_t last, uint64_t *done)
 {
 	return access_pages(p, PUPPET_WRITE, addr, pages, last, done);

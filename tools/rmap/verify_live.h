@@ -57,6 +57,7 @@ int64_t live_call(struct puppet *puppet, uint32_t number, uint64_t a, uint64_t b
  * EHWPOISON); *done: pages before it. last: bytes of the last page that are written.
  */
 int live_read(struct puppet *puppet, uint64_t addr, uint64_t pages, uint64_t *done);
+int live_fetch(struct puppet *puppet, uint64_t addr, uint64_t pages, uint64_t *done);
 int live_write(struct puppet *puppet, uint64_t addr, uint64_t pages, uint64_t last, uint64_t *done);
 /* The buffer here, and where the puppet sees it. */
 void *live_buffer(struct puppet *puppet);

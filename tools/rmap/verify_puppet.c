@@ -35,8 +35,14 @@ struct kernel_stack {
 struct kernel_frame {
 	uint64_t flags, link;
 	struct kernel_stack stack;
-	uint64_t r8, r9, r10, r11, r12, r13, r14, r15, di, si, bp, bx, dx, ax, cx, sp, ip;
+	uint64_t r8, r9, r10, r11, r12, r13, r14, r15, di, si, bp, bx, dx, ax, cx, sp, ip,
+		flags_register, segments, error, trap, old_mask, fault_address;
 };
+
+#define FLAGS_PLAIN 0x202u
+#define FLAGS_STEP  0x302u
+#define TRAP_FAULT  14u /* a page fault */
+#define FAULT_FETCH 16u /* of an instruction fetch */
 
 PUPPET static int64_t call(uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
 			   uint64_t f)
@@ -70,6 +76,79 @@ PUPPET static uint64_t copy(struct puppet_slot *slot, uint64_t to, uint64_t from
 	return ret;
 }
 
+/*
+ * Fetch one instruction at target. What stands there is anybody's guess, so it runs with the trap flag set, all registers
+ * pointing at a harmless place (as a system call's number, none), and a stack there whose top keeps the flag set. Whatever
+ * comes of it ends in on_signal(): a fault of the fetch itself is the answer, anything else means that it was fetched.
+ */
+PUPPET static uint64_t fetch(struct puppet_slot *slot, uint64_t target)
+{
+	uint64_t *scratch = (uint64_t *)((uintptr_t)slot + SLOT_BUFFER + 0x4000);
+	uint64_t ret;
+
+	slot->target = target;
+	slot->steps = 0;
+	for (int i = 0; i < 64; i++)
+		*(volatile uint64_t *)(scratch + i) = FLAGS_STEP;
+	__asm__ volatile(
+		"movq %%rbx, %c[saved](%%rax)\n\t"
+		"movq %%rbp, %c[saved]+8(%%rax)\n\t"
+		"movq %%r12, %c[saved]+16(%%rax)\n\t"
+		"movq %%r13, %c[saved]+24(%%rax)\n\t"
+		"movq %%r14, %c[saved]+32(%%rax)\n\t"
+		"movq %%r15, %c[saved]+40(%%rax)\n\t"
+		"movq %%rsp, %c[saved]+48(%%rax)\n\t"
+		"leaq 1f(%%rip), %%r8\n\t"
+		"movq %%r8, %c[recover](%%rax)\n\t"
+		"movq %%rcx, %%rsp\n\t"
+		"pushq %%rdx\n\t"
+		"pushq %[step]\n\t"
+		"movq %%rcx, %%rax\n\t"
+		"movq %%rcx, %%rbx\n\t"
+		"movq %%rcx, %%rdx\n\t"
+		"movq %%rcx, %%rsi\n\t"
+		"movq %%rcx, %%rdi\n\t"
+		"movq %%rcx, %%rbp\n\t"
+		"movq %%rcx, %%r8\n\t"
+		"movq %%rcx, %%r9\n\t"
+		"movq %%rcx, %%r10\n\t"
+		"movq %%rcx, %%r11\n\t"
+		"movq %%rcx, %%r12\n\t"
+		"movq %%rcx, %%r13\n\t"
+		"movq %%rcx, %%r14\n\t"
+		"movq %%rcx, %%r15\n\t"
+		"popfq\n\t"
+		"ret\n\t"
+		"1:"
+		: "=a"(ret), "+c"(scratch), "+d"(target)
+		: "0"(slot), [saved] "i"(offsetof(struct puppet_slot, saved)),
+		  [recover] "i"(offsetof(struct puppet_slot, recover)), [step] "i"(FLAGS_STEP)
+		: "rsi", "rdi", "r8", "r9", "r10", "r11", "memory", "cc");
+	slot->recover = 0;
+	slot->target = 0;
+	return ret;
+}
+
+/* False: the trap came before the instruction, go on. */
+PUPPET static int fetched(struct puppet_slot *slot, struct kernel_frame *frame, uint64_t number,
+			  uint64_t *name)
+{
+	if (number == SIGTRAP && frame->ip == slot->target && !slot->steps++)
+		return 0;
+	if (frame->trap != TRAP_FAULT || !(frame->error & FAULT_FETCH) ||
+	    (frame->fault_address & ~(uint64_t)4095) != slot->target)
+		*name = 0;
+	frame->bx = slot->saved[0];
+	frame->bp = slot->saved[1];
+	frame->r12 = slot->saved[2];
+	frame->r13 = slot->saved[3];
+	frame->r14 = slot->saved[4];
+	frame->r15 = slot->saved[5];
+	frame->sp = slot->saved[6];
+	frame->flags_register = FLAGS_PLAIN;
+	return 1;
+}
+
 PUPPET static void on_signal(int number, siginfo_t *info, void *context)
 {
 	uint64_t here = (uint64_t)(uintptr_t)__builtin_frame_address(0);
@@ -82,6 +161,8 @@ PUPPET static void on_signal(int number, siginfo_t *info, void *context)
 		slot->stray = name;
 		call(SYS_exit_group, 99, 0, 0, 0, 0, 0);
 	}
+	if (slot->target && !fetched(slot, frame, (uint64_t)(uint32_t)number, &name))
+		return;
 	frame->ax = name;
 	frame->ip = slot->recover;
 }
@@ -111,6 +192,8 @@ PUPPET static void access_pages(struct puppet_slot *slot)
 	for (slot->pages = 0; slot->pages < pages; slot->pages++) {
 		if (slot->order == PUPPET_READ) {
 			slot->signal = copy(slot, buffer, addr, 4096);
+		} else if (slot->order == PUPPET_FETCH) {
+			slot->signal = fetch(slot, addr);
 		} else {
 			len = slot->pages + 1 == pages ? slot->arg[2] : 4096;
 			slot->signal = copy(slot, addr, buffer, len);
@@ -189,6 +272,9 @@ PUPPET void puppet_first(struct puppet_slot *slot)
 	call(SYS_arch_prctl, ARCH_SET_FS, 0, 0, 0, 0, 0);
 	handle(SIGSEGV);
 	handle(SIGBUS);
+	handle(SIGTRAP);
+	handle(SIGILL);
+	handle(SIGFPE);
 	puppet_live(slot);
 }
 

@@ -255,7 +255,7 @@ void verify_session_free(struct verify_session *s)
 
 static bool is_access(enum op_kind kind)
 {
-	return kind == OP_READ || kind == OP_WRITE;
+	return kind == OP_READ || kind == OP_WRITE || kind == OP_FETCH;
 }
 
 static const char *name_of(const struct op *op, int error, char buf[32])
