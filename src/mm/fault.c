@@ -248,11 +248,25 @@ struct wish {
 	bool unshare, force; /* fault_on_behalf() */
 };
 
+/*
+ * An instruction fetch where nothing is mapped yet looks like a read on x86: the page is brought in by the right to read, and
+ * only the next fault, with the page there, is refused.
+ */
+static bool fetch_looks_like_read(const struct fault *f, struct wish w)
+{
+	pte_t *pte;
+
+	if (w.access != MM_ACCESS_EXEC || !access_allowed(f->vma, MM_ACCESS_READ))
+		return false;
+	pte = table_find(f->mm, f->addr);
+	return !pte || !pte_present(pte_read(pte));
+}
+
 /* Some lock is held that keeps f->vma as it is. */
 static inline int fault_locked(struct fault *f, struct wish w)
 {
 	f->unshare = w.unshare && vma_is_cow(f->vma);
-	if (!access_allowed(f->vma, w.access)) {
+	if (!access_allowed(f->vma, w.access) && !fetch_looks_like_read(f, w)) {
 		/* A debugger may write to, or read from, private memory that its owner may only ever have been allowed to. */
 		f->force = w.force && f->write && vma_is_cow(f->vma);
 		if (!w.force || !(f->write ? f->force : (f->vma->flags & VM_MAYREAD) != 0))

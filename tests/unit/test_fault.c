@@ -83,6 +83,14 @@ static void refusals(void **state)
 	assert_int_equal(STEP(&e, mm_fault(mm, MM_TASK_SIZE, MM_ACCESS_WRITE)), RMAP_EFAULT);
 	assert_int_equal(STEP(&e, mm_fault(mm, base, MM_ACCESS_EXEC)), RMAP_EACCES);
 
+	/* A fetch of a page that is not there brings it in first, by the right to read, as x86 does. */
+	map_anon(&e, mm, base + 4 * PAGE, 1);
+	assert_int_equal(STEP(&e, mm_fault(mm, base + 4 * PAGE, MM_ACCESS_EXEC)), 0);
+	assert_int_equal(page_info(mm, base + 4 * PAGE).state, MM_PAGE_ZERO);
+	assert_int_equal(STEP(&e, mm_fault(mm, base + 4 * PAGE, MM_ACCESS_EXEC)), RMAP_EACCES);
+	assert_int_equal(STEP(&e, mm_fault(mm, base + 2 * PAGE, MM_ACCESS_EXEC)), RMAP_EACCES);
+	assert_int_equal(page_info(mm, base + 2 * PAGE).state, MM_PAGE_NONE);
+
 	/* Rights that go away are gone for the processor at once, though it has the translation. */
 	poke(&e, mm, base, 5);
 	assert_int_equal(STEP(&e, mm_mprotect(mm, base, PAGE, MM_PROT_READ)), 0);

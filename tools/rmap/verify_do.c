@@ -689,6 +689,7 @@ static enum verify_result do_access(struct verify_session *s, const struct op *o
 			s->live_error = live_write(p, at, n, last, &done);
 		} else if (op->kind == OP_FETCH) {
 			s->live_error = live_fetch(p, at, n, &done);
+			verify_rule(s, RULE_FETCH);
 		} else {
 			s->live_error = live_read(p, at, n, &done);
 			ret = compare_read(s, p, at, done);

@@ -32,6 +32,11 @@ const struct verify_rule verify_rules[] = {
 	[RULE_EXEC_ONLY] = { "exec-only", "each puppet holds all of its protection keys",
 			     "a processor with keys has the kernel spend one on PROT_EXEC alone, "
 			     "which then cannot be read; without keys, as in the engine, it can" },
+	[RULE_FETCH] = { "fetch",
+			 "one instruction of each page is run, single-stepped, with harmless "
+			 "registers; "
+			 "what it does is not compared",
+			 "a page holds a pattern and no program" },
 	[RULE_FAULT_AROUND] = { "fault-around",
 				"file pages that the kernel mapped around a fault, and the engine "
 				"did "
