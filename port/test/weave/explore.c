@@ -1,0 +1,661 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Strategies over schedules. See explore.h.
+ */
+#include "explore.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define NODES_MAX     8192
+#define DECISIONS_MAX WEAVE_SEGMENTS
+#define PASSES_MAX    6
+#define CHANGES_MAX   16
+
+struct node {
+	uint8_t options[WEAVE_THREADS_MAX];
+	uint8_t nr, taken;
+	uint8_t preemptions; /* that were spent before */
+	bool continues;	     /* the first option preempts nobody, the others do */
+	uint64_t points;     /* where it stands */
+};
+
+/* A thread stops after so many points, and another goes on. */
+struct decision {
+	uint8_t from, to;
+	uint32_t at;
+};
+
+/* States that were seen, with the fewest preemptions that were spent on the way. */
+struct seen {
+	uint64_t *key; /* 0: free */
+	uint8_t *spent;
+	uint64_t size, used;
+};
+
+struct explorer {
+	const struct explore_case *c;
+	const struct explore_options *options;
+	struct explore_result *result;
+	uint64_t random;
+	uint64_t began;
+	/* exhaustive */
+	struct node node[NODES_MAX];
+	uint32_t nr_nodes, depth;
+	uint32_t spent;
+	struct seen seen;
+	/* one after the other */
+	uint8_t order[WEAVE_THREADS_MAX];
+	/* pct */
+	uint32_t priority[WEAVE_THREADS_MAX + 1];
+	uint64_t change[CHANGES_MAX];
+	uint32_t nr_changes, changed;
+	/* replay */
+	struct decision decision[DECISIONS_MAX];
+	uint32_t nr_decisions, next_decision;
+	int first;
+};
+
+static uint64_t nanoseconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t random_next(struct explorer *e)
+{
+	uint64_t z = (e->random += 0x9e3779b97f4a7c15u);
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
+static int lowest(uint32_t mask)
+{
+	int i = 0;
+
+	while (!(mask >> i & 1))
+		i++;
+	return i;
+}
+
+/* ---------------------------------------------------------------- states that were seen */
+
+static void seen_clear(struct seen *s)
+{
+	if (!s->key) {
+		s->size = 1u << 14;
+		s->key = calloc(s->size, sizeof(*s->key));
+		s->spent = calloc(s->size, sizeof(*s->spent));
+		if (!s->key || !s->spent)
+			abort();
+	} else if (s->used) {
+		memset(s->key, 0, s->size * sizeof(*s->key));
+	}
+	s->used = 0;
+}
+
+static uint64_t seen_slot(const struct seen *s, uint64_t key)
+{
+	uint64_t i = key & (s->size - 1);
+
+	while (s->key[i] && s->key[i] != key)
+		i = (i + 1) & (s->size - 1);
+	return i;
+}
+
+static void seen_grow(struct seen *s)
+{
+	struct seen old = *s;
+	uint64_t i;
+
+	s->size *= 2;
+	s->key = calloc(s->size, sizeof(*s->key));
+	s->spent = calloc(s->size, sizeof(*s->spent));
+	if (!s->key || !s->spent)
+		abort();
+	for (i = 0; i < old.size; i++) {
+		if (old.key[i]) {
+			uint64_t slot = seen_slot(s, old.key[i]);
+
+			s->key[slot] = old.key[i];
+			s->spent[slot] = old.spent[i];
+		}
+	}
+	free(old.key);
+	free(old.spent);
+}
+
+/* Was it seen, with no more preemptions spent? Now it is. */
+static bool seen_before(struct seen *s, uint64_t key, uint32_t spent)
+{
+	uint64_t slot;
+
+	key |= !key;
+	slot = seen_slot(s, key);
+	if (s->key[slot]) {
+		if (s->spent[slot] <= spent)
+			return true;
+		s->spent[slot] = (uint8_t)spent;
+		return false;
+	}
+	s->key[slot] = key;
+	s->spent[slot] = (uint8_t)spent;
+	if (++s->used > s->size / 2)
+		seen_grow(s);
+	return false;
+}
+
+/* ---------------------------------------------------------------- choices */
+
+static int choose_in_order(void *arg, uint32_t mask, int current, bool shared)
+{
+	const struct explorer *e = arg;
+	int i;
+
+	(void)shared;
+	if (current >= 0)
+		return current;
+	for (i = 0; i < WEAVE_THREADS_MAX; i++) {
+		if (mask >> e->order[i] & 1)
+			return e->order[i];
+	}
+	return lowest(mask);
+}
+
+static int take(struct explorer *e, const struct node *n)
+{
+	e->spent = n->preemptions + (n->continues && n->taken ? 1u : 0u);
+	return n->options[n->taken];
+}
+
+static int choose_exhaustive(void *arg, uint32_t mask, int current, bool shared)
+{
+	struct explorer *e = arg;
+	struct node *n;
+	int i;
+
+	if (current >= 0 && !shared)
+		return current;
+	if (e->depth < e->nr_nodes) {
+		n = &e->node[e->depth];
+		if (n->points == weave_points()) {
+			e->depth++;
+			return take(e, n);
+		}
+	} else if (seen_before(&e->seen, weave_state(current), e->spent)) {
+		return -1;
+	}
+	if (current >= 0 && (e->spent >= e->options->preemptions || !(mask & (mask - 1))))
+		return current;
+	if (!(mask & (mask - 1)))
+		return lowest(mask);
+	if (e->depth < e->nr_nodes || e->nr_nodes == NODES_MAX)
+		weave_fail("the weaver lost its way (choice %u of %u)", e->depth, e->nr_nodes);
+	n = &e->node[e->nr_nodes++];
+	*n = (struct node){ .preemptions = (uint8_t)e->spent,
+			    .continues = current >= 0,
+			    .points = weave_points() };
+	if (current >= 0)
+		n->options[n->nr++] = (uint8_t)current;
+	for (i = 0; i < WEAVE_THREADS_MAX; i++) {
+		if (i != current && (mask >> i & 1))
+			n->options[n->nr++] = (uint8_t)i;
+	}
+	e->depth++;
+	return take(e, n);
+}
+
+static int choose_random(void *arg, uint32_t mask, int current, bool shared)
+{
+	struct explorer *e = arg;
+	uint32_t nth, i;
+
+	if (current >= 0 && !shared)
+		return current;
+	nth = (uint32_t)(random_next(e) % (uint32_t)__builtin_popcount(mask));
+	for (i = 0; nth; i++)
+		nth -= mask >> i & 1;
+	return lowest(mask >> i << i);
+}
+
+static int choose_pct(void *arg, uint32_t mask, int current, bool shared)
+{
+	struct explorer *e = arg;
+	int i, best = -1;
+
+	(void)shared;
+	while (e->changed < e->nr_changes && weave_points() >= e->change[e->changed]) {
+		/* Below everybody, and below those that were lowered before. */
+		if (current >= 0)
+			e->priority[current] = e->nr_changes - e->changed;
+		e->changed++;
+	}
+	for (i = 0; i <= WEAVE_RCU; i++) {
+		if ((mask >> i & 1) && (best < 0 || e->priority[i] > e->priority[best]))
+			best = i;
+	}
+	return best;
+}
+
+/* Continue until a decision says otherwise; one that cannot be followed is passed over. */
+static int choose_decided(void *arg, uint32_t mask, int current, bool shared)
+{
+	struct explorer *e = arg;
+
+	(void)shared;
+	if (e->first >= 0) {
+		int first = e->first;
+
+		e->first = -1;
+		return mask >> first & 1 ? first : lowest(mask);
+	}
+	while (e->next_decision < e->nr_decisions) {
+		const struct decision *d = &e->decision[e->next_decision];
+		uint32_t passed = weave_thread_points(d->from);
+
+		if (passed < d->at)
+			break;
+		e->next_decision++;
+		if (passed == d->at && (mask >> d->to & 1))
+			return d->to;
+	}
+	return current >= 0 ? current : lowest(mask);
+}
+
+/* ---------------------------------------------------------------- schedules as text */
+
+static void schedule_print(char *text, size_t size)
+{
+	const struct weave_segment *s;
+	uint32_t i, nr = weave_schedule(&s);
+	size_t n = 0;
+
+	text[0] = 0;
+	for (i = 0; i < nr && n + 16 < size; i++)
+		n += (size_t)snprintf(text + n, size - n, "%s%c%u", i ? " " : "",
+				      s[i].thread == WEAVE_RCU ? 'r' : 'a' + s[i].thread,
+				      s[i].points);
+	if (i < nr)
+		snprintf(text + n, size - n, " ...");
+}
+
+/* The decisions of the latest execution. */
+static void decisions_take(struct explorer *e)
+{
+	const struct weave_segment *s;
+	uint32_t i, nr = weave_schedule(&s), passed[WEAVE_THREADS_MAX + 1] = { 0 };
+
+	e->nr_decisions = 0;
+	e->first = nr ? s[0].thread : -1;
+	for (i = 0; i < nr; i++) {
+		passed[s[i].thread] += s[i].points;
+		if (i + 1 < nr)
+			e->decision[e->nr_decisions++] =
+				(struct decision){ s[i].thread, s[i + 1].thread,
+						   passed[s[i].thread] };
+	}
+}
+
+static bool decisions_parse(struct explorer *e, const char *text)
+{
+	uint32_t passed[WEAVE_THREADS_MAX + 1] = { 0 };
+	int last = -1;
+
+	e->nr_decisions = 0;
+	e->first = -1;
+	while (*text) {
+		unsigned long points;
+		char *end;
+		int thread;
+
+		if (*text == ' ' || *text == ',') {
+			text++;
+			continue;
+		}
+		thread = *text == 'r' ? WEAVE_RCU : *text - 'a';
+		if (thread < 0 || thread > WEAVE_RCU || text[1] < '0' || text[1] > '9')
+			return false;
+		points = strtoul(text + 1, &end, 10);
+		if (points > 1000000 || e->nr_decisions == DECISIONS_MAX)
+			return false;
+		if (last < 0)
+			e->first = thread;
+		else
+			e->decision[e->nr_decisions++] =
+				(struct decision){ (uint8_t)last, (uint8_t)thread, passed[last] };
+		passed[thread] += (uint32_t)points;
+		last = thread;
+		text = end;
+	}
+	return last >= 0;
+}
+
+/* ---------------------------------------------------------------- executions */
+
+static void call_judge(void *arg)
+{
+	const struct explore_case *c = arg;
+
+	c->judge(c->arg);
+}
+
+static void call_learn(void *arg)
+{
+	const struct explore_case *c = arg;
+
+	c->learn(c->arg);
+}
+
+static void call_reset(void *arg)
+{
+	const struct explore_case *c = arg;
+
+	c->reset(c->arg);
+}
+
+static enum weave_outcome execute(struct explorer *e, weave_choose_fn *choose, bool eager_rcu,
+				  void (*then)(void *arg))
+{
+	struct weave_run run = {
+		.arg = e->c->arg, .choose = choose, .choose_arg = e, .eager_rcu = eager_rcu
+	};
+	enum weave_outcome outcome;
+
+	memcpy(run.body, e->c->body, sizeof(run.body));
+	weave_message_clear();
+	outcome = weave_guarded(call_reset, (void *)(uintptr_t)e->c);
+	if (outcome == WEAVE_DONE)
+		outcome = weave_run(&run);
+	if (outcome == WEAVE_DONE)
+		outcome = weave_guarded(then, (void *)(uintptr_t)e->c);
+	weave_rcu_forget();
+	if (weave_points() > e->result->points)
+		e->result->points = weave_points();
+	return outcome;
+}
+
+/* The same failure: the sentences are alike up to where they name numbers. */
+static bool same_failure(const char *a, const char *b)
+{
+	while (*a && *a == *b && *a != ':' && (*a < '0' || *a > '9'))
+		a++, b++;
+	return *a == *b || (*a >= '0' && *a <= '9' && *b >= '0' && *b <= '9');
+}
+
+/* Leave out one decision after the other for as long as it fails in the same way. */
+static void shrink(struct explorer *e)
+{
+	struct explore_result *r = e->result;
+	bool smaller = true;
+
+	decisions_take(e);
+	while (smaller) {
+		uint32_t i;
+
+		smaller = false;
+		for (i = 0; i < e->nr_decisions && !smaller; i++) {
+			static struct decision kept[DECISIONS_MAX];
+			uint32_t nr = e->nr_decisions;
+			int first = e->first;
+
+			memcpy(kept, e->decision, nr * sizeof(*kept));
+			memmove(&e->decision[i], &e->decision[i + 1], (nr - i - 1) * sizeof(*kept));
+			e->nr_decisions--;
+			e->next_decision = 0;
+			if (execute(e, choose_decided, false, call_judge) == WEAVE_FAILED &&
+			    same_failure(weave_message(), r->message) &&
+			    weave_preemptions() <= r->shrunk_preemptions) {
+				decisions_take(e);
+				smaller = e->nr_decisions < nr;
+				r->shrunk_preemptions = weave_preemptions();
+				schedule_print(r->shrunk, sizeof(r->shrunk));
+			}
+			if (!smaller) {
+				memcpy(e->decision, kept, nr * sizeof(*kept));
+				e->nr_decisions = nr;
+				e->first = first;
+			}
+		}
+	}
+}
+
+static void failed(struct explorer *e)
+{
+	struct explore_result *r = e->result;
+
+	r->failed = true;
+	r->found_after = r->executions;
+	snprintf(r->message, sizeof(r->message), "%s", weave_message());
+	schedule_print(r->schedule, sizeof(r->schedule));
+	r->preemptions = r->shrunk_preemptions = weave_preemptions();
+	memcpy(r->shrunk, r->schedule, sizeof(r->shrunk));
+	shrink(e);
+}
+
+/* False: enough. */
+static bool go_on(struct explorer *e)
+{
+	const struct explore_options *o = e->options;
+	uint64_t n = e->result->executions;
+
+	if (o->executions && n >= o->executions)
+		return false;
+	if (((n + e->result->pruned) & 1023) == 0) {
+		if (o->progress)
+			o->progress(o->arg, n);
+		if (o->nanoseconds && nanoseconds() - e->began > o->nanoseconds)
+			return false;
+	}
+	return true;
+}
+
+/* One execution that counts. False: it failed, and that is in the result. */
+static bool execute_counted(struct explorer *e, weave_choose_fn *choose, bool eager_rcu)
+{
+	switch (execute(e, choose, eager_rcu, call_judge)) {
+	case WEAVE_PRUNED:
+		e->result->pruned++;
+		return true;
+	case WEAVE_FAILED:
+		e->result->executions++;
+		failed(e);
+		return false;
+	case WEAVE_DONE:
+	default:
+		e->result->executions++;
+		e->result->distinct++;
+		return true;
+	}
+}
+
+static bool execute_orders(struct explorer *e, uint8_t *order, int n, int all)
+{
+	int i;
+
+	if (n == all) {
+		enum weave_outcome outcome;
+
+		memcpy(e->order, order, sizeof(e->order));
+		outcome = execute(e, choose_in_order, true, call_learn);
+		e->result->executions++;
+		if (outcome == WEAVE_FAILED)
+			failed(e);
+		return outcome != WEAVE_FAILED;
+	}
+	for (i = n; i < all; i++) {
+		uint8_t swapped = order[n];
+		bool ok;
+
+		order[n] = order[i];
+		order[i] = swapped;
+		ok = execute_orders(e, order, n + 1, all);
+		order[i] = order[n];
+		order[n] = swapped;
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+/* The next choice depth first. False: there is none. */
+static bool next_path(struct explorer *e)
+{
+	while (e->nr_nodes) {
+		struct node *n = &e->node[e->nr_nodes - 1];
+
+		if (++n->taken < n->nr)
+			return true;
+		e->nr_nodes--;
+	}
+	return false;
+}
+
+static bool explore_pass(struct explorer *e)
+{
+	seen_clear(&e->seen);
+	e->nr_nodes = 0;
+	e->result->distinct = 0;
+	e->result->passes++;
+	do {
+		e->depth = 0;
+		e->spent = 0;
+		if (!execute_counted(e, choose_exhaustive, true))
+			return false;
+		if (!go_on(e))
+			return false;
+	} while (next_path(e));
+	return true;
+}
+
+static void explore_exhaustive(struct explorer *e)
+{
+	while (e->result->passes < PASSES_MAX) {
+		if (!explore_pass(e))
+			return;
+		if (!weave_words_learn()) {
+			e->result->complete = true;
+			return;
+		}
+	}
+}
+
+static int compare_points(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static void explore_pct(struct explorer *e)
+{
+	while (go_on(e)) {
+		uint32_t i;
+
+		e->nr_changes = e->options->preemptions < CHANGES_MAX ? e->options->preemptions
+								      : CHANGES_MAX;
+		e->changed = 0;
+		for (i = 0; i < e->nr_changes; i++)
+			e->change[i] = 1 + random_next(e) % e->result->points;
+		qsort(e->change, e->nr_changes, sizeof(e->change[0]), compare_points);
+		for (i = 0; i <= WEAVE_RCU; i++) {
+			uint32_t j = (uint32_t)(random_next(e) % (i + 1));
+
+			e->priority[i] = e->priority[j];
+			e->priority[j] = CHANGES_MAX + 1 + i;
+		}
+		if (!execute_counted(e, choose_pct, false))
+			return;
+	}
+}
+
+static void explore_random(struct explorer *e)
+{
+	while (go_on(e)) {
+		if (!execute_counted(e, choose_random, false))
+			return;
+		if ((e->result->executions & 255) == 0)
+			weave_words_learn();
+	}
+}
+
+static void explorer_end(struct explorer *e)
+{
+	free(e->seen.key);
+	free(e->seen.spent);
+	free(e);
+}
+
+static struct explorer *explorer_new(const struct explore_case *c,
+				     const struct explore_options *options,
+				     struct explore_result *result)
+{
+	struct explorer *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		abort();
+	memset(result, 0, sizeof(*result));
+	e->c = c;
+	e->options = options;
+	e->result = result;
+	e->random = options ? options->seed : 0;
+	e->began = nanoseconds();
+	e->first = -1;
+	weave_words_forget();
+	return e;
+}
+
+static int count_threads(const struct explore_case *c)
+{
+	int n = 0;
+
+	while (n < WEAVE_THREADS_MAX && c->body[n])
+		n++;
+	return n;
+}
+
+void explore(const struct explore_case *c, const struct explore_options *options,
+	     struct explore_result *result)
+{
+	struct explorer *e = explorer_new(c, options, result);
+	uint8_t order[WEAVE_THREADS_MAX] = { 0, 1, 2 };
+
+	if (execute_orders(e, order, 0, count_threads(c))) {
+		weave_words_learn();
+		if (options->strategy == EXPLORE_EXHAUSTIVE)
+			explore_exhaustive(e);
+		else if (options->strategy == EXPLORE_PCT)
+			explore_pct(e);
+		else
+			explore_random(e);
+	}
+	explorer_end(e);
+}
+
+bool explore_replay(const struct explore_case *c, const char *schedule,
+		    struct explore_result *result)
+{
+	struct explorer *e = explorer_new(c, NULL, result);
+	uint8_t order[WEAVE_THREADS_MAX] = { 0, 1, 2 };
+	bool parsed = decisions_parse(e, schedule);
+
+	if (parsed && execute_orders(e, order, 0, count_threads(c))) {
+		enum weave_outcome outcome;
+
+		decisions_parse(e, schedule);
+		e->next_decision = 0;
+		outcome = execute(e, choose_decided, false, call_judge);
+		result->executions++;
+		result->failed = outcome == WEAVE_FAILED;
+		result->preemptions = weave_preemptions();
+		snprintf(result->message, sizeof(result->message), "%s", weave_message());
+		schedule_print(result->schedule, sizeof(result->schedule));
+	}
+	explorer_end(e);
+	return parsed;
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The table of words. See words.h.
+ */
+#include "words.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TABLE_SIZE 32768u /* a power of two; far more than the words of a small world */
+
+static struct {
+	struct word word[TABLE_SIZE];
+	uint32_t used[TABLE_SIZE];
+	uint32_t nr_used;
+	uint64_t run;
+} table;
+
+static struct word *word_at(const volatile void *object)
+{
+	uintptr_t address = (uintptr_t)object;
+	uint32_t i = (uint32_t)(((address >> 2) * 0x9e3779b97f4a7c15u) >> 40) & (TABLE_SIZE - 1);
+
+	while (table.word[i].address != address) {
+		if (!table.word[i].address) {
+			if (table.nr_used > TABLE_SIZE / 2)
+				weave_fail("more words than the table holds");
+			table.word[i].address = address;
+			table.used[table.nr_used++] = i;
+			break;
+		}
+		i = (i + 1) & (TABLE_SIZE - 1);
+	}
+	return &table.word[i];
+}
+
+void words_begin(void)
+{
+	table.run++;
+}
+
+uint64_t word_note(const volatile void *object, int thread, enum weave_kind kind, uint64_t before)
+{
+	struct word *word = word_at(object);
+	uint64_t after, dependent;
+
+	word->seen[kind] |= (uint8_t)(1u << thread);
+	if (word->run != table.run) {
+		word->run = table.run;
+		word->wrote = word->added = word->read = 0;
+	}
+	dependent = word->wrote;
+	if (kind != WEAVE_READ)
+		dependent = word_mix(dependent, word->read);
+	if (kind != WEAVE_ADD)
+		dependent = word_mix(dependent, word->added);
+	after = word_mix(word_mix(before, (uintptr_t)object + (uint64_t)kind), dependent);
+	if (kind == WEAVE_READ) {
+		word->read += after;
+	} else if (kind == WEAVE_ADD) {
+		word->added += after;
+	} else {
+		word->wrote = after;
+		word->added = word->read = 0;
+	}
+	return after;
+}
+
+static bool conflicts(const uint8_t *did, int thread, enum weave_kind kind)
+{
+	uint32_t others = did[WEAVE_WRITE];
+
+	if (kind != WEAVE_READ)
+		others |= did[WEAVE_READ];
+	if (kind != WEAVE_ADD)
+		others |= did[WEAVE_ADD];
+	return others & ~(1u << thread);
+}
+
+bool word_is_shared(const volatile void *object, int thread, enum weave_kind kind)
+{
+	return conflicts(word_at(object)->known, thread, kind);
+}
+
+void weave_words_forget(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < table.nr_used; i++)
+		memset(&table.word[table.used[i]], 0, sizeof(struct word));
+	table.nr_used = 0;
+}
+
+bool weave_words_learn(void)
+{
+	bool more = false;
+	uint32_t i;
+
+	for (i = 0; i < table.nr_used; i++) {
+		struct word *word = &table.word[table.used[i]];
+		int kind, thread;
+
+		for (kind = WEAVE_READ; kind <= WEAVE_WRITE; kind++) {
+			for (thread = 0; thread <= WEAVE_RCU; thread++) {
+				if ((word->seen[kind] >> thread & 1) &&
+				    conflicts(word->seen, thread, (enum weave_kind)kind) &&
+				    !conflicts(word->known, thread, (enum weave_kind)kind))
+					more = true;
+			}
+		}
+		memcpy(word->known, word->seen, sizeof(word->known));
+	}
+	return more;
+}

@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * rmap-weave: explores the interleavings of operations on a small world, under each design.
+ *
+ * A scenario is two or three operations joined by '+'. Some have names, because history has paid for them; --pairs goes through every
+ * pair of operations.
+ */
+#include <argp.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <test/weave/explore.h>
+#include <test/weave/port.h>
+
+#include "world.h"
+
+#define DESIGNS_MAX 16
+
+struct named {
+	const char *name, *threads;
+};
+
+static const struct named named[] = {
+	{ "fork-walk", "fork+walk-a0" },
+	{ "fork-walk-own", "fork+walk-a4" },
+	{ "mremap-walk", "mremap+walk-a0" },
+	{ "mremap-down-walk", "mremap-down+walk-a0" },
+	{ "mremap-back-walk", "mremap-back+walk-a1" },
+	{ "munmap-walk", "munmap+walk-a0" },
+	{ "exit-walk", "exit+walk-a0" },
+	{ "child-exit-walk", "exit-c+walk-a1-c" },
+	{ "two-faults", "write-a3+write-a3" },
+	{ "two-faults-read", "read-a3+write-a3" },
+	{ "cow-swap-out", "write-a0+reclaim" },
+	{ "cow-pageout", "write-a4+pageout" },
+	{ "cow-both", "write-a0+write-a0-c" },
+	{ "swap-in-two", "read-a2+write-a2-c" },
+	{ "swap-in-both-write", "write-a2+write-a2-c" },
+	{ "late-reader", "exit-c+walk-a1-c+mmap" },
+	{ "late-reader-fork", "exit-c+walk-a1-c+fork" },
+	{ "settle-fault", "munmap+walk-a0+write-a0-c" },
+	{ "settle-fork", "munmap+walk-a0+fork-c" },
+	{ "adopt-fork", "write-a1+fork+walk-a1" },
+	{ "fork-fail-swapoff", "fork-fail+swapoff" },
+	{ "fork-swapoff", "fork+swapoff" },
+	{ "truncate-fault", "truncate-f+write-f1" },
+	{ "truncate-cow", "truncate-v+write-v1" },
+	{ "truncate-fork", "truncate-v+fork" },
+	{ "writeback-zap", "fsync+munmap-f" },
+	{ "writeback-write", "fsync+write-f0+write-f0-c" },
+	{ "migrate-mprotect", "migrate-a0+mprotect" },
+	{ "migrate-mremap", "migrate-a0+mremap" },
+	{ "migrate-fork", "migrate-a0+fork" },
+	{ "stack-walk", "grow+walk-s" },
+	{ "stack-fork-walk", "grow+fork+walk-s" },
+	{ "fork-fork-walk", "fork+fork-c+walk-a0" },
+};
+
+enum {
+	OPT_STRATEGY = 256,
+	OPT_PREEMPTIONS,
+	OPT_EXECUTIONS,
+	OPT_SEED,
+	OPT_SECONDS,
+	OPT_SCHEDULE,
+	OPT_PAIRS,
+	OPT_JSON,
+	OPT_LIST,
+	OPT_SHARE,
+};
+
+static const struct argp_option argp_options[] = {
+	{ "design", 'd', "NAME", 0, "Under this reverse map (repeatable); default: all", 0 },
+	{ "strategy", OPT_STRATEGY, "NAME", 0, "exhaustive (default), pct or random", 0 },
+	{ "preemptions", OPT_PREEMPTIONS, "N", 0,
+	  "exhaustive: at most N preemptions (default 2); pct: N change points", 0 },
+	{ "executions", OPT_EXECUTIONS, "N", 0,
+	  "At most N a scenario and design (default: no limit for exhaustive, 10000 otherwise)",
+	  0 },
+	{ "seconds", OPT_SECONDS, "S", 0, "Shared out over the scenarios and designs", 0 },
+	{ "seed", OPT_SEED, "N", 0, "For pct, random and --share (default 1)", 0 },
+	{ "schedule", OPT_SCHEDULE, "TEXT", 0,
+	  "Execute this one schedule of one scenario under one design", 0 },
+	{ "pairs", OPT_PAIRS, NULL, 0, "Every pair of operations", 0 },
+	{ "share", OPT_SHARE, "N", 0, "Only one in N of the pairs, chosen by the seed", 0 },
+	{ "json", OPT_JSON, NULL, 0, "Print JSON", 0 },
+	{ "list", OPT_LIST, NULL, 0, "List scenarios and operations", 0 },
+	{ 0 },
+};
+
+static struct {
+	const struct rmap_ops *design[DESIGNS_MAX];
+	unsigned int nr_designs;
+	const char *scenario[1024];
+	unsigned int nr_scenarios;
+	enum explore_strategy strategy;
+	uint64_t preemptions, executions, seed, seconds, share;
+	bool has_executions, pairs, json;
+	const char *schedule;
+	bool terminal;
+} conf = { .preemptions = 2, .seed = 1, .share = 1 };
+
+static uint64_t number(const char *text, struct argp_state *state)
+{
+	char *end;
+	unsigned long long v = strtoull(text, &end, 10);
+
+	if (end == text || *end || text[0] == '-')
+		argp_failure(state, 2, 0, "'%s' is not a number.", text);
+	return v;
+}
+
+static void add_design(const char *name, struct argp_state *state)
+{
+	const struct rmap_ops *design = rmap_design_by_name(name);
+
+	if (design && conf.nr_designs < DESIGNS_MAX)
+		conf.design[conf.nr_designs++] = design;
+	else
+		argp_failure(state, 2, 0, "There is no design '%s'.", name);
+}
+
+static void list(void)
+{
+	unsigned int i;
+
+	printf("Scenarios:\n");
+	for (i = 0; i < sizeof(named) / sizeof(named[0]); i++)
+		printf("  %-20s %s\n", named[i].name, named[i].threads);
+	printf("\nOperations, to be joined by '+':\n");
+	for (i = 0; i < nr_ops; i++)
+		printf("  %-16s %s\n", ops[i].name, ops[i].what);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	switch (key) {
+	case 'd':
+		add_design(arg, state);
+		return 0;
+	case OPT_STRATEGY:
+		if (!strcmp(arg, "exhaustive"))
+			conf.strategy = EXPLORE_EXHAUSTIVE;
+		else if (!strcmp(arg, "pct"))
+			conf.strategy = EXPLORE_PCT;
+		else if (!strcmp(arg, "random"))
+			conf.strategy = EXPLORE_RANDOM;
+		else
+			argp_failure(state, 2, 0, "There is no strategy '%s'.", arg);
+		return 0;
+	case OPT_PREEMPTIONS:
+		conf.preemptions = number(arg, state);
+		if (conf.preemptions > 16)
+			argp_failure(state, 2, 0, "At most 16 preemptions.");
+		return 0;
+	case OPT_EXECUTIONS:
+		conf.executions = number(arg, state);
+		conf.has_executions = true;
+		return 0;
+	case OPT_SEED:
+		conf.seed = number(arg, state);
+		return 0;
+	case OPT_SECONDS:
+		conf.seconds = number(arg, state);
+		return 0;
+	case OPT_SHARE:
+		conf.share = number(arg, state);
+		if (!conf.share)
+			argp_failure(state, 2, 0, "One in none of them is no share.");
+		return 0;
+	case OPT_SCHEDULE:
+		conf.schedule = arg;
+		return 0;
+	case OPT_PAIRS:
+		conf.pairs = true;
+		return 0;
+	case OPT_JSON:
+		conf.json = true;
+		return 0;
+	case OPT_LIST:
+		list();
+		exit(0);
+	case ARGP_KEY_ARG:
+		if (conf.nr_scenarios == sizeof(conf.scenario) / sizeof(conf.scenario[0]))
+			argp_failure(state, 2, 0, "Too many scenarios.");
+		conf.scenario[conf.nr_scenarios++] = arg;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* ---------------------------------------------------------------- one scenario under one design */
+
+struct total {
+	uint64_t cases, executions, distinct, pruned, incomplete, wrong;
+	double seconds;
+	json_t *all;
+};
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static const char *threads_of(const char *scenario)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+		if (!strcmp(named[i].name, scenario))
+			return named[i].threads;
+	}
+	return scenario;
+}
+
+/* The operations of "a+b+c"; 0: one of them does not exist, or they are too many. */
+static unsigned int parse_threads(const char *text, const struct op **threads)
+{
+	unsigned int nr = 0;
+
+	for (;;) {
+		size_t len = strcspn(text, "+");
+
+		if (nr == WEAVE_THREADS_MAX || !(threads[nr++] = op_find(text, len)))
+			return 0;
+		if (!text[len])
+			return nr;
+		text += len + 1;
+	}
+}
+
+static const char *current_name, *current_design;
+
+static void progress(void *arg, uint64_t executions)
+{
+	const struct total *t = arg;
+
+	if (conf.terminal)
+		fprintf(stderr, "\r%-40.40s %-16s %10llu  all: %llu\033[K", current_name,
+			current_design, (unsigned long long)executions,
+			(unsigned long long)(t->executions + executions));
+}
+
+static void print_failure(const char *name, const struct rmap_ops *design,
+			  const struct explore_result *r)
+{
+	printf("%s under %s: wrong after %llu executions\n  %s\n", name, rmap_design_name(design),
+	       (unsigned long long)r->found_after, r->message);
+	printf("  schedule (%u preemptions): %s\n", r->preemptions, r->schedule);
+	printf("  with the fewest (%u): %s\n", r->shrunk_preemptions, r->shrunk);
+	printf("  again: rmap-weave %s --design %s --schedule '%s'\n", name,
+	       rmap_design_name(design), r->shrunk);
+}
+
+static json_t *result_json(const char *name, const struct rmap_ops *design,
+			   const struct explore_result *r, double seconds)
+{
+	json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:f, s:b}", "scenario", name,
+			      "design", rmap_design_name(design), "executions",
+			      (json_int_t)r->executions, "distinct", (json_int_t)r->distinct,
+			      "pruned", (json_int_t)r->pruned, "points", (json_int_t)r->points,
+			      "complete", r->complete, "seconds", seconds, "wrong", r->failed);
+
+	if (r->failed) {
+		json_object_set_new(o, "found_after", json_integer((json_int_t)r->found_after));
+		json_object_set_new(o, "message", json_string(r->message));
+		json_object_set_new(o, "schedule", json_string(r->schedule));
+		json_object_set_new(o, "shrunk", json_string(r->shrunk));
+		json_object_set_new(o, "preemptions", json_integer(r->shrunk_preemptions));
+	}
+	return o;
+}
+
+static void run_case(struct total *total, const char *name, const struct op *const *threads,
+		     unsigned int nr, const struct rmap_ops *design, uint64_t nanoseconds)
+{
+	static struct explore_result r;
+	struct explore_case c = { .reset = world_reset,
+				  .judge = world_judge,
+				  .learn = world_learn };
+	struct explore_options o = { .strategy = conf.strategy,
+				     .preemptions = (uint32_t)conf.preemptions,
+				     .executions = conf.executions,
+				     .seed = conf.seed,
+				     .nanoseconds = nanoseconds,
+				     .progress = progress,
+				     .arg = total };
+	double began = now(), took;
+	unsigned int i;
+
+	current_name = name;
+	current_design = rmap_design_name(design);
+	for (i = 0; i < nr; i++)
+		c.body[i] = world_thread;
+	if (!world_make(design, threads, nr)) {
+		memset(&r, 0, sizeof(r));
+		r.failed = true;
+		snprintf(r.message, sizeof(r.message), "%s", weave_message());
+	} else if (conf.schedule) {
+		if (!explore_replay(&c, conf.schedule, &r)) {
+			fprintf(stderr, "rmap-weave: '%s' is not a schedule.\n", conf.schedule);
+			exit(2);
+		}
+	} else {
+		explore(&c, &o, &r);
+	}
+	took = now() - began;
+	if (conf.terminal)
+		fprintf(stderr, "\r\033[K");
+	total->cases++;
+	total->executions += r.executions;
+	total->distinct += r.distinct;
+	total->pruned += r.pruned;
+	total->wrong += r.failed;
+	total->incomplete += conf.strategy == EXPLORE_EXHAUSTIVE && !conf.schedule && !r.complete;
+	total->seconds += took;
+	if (conf.json)
+		json_array_append_new(total->all, result_json(name, design, &r, took));
+	else if (r.failed && conf.schedule)
+		printf("%s under %s: wrong\n  %s\n  schedule: %s\n", name, rmap_design_name(design),
+		       r.message, r.schedule);
+	else if (r.failed)
+		print_failure(name, design, &r);
+	else if (!conf.pairs)
+		printf("%-36s %-15s %9llu executions %9llu pruned %5llu points %6.2f s%s\n", name,
+		       rmap_design_name(design), (unsigned long long)r.executions,
+		       (unsigned long long)r.pruned, (unsigned long long)r.points, took,
+		       conf.strategy == EXPLORE_EXHAUSTIVE && !conf.schedule && !r.complete
+			       ? ", cut short"
+			       : "");
+	fflush(stdout);
+}
+
+/* ---------------------------------------------------------------- all that was asked for */
+
+static uint64_t mix(uint64_t v)
+{
+	v = (v ^ v >> 30) * 0xbf58476d1ce4e5b9u;
+	v = (v ^ v >> 27) * 0x94d049bb133111ebu;
+	return v ^ v >> 31;
+}
+
+static bool pair_is_in_share(unsigned int i, unsigned int j)
+{
+	return mix(conf.seed * 1000003u + i * 1009u + j) % conf.share == 0;
+}
+
+static unsigned int count_pairs(void)
+{
+	unsigned int i, j, n = 0;
+
+	for (i = 0; i < nr_ops; i++) {
+		for (j = i; j < nr_ops; j++)
+			n += pair_is_in_share(i, j);
+	}
+	return n;
+}
+
+static void run_pairs(struct total *total, uint64_t nanoseconds)
+{
+	unsigned int i, j, d;
+
+	for (i = 0; i < nr_ops; i++) {
+		for (j = i; j < nr_ops; j++) {
+			const struct op *threads[] = { &ops[i], &ops[j] };
+			char name[80];
+
+			if (!pair_is_in_share(i, j))
+				continue;
+			snprintf(name, sizeof(name), "%s+%s", ops[i].name, ops[j].name);
+			for (d = 0; d < conf.nr_designs; d++)
+				run_case(total, name, threads, 2, conf.design[d], nanoseconds);
+		}
+	}
+}
+
+static void run_scenarios(struct total *total, uint64_t nanoseconds)
+{
+	unsigned int i, d;
+
+	for (i = 0; i < conf.nr_scenarios; i++) {
+		const struct op *threads[WEAVE_THREADS_MAX];
+		unsigned int nr = parse_threads(threads_of(conf.scenario[i]), threads);
+
+		for (d = 0; d < conf.nr_designs; d++)
+			run_case(total, conf.scenario[i], threads, nr, conf.design[d], nanoseconds);
+	}
+}
+
+static void complete_conf(void)
+{
+	unsigned int i;
+
+	for (i = 0; !conf.nr_designs && rmap_designs[i] && i < DESIGNS_MAX; i++)
+		conf.design[i] = rmap_designs[i];
+	if (!conf.nr_designs)
+		conf.nr_designs = i;
+	if (!conf.nr_scenarios && !conf.pairs) {
+		for (i = 0; i < sizeof(named) / sizeof(named[0]); i++)
+			conf.scenario[conf.nr_scenarios++] = named[i].name;
+	}
+	if (conf.strategy != EXPLORE_EXHAUSTIVE && !conf.has_executions && !conf.seconds)
+		conf.executions = 10000;
+	for (i = 0; i < conf.nr_scenarios; i++) {
+		const struct op *threads[WEAVE_THREADS_MAX];
+
+		if (parse_threads(threads_of(conf.scenario[i]), threads))
+			continue;
+		fprintf(stderr, "rmap-weave: There is no scenario '%s'; --list names them.\n",
+			conf.scenario[i]);
+		exit(2);
+	}
+	if (conf.schedule && (conf.nr_scenarios != 1 || conf.nr_designs != 1 || conf.pairs)) {
+		fprintf(stderr, "rmap-weave: --schedule needs one scenario and one design.\n");
+		exit(2);
+	}
+	conf.terminal = isatty(STDERR_FILENO) && !conf.json;
+}
+
+static void print_total(const struct total *t)
+{
+	double rate = t->seconds > 0 ? (double)t->executions / t->seconds : 0;
+
+	if (conf.json) {
+		json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:o}", "cases",
+				      (json_int_t)t->cases, "executions", (json_int_t)t->executions,
+				      "distinct", (json_int_t)t->distinct, "pruned",
+				      (json_int_t)t->pruned, "cut_short", (json_int_t)t->incomplete,
+				      "wrong", (json_int_t)t->wrong, "seconds", t->seconds,
+				      "executions_per_second", rate, "results", t->all);
+
+		json_dumpf(o, stdout, JSON_INDENT(2));
+		printf("\n");
+		json_decref(o);
+		return;
+	}
+	printf("%llu cases: %llu executions (%llu distinct of the last passes), %llu pruned, "
+	       "%llu cut short, %.0f a second: %llu wrong\n",
+	       (unsigned long long)t->cases, (unsigned long long)t->executions,
+	       (unsigned long long)t->distinct, (unsigned long long)t->pruned,
+	       (unsigned long long)t->incomplete, rate, (unsigned long long)t->wrong);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		argp_options,
+		parse,
+		"[SCENARIO...]",
+		"Explore the interleavings of operations on a small world.\v"
+		"A SCENARIO is a name of --list, or operations joined by '+':\n"
+		"  rmap-weave fork+walk-a0 --design lineage\n"
+		"  rmap-weave --pairs --strategy pct --preemptions 3 --executions 1000\n"
+		"  rmap-weave two-faults --design anon_vma --schedule 'a12 b40'\n"
+		"Exit code: 0 nothing wrong, 1 something was, 2 misuse.",
+		NULL,
+		NULL,
+		NULL,
+	};
+	struct total total = { .all = json_array() };
+	uint64_t nanoseconds = 0;
+
+	argp_err_exit_status = 2;
+	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+	complete_conf();
+	weave_start();
+	weave_port_create();
+	if (conf.seconds) {
+		uint64_t cases = (conf.pairs ? count_pairs() : conf.nr_scenarios);
+
+		cases *= conf.nr_designs;
+		nanoseconds = cases ? conf.seconds * 1000000000u / cases : 0;
+	}
+	if (conf.pairs)
+		run_pairs(&total, nanoseconds);
+	run_scenarios(&total, nanoseconds);
+	print_total(&total);
+	return total.wrong != 0;
+}
