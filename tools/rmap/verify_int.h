@@ -15,6 +15,7 @@
 #include "verify.h"
 #include "verify_live.h"
 #include "verify_look.h"
+#include "verify_pins.h"
 
 /* Numbers of rules, in the order of verify_rules. */
 enum rule {
@@ -24,6 +25,7 @@ enum rule {
 	RULE_SMALL_PAGES,
 	RULE_EXEC_ONLY,
 	RULE_FETCH,
+	RULE_PINS,
 	RULE_FAULT_AROUND,
 	RULE_PAGE_CACHE,
 	RULE_CAPABILITIES,
@@ -63,6 +65,13 @@ struct frame_pair {
 
 #define FRAME_PAIRS (1u << 16)
 
+/* A pin of the workload, on the live side. */
+struct verify_pin {
+	uint32_t id; /* the workload's number */
+	struct live_pin live;
+	struct verify_pin *next;
+};
+
 /* What one operation touches: the comparison looks closer there. */
 struct touched {
 	struct puppet *who[2]; /* compared after the step */
@@ -80,6 +89,7 @@ struct verify_session {
 	struct look *look;
 	struct verify_file *files; /* by the workload's number */
 	uint32_t nr_files;
+	struct verify_pin *pins;
 	struct file_pair *pairs;
 	size_t nr_pairs, room_pairs;
 	struct frame_pair *by_live, *by_engine; /* FRAME_PAIRS each, hashed */
@@ -138,6 +148,7 @@ enum verify_result verify_do(struct verify_session *s, const struct op *op);
 /* Is it for the engine alone? */
 bool verify_alone(const struct verify_session *s, const struct op *op);
 void verify_close_files(struct verify_session *s);
+void verify_drop_pins(struct verify_session *s);
 /* Contents of all files that are open. */
 enum verify_result verify_files(struct verify_session *s);
 

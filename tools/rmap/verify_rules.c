@@ -37,6 +37,14 @@ const struct verify_rule verify_rules[] = {
 			 "registers; "
 			 "what it does is not compared",
 			 "a page holds a pattern and no program" },
+	[RULE_PINS] = { "pins",
+			"a page that cannot be pinned is EFAULT live, whatever signal an access "
+			"would "
+			"have had; a debugger's hold is a write of the same bytes through "
+			"/proc/PID/mem",
+			"vmsplice and io_uring have one error for all, and no system call holds a "
+			"page as a "
+			"debugger" },
 	[RULE_FAULT_AROUND] = { "fault-around",
 				"file pages that the kernel mapped around a fault, and the engine "
 				"did "

@@ -233,6 +233,7 @@ fail:
 
 void verify_session_free(struct verify_session *s)
 {
+	verify_drop_pins(s);
 	if (s->live)
 		live_free(s->live);
 	if (s->look)
