@@ -97,6 +97,9 @@ def record(files):
     """Ask about files and write the record anew; files that are gone leave it."""
     known = read_record()
     present = {name_of(path): path for path in workloads()}
+    for path in files:
+        if path not in present.values():
+            sys.exit(f"{path} is in neither workloads/semantics nor workloads/selftests")
     stale = [p for n, p in present.items() if known.get(n, ("", ""))[0] != digest(p)]
     results, wrong = ask(files or stale) if files or stale else ({}, False)
     for name, result in results.items():

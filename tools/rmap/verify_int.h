@@ -105,6 +105,8 @@ struct verify_session {
 	bool locked_differs; /* RULE_DONTUNMAP_LOCKED: from then on */
 	bool reclaimed;	     /* the engine's reclaim may have dropped file pages */
 	uint64_t freed;	     /* frames that the engine had reclaimed before the operation */
+	uint64_t *frames; /* that have a name, by its number; 0: none */
+	uint32_t nr_frames;
 	struct touched touched;
 	/* what the last operation came to */
 	int live_error, engine_error;
@@ -151,6 +153,11 @@ void verify_close_files(struct verify_session *s);
 void verify_drop_pins(struct verify_session *s);
 /* Contents of all files that are open. */
 enum verify_result verify_files(struct verify_session *s);
+
+/* verify_frame.c */
+
+/* FRAME and EXPECT_PAGE, after the engine: of the live side's frame. */
+enum verify_result verify_frame(struct verify_session *s, const struct op *op);
 
 /* verify_compare.c */
 

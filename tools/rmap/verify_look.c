@@ -25,6 +25,7 @@ struct look {
 	char *text; /* of maps or smaps, TEXT_SIZE */
 	int kpagecount;
 	uint64_t zero_frame;
+	void *own; /* a page of this process's, for look_drain() */
 	bool no_scan;
 };
 
@@ -83,6 +84,9 @@ int look_new(struct look **out, char error[LIVE_ERROR])
 		look_free(look);
 		return -1;
 	}
+	look->own = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (look->own == MAP_FAILED)
+		look->own = NULL;
 	if (find_zero_frame(look, error)) {
 		look_free(look);
 		return -1;
@@ -95,6 +99,8 @@ void look_free(struct look *look)
 {
 	if (look->kpagecount >= 0)
 		close(look->kpagecount);
+	if (look->own)
+		munmap(look->own, 4096);
 	free(look->text);
 	free(look);
 }
@@ -346,6 +352,13 @@ int look_bytes(struct puppet *p, uint64_t addr, void *page)
 	return pread(live_mem(p), page, RMAP_PAGE_SIZE, (off_t)addr) == (ssize_t)RMAP_PAGE_SIZE
 		       ? 0
 		       : -1;
+}
+
+/* Advice on a page of one's own that it is cold empties this processor's lists first. */
+void look_drain(struct look *look)
+{
+	if (look->own)
+		madvise(look->own, 4096, MADV_COLD);
 }
 
 #endif

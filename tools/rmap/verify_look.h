@@ -58,5 +58,10 @@ int look_used(struct look *look, struct puppet *puppet, uint64_t addr, uint64_t 
 int64_t look_mapcount(struct look *look, uint64_t frame);
 /* The page's bytes; it is present. 0 or -1. */
 int look_bytes(struct puppet *puppet, uint64_t addr, void *page);
+/*
+ * Bytes that were looked at count as used, and on its way to the active list a page holds a reference more, which
+ * copy-on-write takes for somebody's. Give them back.
+ */
+void look_drain(struct look *look);
 
 #endif

@@ -21,10 +21,13 @@ const struct verify_rule verify_rules[] = {
 			     "then mmap and mremap choose the same address on both sides, and it "
 			     "is "
 			     "compared" },
-	[RULE_ONE_PROCESSOR] = { "one-processor", "tester and puppets run on one processor",
-				 "pages on a processor's way to the LRU lists hold a reference, "
-				 "which "
-				 "MADV_PAGEOUT, MADV_COLD and copy-on-write see" },
+	[RULE_ONE_PROCESSOR] = { "one-processor",
+				 "tester and puppets run on one processor, and its lists of pages "
+				 "on their way "
+				 "to the LRU lists are emptied before each operation",
+				 "such pages hold a reference, which MADV_PAGEOUT, MADV_COLD and "
+				 "copy-on-write "
+				 "see, and the tester's looks put them there" },
 	[RULE_SMALL_PAGES] = { "small-pages",
 			       "PR_SET_THP_DISABLE in each puppet; files are written a page at a "
 			       "time and opened with POSIX_FADV_RANDOM",

@@ -239,6 +239,7 @@ void verify_session_free(struct verify_session *s)
 	if (s->look)
 		look_free(s->look);
 	verify_close_files(s);
+	free(s->frames);
 	if (s->runner)
 		runner_destroy(s->runner);
 	free(s->pairs);
@@ -377,6 +378,8 @@ static enum verify_result engine_does(struct verify_session *s, const struct op 
 
 static enum verify_result alone(struct verify_session *s, const struct op *op)
 {
+	enum verify_result ret;
+
 	s->count.alone++;
 	if (op->kind == OP_RECLAIM || op->kind == OP_BALANCE || op->kind == OP_HIBERNATE) {
 		s->reclaimed = true;
@@ -389,7 +392,10 @@ static enum verify_result alone(struct verify_session *s, const struct op *op)
 	/* The machine that is resumed numbers its files anew. */
 	if (op->kind == OP_HIBERNATE)
 		s->nr_pairs = 0;
-	return engine_does(s, op);
+	ret = engine_does(s, op);
+	if (ret == VERIFY_AGREE && (op->kind == OP_FRAME || op->kind == OP_EXPECT_PAGE))
+		ret = verify_frame(s, op);
+	return ret;
 }
 
 static void note_freed(struct verify_session *s)
@@ -470,6 +476,7 @@ enum verify_result verify_step(struct verify_session *s, const struct op *asked)
 	note_freed(s);
 	ret = engine_does(s, &op);
 	note_reclaim(s, &op);
+	look_drain(s->look);
 	if (ret == VERIFY_AGREE)
 		ret = verify_do(s, &op);
 	if (ret != VERIFY_AGREE)
