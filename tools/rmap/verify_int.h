@@ -105,7 +105,7 @@ struct verify_session {
 	bool locked_differs; /* RULE_DONTUNMAP_LOCKED: from then on */
 	bool reclaimed;	     /* the engine's reclaim may have dropped file pages */
 	uint64_t freed;	     /* frames that the engine had reclaimed before the operation */
-	uint64_t *frames; /* that have a name, by its number; 0: none */
+	uint64_t *frames;    /* that have a name, by its number; 0: none */
 	uint32_t nr_frames;
 	struct touched touched;
 	/* what the last operation came to */
