@@ -310,14 +310,19 @@ static enum verify_result compare_count(struct verify_session *s, struct puppet 
 	int64_t live = entry & PM_EXCLUSIVE ? 1 : look_mapcount(s->look, entry & PM_FRAME);
 	char who[80];
 
-	/* One that is partly in swap in the engine has fewer there. */
-	if (s->engine_swaps && (info->swapcache || info->swap_count))
+	if (live < 0)
+		return verify_say(s, VERIFY_UNABLE, "/proc/kpagecount cannot be read");
+	if ((uint64_t)live == info->mapcount)
 		return VERIFY_AGREE;
-	if (live < 0 || (uint64_t)live == info->mapcount)
+	/* One that is partly in swap in the engine, or was unmapped elsewhere by its reclaim, has fewer there. */
+	if (s->engine_swaps && (info->swapcache || info->swap_count)) {
+		verify_rule(s, RULE_NO_SWAP);
 		return VERIFY_AGREE;
-	/* File pages that only the engine's reclaim unmapped elsewhere. */
-	if (s->reclaimed && info->file)
+	}
+	if (s->reclaimed && info->file && (uint64_t)live > info->mapcount) {
+		verify_rule(s, RULE_RECLAIM);
 		return VERIFY_AGREE;
+	}
 	return verify_say(
 		s, VERIFY_DIFFER,
 		"the page at 0x%llx of %s is mapped %lld times live, %u times in the engine",

@@ -5,6 +5,8 @@
 #include "verify_int.h"
 #include "verify_swap.h"
 
+#include <mm/mm_types.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -67,8 +69,10 @@ static const char *cannot(const struct op *op)
 {
 	switch (op->kind) {
 	case OP_EXEC:
-		return "exec loads a real program on a real kernel, with mappings of the kernel's "
-		       "making";
+		return op->nr_segments || op->len
+			       ? "exec loads a real program on a real kernel, with "
+				 "mappings of the kernel's making"
+			       : NULL;
 	case OP_POISON:
 		return "a poisoned frame is lost to the machine until it is started again";
 	case OP_FAIL:
@@ -341,6 +345,49 @@ static int64_t place_heap(struct puppet *p, uint64_t start)
 			 0, 0);
 }
 
+static void set_caps(struct verify_session *s, struct puppet *p, uint32_t want)
+{
+	struct __user_cap_header_struct *header = live_buffer(p);
+	struct __user_cap_data_struct *caps = (struct __user_cap_data_struct *)(void *)(header + 1);
+	uint64_t at = live_buffer_addr(p);
+
+	memset(header, 0, sizeof(*header) + 2 * sizeof(*caps));
+	header->version = _LINUX_CAPABILITY_VERSION_3;
+	live_call(p, SYS_capget, at, at + sizeof(*header), 0, 0, 0, 0);
+	caps[0].effective = caps[0].permitted & 1u << CAP_SYS_RESOURCE;
+	caps[1].effective = 0;
+	if (want & MM_CAP_IPC_LOCK)
+		caps[0].effective |= 1u << CAP_IPC_LOCK;
+	if (want & MM_CAP_SYS_ADMIN)
+		caps[0].effective |= 1u << CAP_SYS_ADMIN;
+	if (live_call(p, SYS_capset, at, at + sizeof(*header), 0, 0, 0, 0))
+		verify_say(s, VERIFY_UNABLE, "capset failed");
+	verify_rule(s, RULE_CAPABILITIES);
+}
+
+/* To an empty address space: a fresh puppet in its place, with the limits and capabilities of the old one. */
+static enum verify_result do_exec(struct verify_session *s, const struct op *op, struct puppet *old)
+{
+	static const int resources[] = { RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK };
+	struct rlimit limits[4];
+	char error[LIVE_ERROR];
+	struct puppet *p;
+
+	for (int i = 0; i < 4; i++)
+		prlimit(old->pid, (enum __rlimit_resource)resources[i], NULL, &limits[i]);
+	live_exit(old);
+	p = live_start(s->live, op->proc, error);
+	if (!p)
+		return verify_say(s, VERIFY_UNABLE, "%s", error);
+	for (int i = 0; i < 4; i++)
+		prlimit(p->pid, (enum __rlimit_resource)resources[i], &limits[i], NULL);
+	set_caps(s, p, atomic_load(&runner_mm(s->runner, op->proc)->capabilities));
+	verify_rule(s, RULE_EXEC);
+	s->touched.who[0] = p;
+	s->touched.flags = true;
+	return VERIFY_AGREE;
+}
+
 static enum verify_result do_process(struct verify_session *s, const struct op *op)
 {
 	char error[LIVE_ERROR];
@@ -364,6 +411,8 @@ static enum verify_result do_process(struct verify_session *s, const struct op *
 		s->touched.who[0] = NULL;
 		return VERIFY_AGREE;
 	}
+	if (op->kind == OP_EXEC)
+		return do_exec(s, op, parent);
 	p = live_fork(parent, op->target, op->kind == OP_SHARE, &result, error);
 	if (!p && error[0])
 		return verify_say(s, VERIFY_UNABLE, "%s", error);
@@ -373,26 +422,6 @@ static enum verify_result do_process(struct verify_session *s, const struct op *
 	s->touched.who[1] = p;
 	s->touched.flags = true;
 	return VERIFY_AGREE;
-}
-
-static void set_caps(struct verify_session *s, struct puppet *p, uint32_t want)
-{
-	struct __user_cap_header_struct *header = live_buffer(p);
-	struct __user_cap_data_struct *caps = (struct __user_cap_data_struct *)(void *)(header + 1);
-	uint64_t at = live_buffer_addr(p);
-
-	memset(header, 0, sizeof(*header) + 2 * sizeof(*caps));
-	header->version = _LINUX_CAPABILITY_VERSION_3;
-	live_call(p, SYS_capget, at, at + sizeof(*header), 0, 0, 0, 0);
-	caps[0].effective = caps[0].permitted & 1u << CAP_SYS_RESOURCE;
-	caps[1].effective = 0;
-	if (want & MM_CAP_IPC_LOCK)
-		caps[0].effective |= 1u << CAP_IPC_LOCK;
-	if (want & MM_CAP_SYS_ADMIN)
-		caps[0].effective |= 1u << CAP_SYS_ADMIN;
-	if (live_call(p, SYS_capset, at, at + sizeof(*header), 0, 0, 0, 0))
-		verify_say(s, VERIFY_UNABLE, "capset failed");
-	verify_rule(s, RULE_CAPABILITIES);
 }
 
 static int set_soft_limit(struct puppet *p, int resource, uint64_t bytes)
@@ -522,8 +551,10 @@ static int64_t do_mincore(struct verify_session *s, struct puppet *p, const stru
 			verify_rule(s, s->engine_swaps ? RULE_NO_SWAP : RULE_PAGE_CACHE);
 			continue;
 		}
-		if (!(vec[i] & 1) && s->reclaimed)
+		if (!(vec[i] & 1) && s->reclaimed) {
+			verify_rule(s, RULE_RECLAIM);
 			continue;
+		}
 		verify_say(s, VERIFY_DIFFER,
 			   "mincore: the page at 0x%llx is %s live, %s in the engine",
 			   (unsigned long long)addr, vec[i] & 1 ? "resident" : "absent",

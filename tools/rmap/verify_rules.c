@@ -48,6 +48,10 @@ const struct verify_rule verify_rules[] = {
 			"vmsplice and io_uring have one error for all, and no system call holds a "
 			"page as a "
 			"debugger" },
+	[RULE_EXEC] = { "exec",
+			"exec to an empty address space is a fresh puppet, with the old one's "
+			"limits",
+			"a real exec would bring a program along" },
 	[RULE_FAULT_AROUND] = { "fault-around",
 				"file pages that the kernel mapped around a fault, and the engine "
 				"did "
@@ -87,7 +91,7 @@ const struct verify_rule verify_rules[] = {
 	[RULE_NO_SWAP] = { "no-swap",
 			   "without --swap, and once the engine has reclaimed, a page that the "
 			   "engine has "
-			   "in swap counts as present",
+			   "in swap counts as present, and its map count is not compared",
 			   "the kernel has nowhere to put it, or no reason" },
 	[RULE_RECLAIM] = { "reclaim",
 			   "reclaim, balance, swapoff, swapon, migrate and hibernate are done by "
