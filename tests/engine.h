@@ -50,7 +50,7 @@ bool engine_design_is(const char *name);
 
 /* config NULL: all defaults. mm.design NULL: engine_design(). Fails the test if it cannot. */
 void engine_setup(struct engine *e, const struct engine_config *config);
-/* Every mm and file must be put; asserts that nothing is left allocated. */
+/* Every mm and file must be put; asserts that nothing is left allocated. What a failed test leaves is left alone. */
 void engine_teardown(struct engine *e);
 
 /* mm_check() and hosted_tlb_check(); fails the test with their sentence. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* See tests/engine.h. */
 #include "engine.h"
+#include "failed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ void engine_setup(struct engine *e, const struct engine_config *config)
 	char error[HOSTED_ERROR];
 	int result;
 
+	test_begins();
 	if (config)
 		c = *config;
 	if (!c.machine.nr_frames)
@@ -70,6 +72,8 @@ static void report_leak(void *arg, const char *what, uint64_t count, uint64_t by
 
 void engine_teardown(struct engine *e)
 {
+	if (test_has_failed())
+		return;
 	engine_check(e);
 	mm_system_destroy(e->sys);
 	assert_int_equal(hosted_destroy(e->h, report_leak, NULL), 0);

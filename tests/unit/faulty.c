@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* See faulty.h. */
 #include "faulty.h"
+#include "failed.h"
 
 #include <string.h>
 
@@ -9,6 +10,7 @@ void faulty_setup(struct engine *e, struct testport **tp, const struct engine_co
 	struct engine_config c = { 0 };
 	char error[HOSTED_ERROR] = "";
 
+	test_begins();
 	if (config)
 		c = *config;
 	if (!c.machine.nr_frames)
@@ -31,6 +33,8 @@ void faulty_setup(struct engine *e, struct testport **tp, const struct engine_co
 
 void faulty_teardown(struct engine *e, struct testport *tp)
 {
+	if (test_has_failed())
+		return;
 	testport_fail_none(tp);
 	engine_check(e);
 	mm_system_destroy(e->sys);

@@ -16,18 +16,6 @@
 #include "rmap/anon_vma_chain.h"
 #include "tiny_vm.h"
 
-static int setup(void **state)
-{
-	*state = tiny_vm_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	tiny_vm_free(*state);
-	return 0;
-}
-
 /* A VMA's chain. */
 struct links {
 	unsigned int n;
@@ -60,39 +48,6 @@ static void assert_same_links(const struct links *a, const struct links *b)
 		assert_ptr_equal(a->link[i].root, b->link[i].root);
 		assert_int_equal(a->link[i].own, b->link[i].own);
 	}
-}
-
-static const void *own_of(struct tiny_vma *vma)
-{
-	return vma_own(&vma->rmap);
-}
-
-static const void *owner_of(struct tiny_vm *vm, struct tiny_page *page)
-{
-	return rmap_page_owner(&vm->rmap, &page->rmap);
-}
-
-static void write_ok(struct tiny_mm *mm, unsigned int n, uint32_t value)
-{
-	assert_int_equal(tiny_write(mm, n, value), RMAP_OK);
-	tiny_check(mm->vm);
-}
-
-static struct tiny_mm *fork_ok(struct tiny_mm *mm)
-{
-	struct tiny_mm *child = tiny_fork(mm);
-
-	assert_non_null(child);
-	tiny_check(mm->vm);
-	return child;
-}
-
-static void exit_ok(struct tiny_mm *mm)
-{
-	struct tiny_vm *vm = mm->vm;
-
-	tiny_exit(mm);
-	tiny_check(vm);
 }
 
 /* ---------------------------------------------------------------- first faults */
@@ -1128,7 +1083,7 @@ static void test_random(void **state)
 	assert_true(vm->rmap.count.adopted > 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, tiny_setup, tiny_teardown)
 
 int main(void)
 {

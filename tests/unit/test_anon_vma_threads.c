@@ -31,12 +31,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	tiny_vm_free(*state);
-	return 0;
-}
-
 struct run {
 	struct tiny_vm *vm;
 	struct tiny_mm *shared; /* forked by all families, under mmap */
@@ -345,7 +339,7 @@ static void test_moving_pte_is_not_missed(void **state)
 	tiny_exit(mm);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, tiny_teardown)
 
 int main(void)
 {

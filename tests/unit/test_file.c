@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Mapped files: faults, what is mapped around them, private copies, read and write through the cache, errors of the store. */
-#include "faulty.h"
+#include "faulty_fixture.h"
 
 #include <string.h>
 
 #include "mm/file.h"
 
-static struct engine e;
-static struct testport *tp;
-
-static int setup(void **state)
+static int setup_single(void **state)
 {
 	struct engine_config config = { .mm.fault_around = PAGE };
 
 	(void)state;
-	faulty_setup(&e, &tp, &config);
-	return 0;
+	return setup_as(&config);
 }
 
 static int setup_around(void **state)
@@ -23,15 +19,7 @@ static int setup_around(void **state)
 	struct engine_config config = { .mm.fault_around = 8 * PAGE };
 
 	(void)state;
-	faulty_setup(&e, &tp, &config);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	faulty_teardown(&e, tp);
-	return 0;
+	return setup_as(&config);
 }
 
 #define RW (MM_PROT_READ | MM_PROT_WRITE)
@@ -348,19 +336,20 @@ static void a_file_of_all_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(private_mapping, setup, teardown),
-		cmocka_unit_test_setup_teardown(shared_mapping, setup, teardown),
-		cmocka_unit_test_setup_teardown(read_then_write, setup, teardown),
-		cmocka_unit_test_setup_teardown(behind_the_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(private_mapping, setup_single, teardown),
+		cmocka_unit_test_setup_teardown(shared_mapping, setup_single, teardown),
+		cmocka_unit_test_setup_teardown(read_then_write, setup_single, teardown),
+		cmocka_unit_test_setup_teardown(behind_the_end, setup_single, teardown),
 		cmocka_unit_test_setup_teardown(maps_around, setup_around, teardown),
 		cmocka_unit_test_setup_teardown(around_stays_inside, setup_around, teardown),
-		cmocka_unit_test_setup_teardown(failed_read, setup, teardown),
-		cmocka_unit_test_setup_teardown(read_and_write, setup, teardown),
-		cmocka_unit_test_setup_teardown(overwriting_does_not_read, setup, teardown),
-		cmocka_unit_test_setup_teardown(growing_over_what_was_behind, setup, teardown),
-		cmocka_unit_test_setup_teardown(no_memory, setup, teardown),
-		cmocka_unit_test_setup_teardown(mappings_hold_the_file, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_file_of_all_bytes, setup, teardown),
+		cmocka_unit_test_setup_teardown(failed_read, setup_single, teardown),
+		cmocka_unit_test_setup_teardown(read_and_write, setup_single, teardown),
+		cmocka_unit_test_setup_teardown(overwriting_does_not_read, setup_single, teardown),
+		cmocka_unit_test_setup_teardown(growing_over_what_was_behind, setup_single,
+						teardown),
+		cmocka_unit_test_setup_teardown(no_memory, setup_single, teardown),
+		cmocka_unit_test_setup_teardown(mappings_hold_the_file, setup_single, teardown),
+		cmocka_unit_test_setup_teardown(a_file_of_all_bytes, setup_single, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,18 +11,6 @@
 
 #include "tiny_vm.h"
 
-static int setup(void **state)
-{
-	*state = tiny_vm_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	tiny_vm_free(*state);
-	return 0;
-}
-
 /* What rmap_walk_file() visited. */
 struct seen {
 	unsigned int n;
@@ -330,7 +318,7 @@ static void test_walk_rules(void **state)
 	tiny_file_page_free(vm, page);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, tiny_setup, tiny_teardown)
 
 int main(void)
 {

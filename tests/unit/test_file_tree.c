@@ -1,25 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The radix tree of a file's pages, held against a plain array. */
-#include "faulty.h"
+#include "faulty_fixture.h"
 
 #include "mm/file.h"
-
-static struct engine e;
-static struct testport *tp;
-
-static int setup(void **state)
-{
-	(void)state;
-	faulty_setup(&e, &tp, NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	faulty_teardown(&e, tp);
-	return 0;
-}
 
 static void set(struct file_tree *tree, uint64_t index, uintptr_t value)
 {

@@ -6,28 +6,12 @@
  * a user can see as it was: layout (but for splits, where Linux leaves those too), contents, accounts; and the reverse map whole,
  * which mm_check() says. Called again with memory, it must succeed.
  */
-#include "faulty.h"
 #include "vmas.h"
+
+#include "faulty_fixture.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static struct engine e;
-static struct testport *tp;
-
-static int setup(void **state)
-{
-	(void)state;
-	faulty_setup(&e, &tp, NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	faulty_teardown(&e, tp);
-	return 0;
-}
 
 struct scenario {
 	const char *name;

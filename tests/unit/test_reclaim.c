@@ -3,30 +3,9 @@
  * Reclaim: who goes first, who gets a second chance, who may not go; and that a machine with too little memory works on without
  * losing a byte.
  */
-#include "faulty.h"
+#include "faulty_fixture.h"
 
 #include "mm/mm_types.h"
-#include "mm/reclaim.h"
-
-static struct engine e;
-static struct testport *tp;
-
-static int setup(void **state)
-{
-	(void)state;
-	faulty_setup(&e, &tp, NULL);
-	return 0;
-}
-
-/* 128 frames of memory, of which some are tables and reserves; plenty of swap. */
-static int setup_small(void **state)
-{
-	struct engine_config config = { .machine = { .nr_frames = 128, .nr_swap_slots = 1024 } };
-
-	(void)state;
-	faulty_setup(&e, &tp, &config);
-	return 0;
-}
 
 static int setup_no_swap(void **state)
 {
@@ -35,15 +14,7 @@ static int setup_no_swap(void **state)
 					.mm.overcommit = MM_OVERCOMMIT_ALWAYS };
 
 	(void)state;
-	faulty_setup(&e, &tp, &config);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	faulty_teardown(&e, tp);
-	return 0;
+	return setup_as(&config);
 }
 
 /* One round over everything: each page that is on an inactive list is looked at once. */

@@ -1,43 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Shared anonymous memory: one page for all, through swap and back, and what happens when swap fails. */
-#include "faulty.h"
+#include "faulty_fixture.h"
 
 #include "mm/file.h"
-#include "mm/reclaim.h"
-
-static struct engine e;
-static struct testport *tp;
-
-static int setup(void **state)
-{
-	(void)state;
-	faulty_setup(&e, &tp, NULL);
-	return 0;
-}
-
-static int setup_small(void **state)
-{
-	struct engine_config config = { .machine = { .nr_frames = 128, .nr_swap_slots = 512 } };
-
-	(void)state;
-	faulty_setup(&e, &tp, &config);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	faulty_teardown(&e, tp);
-	return 0;
-}
 
 #define RW (MM_PROT_READ | MM_PROT_WRITE)
-
-static void push_out(void)
-{
-	reclaim_all(e.sys);
-	engine_check(&e);
-}
 
 /*
  *	P [a][b]  shared, anonymous;  C forked:  both see both, with no fault to tell that it is written to

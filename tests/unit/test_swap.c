@@ -3,41 +3,16 @@
  * Swap: slots and their counts, the swap cache, who has a page exclusively when it is back, and what happens when the device
  * fails.
  */
-#include "faulty.h"
+#include "faulty_fixture.h"
 
 #include "mm/mm_types.h"
-#include "mm/reclaim.h"
-
-static struct engine e;
-static struct testport *tp;
-
-static int setup(void **state)
-{
-	(void)state;
-	faulty_setup(&e, &tp, NULL);
-	return 0;
-}
 
 static int setup_small_swap(void **state)
 {
 	struct engine_config config = { .machine.nr_swap_slots = 4 };
 
 	(void)state;
-	faulty_setup(&e, &tp, &config);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	faulty_teardown(&e, tp);
-	return 0;
-}
-
-static void push_out(void)
-{
-	reclaim_all(e.sys);
-	engine_check(&e);
+	return setup_as(&config);
 }
 
 /*

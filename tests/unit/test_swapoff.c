@@ -1,43 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Swapoff: everything comes back as it went, or stays where it is. */
-#include "faulty.h"
+#include "faulty_fixture.h"
 
 #include "mm/mm_types.h"
-#include "mm/reclaim.h"
-
-static struct engine e;
-static struct testport *tp;
-
-static int setup(void **state)
-{
-	(void)state;
-	faulty_setup(&e, &tp, NULL);
-	return 0;
-}
-
-static int setup_small(void **state)
-{
-	struct engine_config config = { .machine = { .nr_frames = 128, .nr_swap_slots = 512 } };
-
-	(void)state;
-	faulty_setup(&e, &tp, &config);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	faulty_teardown(&e, tp);
-	return 0;
-}
 
 #define RW (MM_PROT_READ | MM_PROT_WRITE)
-
-static void push_out(void)
-{
-	reclaim_all(e.sys);
-	engine_check(&e);
-}
 
 /*
  *	P [x][s]      x: exclusive, s: shared with C by a fork before it went out

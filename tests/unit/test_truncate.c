@@ -1,25 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Truncation and hole punching: who loses what, and who keeps it. */
-#include "faulty.h"
+#include "faulty_fixture.h"
 
 #include "mm/file.h"
-
-static struct engine e;
-static struct testport *tp;
-
-static int setup(void **state)
-{
-	(void)state;
-	faulty_setup(&e, &tp, NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	faulty_teardown(&e, tp);
-	return 0;
-}
 
 #define RW (MM_PROT_READ | MM_PROT_WRITE)
 

@@ -1,27 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Write-back: what was written through mappings reaches the store, once; nothing written meanwhile is lost; errors are told. */
-#include "faulty.h"
+#include "faulty_fixture.h"
 
 #include <string.h>
 
 #include "mm/file.h"
-
-static struct engine e;
-static struct testport *tp;
-
-static int setup(void **state)
-{
-	(void)state;
-	faulty_setup(&e, &tp, NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	faulty_teardown(&e, tp);
-	return 0;
-}
 
 #define RW (MM_PROT_READ | MM_PROT_WRITE)
 

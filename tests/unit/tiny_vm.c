@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "failed.h"
+#include "rmap/anon_vma_chain.h"
 #include "tiny_vm.h"
 
 static uint64_t addr_of(unsigned int n)
@@ -157,6 +159,7 @@ struct tiny_vm *tiny_vm_new(void)
 {
 	struct tiny_vm *vm = calloc(1, sizeof(*vm));
 
+	test_begins();
 	pthread_mutex_init(&vm->lock, NULL);
 	vm->pool = calloc(TINY_POOL, sizeof(*vm->pool));
 	vm->free_pages = calloc(TINY_POOL, sizeof(*vm->free_pages));
@@ -183,6 +186,8 @@ struct tiny_vm *tiny_vm_new(void)
 
 void tiny_vm_free(struct tiny_vm *vm)
 {
+	if (test_has_failed())
+		return;
 	assert_int_equal(vm->nr_mms, 0);
 	rmap_destroy(&vm->rmap);
 	assert_int_equal(vm->outstanding, 0);
@@ -199,6 +204,18 @@ void tiny_vm_free(struct tiny_vm *vm)
 	free(vm->free_pages);
 	free(vm->pool);
 	free(vm);
+}
+
+int tiny_setup(void **state)
+{
+	*state = tiny_vm_new();
+	return 0;
+}
+
+int tiny_teardown(void **state)
+{
+	tiny_vm_free(*state);
+	return 0;
 }
 
 void tiny_fail_at(struct tiny_vm *vm, uint64_t n)
@@ -848,4 +865,39 @@ void tiny_check(struct tiny_vm *vm)
 uint64_t tiny_objects(struct tiny_vm *vm, enum rmap_kind kind)
 {
 	return vm->rmap.count.object[kind].objects;
+}
+
+/* ---------------------------------------------------------------- steps that must succeed */
+
+void write_ok(struct tiny_mm *mm, unsigned int n, uint32_t value)
+{
+	assert_int_equal(tiny_write(mm, n, value), RMAP_OK);
+	tiny_check(mm->vm);
+}
+
+struct tiny_mm *fork_ok(struct tiny_mm *mm)
+{
+	struct tiny_mm *child = tiny_fork(mm);
+
+	assert_non_null(child);
+	tiny_check(mm->vm);
+	return child;
+}
+
+void exit_ok(struct tiny_mm *mm)
+{
+	struct tiny_vm *vm = mm->vm;
+
+	tiny_exit(mm);
+	tiny_check(vm);
+}
+
+const void *own_of(struct tiny_vma *vma)
+{
+	return vma_own(&vma->rmap);
+}
+
+const void *owner_of(struct tiny_vm *vm, struct tiny_page *page)
+{
+	return rmap_page_owner(&vm->rmap, &page->rmap);
 }

@@ -80,8 +80,11 @@ struct tiny_vm {
 };
 
 struct tiny_vm *tiny_vm_new(void);
-/* All address spaces have exited; fails the test if anything is left. */
+/* All address spaces have exited; fails the test if anything is left. What a failed test leaves is left alone. */
 void tiny_vm_free(struct tiny_vm *vm);
+/* The same as a test's fixtures: *state is the machine. */
+int tiny_setup(void **state);
+int tiny_teardown(void **state);
 
 /* From here on the n-th allocation fails (once). 0: none. */
 void tiny_fail_at(struct tiny_vm *vm, uint64_t n);
@@ -138,5 +141,14 @@ struct rmap_walk tiny_walk(struct tiny_vm *vm, struct tiny_page *page, unsigned 
 void tiny_check(struct tiny_vm *vm);
 
 uint64_t tiny_objects(struct tiny_vm *vm, enum rmap_kind kind);
+
+/* A step that must succeed, and a check. */
+void write_ok(struct tiny_mm *mm, unsigned int n, uint32_t value);
+struct tiny_mm *fork_ok(struct tiny_mm *mm);
+void exit_ok(struct tiny_mm *mm);
+
+/* The VMA's own anon_vma, which its new pages get; the one that a page names. */
+const void *own_of(struct tiny_vma *vma);
+const void *owner_of(struct tiny_vm *vm, struct tiny_page *page);
 
 #endif
