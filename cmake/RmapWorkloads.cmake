@@ -44,9 +44,17 @@ file(STRINGS "${record}" agreed REGEX "^[0-9a-f]+ [^ ]+ agreed")
 foreach(line IN LISTS agreed)
 	string(REGEX REPLACE "^[0-9a-f]+ ([^ ]+) .*$" "\\1" name "${line}")
 	if(NOT RMAP_SANITIZE AND EXISTS "${CMAKE_SOURCE_DIR}/workloads/${name}.rmw")
+		set(swap)
+		if(line MATCHES ", swap$")
+			set(swap --swap)
+		endif()
 		rmap_test(verify/${name} LABEL verify
 			COMMAND "${CMAKE_SOURCE_DIR}/tests/verify/agree.sh" $<TARGET_FILE:rmap_command>
-				"${CMAKE_SOURCE_DIR}/workloads/${name}.rmw")
+				"${CMAKE_SOURCE_DIR}/workloads/${name}.rmw" ${swap})
+		# Each has a swap file of its own, and none is to see another's pages go there.
+		if(swap)
+			set_tests_properties(verify/${name} PROPERTIES RESOURCE_LOCK swap)
+		endif()
 	endif()
 endforeach()
 

@@ -24,10 +24,14 @@
 
 #ifdef __x86_64__
 
+/* How often pages that are being written are asked to go, and how long between. */
+#define PAGEOUT_TRIES	 40u
+#define PAGEOUT_PAUSE_US 500u
+#define PAGEOUT_MOST	 ((uint64_t)64 << 20)
 /* A file that is written out in full. */
-#define FILE_MOST    ((uint64_t)64 << 20)
+#define FILE_MOST	 ((uint64_t)64 << 20)
 /* A mincore that fits into the buffer. */
-#define MINCORE_MOST ((uint64_t)SLOT_PAGES * 4096)
+#define MINCORE_MOST	 ((uint64_t)SLOT_PAGES * 4096)
 
 static uint64_t round_up(uint64_t len)
 {
@@ -578,6 +582,42 @@ static enum verify_result do_swap(struct verify_session *s, const struct op *op)
 	return VERIFY_AGREE;
 }
 
+/* Has the engine taken a page of this range out that is still there live? */
+static bool still_in(struct verify_session *s, struct puppet *p, uint64_t proc, uint64_t start,
+		     uint64_t end)
+{
+	struct mm *mm = runner_mm(s->runner, proc);
+
+	for (uint64_t addr = start; addr < end; addr += RMAP_PAGE_SIZE) {
+		struct mm_page_info info;
+		uint64_t entry;
+
+		mm_page_info(mm, addr, &info);
+		if (info.state == MM_PAGE_SWAPPED && !look_entries(p, addr, 1, &entry) &&
+		    (entry & PM_PRESENT))
+			return true;
+	}
+	return false;
+}
+
+/* The kernel leaves a page alone that is being written; when that is done is the device's matter. So it is asked again. */
+static int64_t do_pageout(struct verify_session *s, struct puppet *p, const struct op *op)
+{
+	uint64_t start = op->addr.off, end = start + round_up(op->len);
+	int64_t ret = live_call(p, SYS_madvise, start, op->len, op->flags, 0, 0, 0);
+
+	for (unsigned int i = 0; !ret && s->options.swap && i < PAGEOUT_TRIES; i++) {
+		if (end < start || end - start > PAGEOUT_MOST ||
+		    !still_in(s, p, op->proc, start, end))
+			break;
+		usleep(PAGEOUT_PAUSE_US);
+		look_drain(s->look);
+		ret = live_call(p, SYS_madvise, start, op->len, op->flags, 0, 0, 0);
+		verify_rule(s, RULE_PAGEOUT);
+	}
+	return ret;
+}
+
 static int64_t call_of(struct verify_session *s, struct puppet *p, const struct op *op)
 {
 	uint64_t addr = op->addr.off;
@@ -599,6 +639,8 @@ static int64_t call_of(struct verify_session *s, struct puppet *p, const struct 
 			touch(s, (uint64_t)ret, op->new_len);
 		return ret;
 	case OP_MADVISE:
+		if (op->flags == MM_MADV_PAGEOUT)
+			return do_pageout(s, p, op);
 		return live_call(p, SYS_madvise, addr, op->len, op->flags, 0, 0, 0);
 	case OP_MLOCK:
 		return live_call(p, SYS_mlock2, addr, op->len, op->flags, 0, 0, 0);

@@ -93,6 +93,13 @@ const struct verify_rule verify_rules[] = {
 			   "engine has "
 			   "in swap counts as present, and its map count is not compared",
 			   "the kernel has nowhere to put it, or no reason" },
+	[RULE_PAGEOUT] = { "pageout",
+			   "with --swap, MADV_PAGEOUT is given again, for up to 20 ms, while pages "
+			   "are there "
+			   "that the engine took out",
+			   "the kernel leaves pages alone that are being written, and how long "
+			   "that takes "
+			   "is the device's matter" },
 	[RULE_RECLAIM] = { "reclaim",
 			   "reclaim, balance, swapoff, swapon, migrate and hibernate are done by "
 			   "the "
