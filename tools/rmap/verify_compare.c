@@ -181,6 +181,50 @@ static enum verify_result compare_sizes(struct verify_session *s, struct puppet 
 			  verify_who(s, p, who, sizeof(who)));
 }
 
+/*
+ * smaps' counts, VMA by VMA. The kernel adds up shares of a page in 4,096ths of a byte, so the last KiB may differ. They are
+ * of the time before what the comparison of pages trims, and so come behind it.
+ */
+static enum verify_result compare_counts(struct verify_session *s, struct puppet *p, struct mm *mm)
+{
+	char who[80];
+
+	if (s->engine_swaps || s->reclaimed)
+		return VERIFY_AGREE;
+	if (look_layout(s->look, p, true, &s->layout))
+		return verify_say(s, VERIFY_UNABLE, "the layout cannot be read");
+	for (size_t i = 0; i < s->layout.nr; i++) {
+		const struct look_vma *live = &s->layout.vmas[i];
+		struct mm_smaps ours;
+
+		if (mm_smaps(mm, live->start, &ours))
+			continue;
+		const uint64_t bytes[LOOK_COUNTS] = {
+			[LOOK_RSS] = ours.rss,
+			[LOOK_PSS] = ours.pss,
+			[LOOK_ANONYMOUS] = ours.anonymous,
+			[LOOK_LAZYFREE] = ours.lazyfree,
+			[LOOK_SWAP] = ours.swap,
+			[LOOK_SWAP_PSS] = ours.swap_pss,
+			[LOOK_LOCKED] = ours.locked,
+		};
+
+		for (unsigned int k = 0; k < LOOK_COUNTS; k++) {
+			uint64_t kib = bytes[k] / 1024;
+
+			if (kib - live->counts[k] + 1 <= 2)
+				continue;
+			return verify_say(
+				s, VERIFY_DIFFER,
+				"smaps of %s at 0x%llx: %s %llu kB live, %llu kB in the engine",
+				verify_who(s, p, who, sizeof(who)), (unsigned long long)live->start,
+				look_count_name((enum look_count)k),
+				(unsigned long long)live->counts[k], (unsigned long long)kib);
+		}
+	}
+	return VERIFY_AGREE;
+}
+
 /* ---------------------------------------------------------------- frames */
 
 void verify_round(struct verify_session *s)
@@ -548,6 +592,8 @@ enum verify_result verify_process(struct verify_session *s, struct puppet *p, ui
 		ret = compare_sizes(s, p, mm);
 	if (ret == VERIFY_AGREE)
 		ret = compare_pages(s, p, mm, &bytes);
+	if (ret == VERIFY_AGREE && limit == UINT64_MAX)
+		ret = compare_counts(s, p, mm);
 	return ret;
 }
 

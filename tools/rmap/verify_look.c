@@ -201,6 +201,29 @@ static uint64_t parse_flags(const char *p)
 	return flags;
 }
 
+static const char *const count_names[LOOK_COUNTS] = {
+	[LOOK_RSS] = "Rss:",	       [LOOK_PSS] = "Pss:",   [LOOK_ANONYMOUS] = "Anonymous:",
+	[LOOK_LAZYFREE] = "LazyFree:", [LOOK_SWAP] = "Swap:", [LOOK_SWAP_PSS] = "SwapPss:",
+	[LOOK_LOCKED] = "Locked:",
+};
+
+const char *look_count_name(enum look_count count)
+{
+	return count_names[count];
+}
+
+static void parse_count(const char *line, struct look_vma *vma)
+{
+	for (unsigned int i = 0; i < LOOK_COUNTS; i++) {
+		size_t len = strlen(count_names[i]);
+
+		if (!strncmp(line, count_names[i], len)) {
+			vma->counts[i] = strtoull(line + len, NULL, 10);
+			return;
+		}
+	}
+}
+
 static bool outside(const struct look_vma *vma)
 {
 	return (vma->start >= HOUSE_BASE && vma->end <= HOUSE_BASE + HOUSE_SIZE) ||
@@ -246,6 +269,8 @@ int look_layout(struct look *look, struct puppet *p, bool flags, struct look_lay
 		} else if (last && !strncmp(line, "VmFlags:", 8)) {
 			/* add_vma() may have moved them. */
 			out->vmas[out->nr - 1].flags = parse_flags(line + 9);
+		} else if (last) {
+			parse_count(line, &out->vmas[out->nr - 1]);
 		}
 		if (!end)
 			break;

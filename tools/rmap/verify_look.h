@@ -17,11 +17,24 @@
 #define PM_EXCLUSIVE ((uint64_t)1 << 56) /* mapped once */
 #define PM_FRAME     (((uint64_t)1 << 55) - 1)
 
+/* What smaps counts, of what does not depend on when a page was looked at last. */
+enum look_count {
+	LOOK_RSS,
+	LOOK_PSS,
+	LOOK_ANONYMOUS,
+	LOOK_LAZYFREE,
+	LOOK_SWAP,
+	LOOK_SWAP_PSS,
+	LOOK_LOCKED,
+	LOOK_COUNTS,
+};
+
 struct look_vma {
 	uint64_t start, end, offset; /* bytes */
 	uint64_t
 		flags; /* VM_*: those of LOOK_PERMISSIONS, or with has_flags those of look_flags() */
-	uint64_t device, inode; /* 0: no file */
+	uint64_t device, inode;	      /* 0: no file */
+	uint64_t counts[LOOK_COUNTS]; /* KiB; with has_flags */
 };
 
 struct look_layout {
@@ -46,6 +59,8 @@ uint64_t look_zero_frame(const struct look *look);
 int look_layout(struct look *look, struct puppet *puppet, bool flags, struct look_layout *out);
 /* VM_* that smaps shows. */
 uint64_t look_flags(void);
+/* "Rss" … */
+const char *look_count_name(enum look_count count);
 int look_sizes(struct look *look, struct puppet *puppet, struct look_sizes *out);
 /* Entries of nr pages from addr on. 0 or -1. */
 int look_entries(struct puppet *puppet, uint64_t addr, uint64_t nr, uint64_t *entries);
