@@ -191,11 +191,42 @@ int generator_open(const char *spec, struct op_source **out, char err[OPS_ERR_SI
 
 /* ---------------------------------------------------------------- what they share */
 
-void gen_stage(struct gen *gen)
+bool gen_parent(struct gen *gen, struct op *op, const char *phase, uint64_t pages)
 {
-	gen->stage++;
-	gen->i = 0;
-	gen->j = 0;
+	switch (gen->stage++) {
+	case 0:
+		return gen_phase(op, phase);
+	case 1:
+		return gen_new(op, PARENT);
+	case 2:
+		return gen_mmap(op, PARENT, pages, HEAP);
+	default:
+		return gen_access(op, OP_WRITE, PARENT, HEAP, 0, pages);
+	}
+}
+
+bool gen_family(struct gen *gen, struct op *op, const char *phase, uint64_t pages, const char *fork,
+		uint64_t children)
+{
+	if (gen->stage < GEN_BORN)
+		return gen_parent(gen, op, phase, pages);
+	if (gen->stage++ == GEN_BORN) {
+		if (fork)
+			return gen_phase(op, fork);
+		gen->stage++;
+	}
+	return gen_fork(op, PARENT, CHILD(gen_each(gen, children)));
+}
+
+uint64_t gen_each(struct gen *gen, uint64_t n)
+{
+	uint64_t i = gen->i++;
+
+	if (gen->i < n)
+		gen->stage--;
+	else
+		gen->i = 0;
+	return i;
 }
 
 uint64_t gen_frames(uint64_t processes, uint64_t pages_each, uint64_t pages)

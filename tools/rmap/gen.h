@@ -57,8 +57,22 @@ extern const struct gen_kind gen_fork_cow, gen_fork_chain, gen_prefork, gen_zygo
 /* All of them, NULL at the end. */
 extern const struct gen_kind *const generators[];
 
-/* The next stage begins. */
-void gen_stage(struct gen *gen);
+/* Processes and marks that most have. */
+enum { HEAP = 1 };
+#define PARENT	 1u
+#define CHILD(i) (2u + (i))
+
+/*
+ * How most begin: a phase, a process that maps its heap and writes all of it (the stages below GEN_BORN), then children, in a phase of
+ * their own unless fork is NULL (below GEN_FORKED).
+ */
+enum { GEN_BORN = 4, GEN_FORKED = 6 };
+bool gen_parent(struct gen *gen, struct op *op, const char *phase, uint64_t pages);
+bool gen_family(struct gen *gen, struct op *op, const char *phase, uint64_t pages, const char *fork,
+		uint64_t children);
+
+/* 0 to n - 1, one more each time: the stage comes again until it was the last; then gen->i is 0 again. */
+uint64_t gen_each(struct gen *gen, uint64_t n);
 /* Frames for that many processes of that many pages each, mapped once, and one image of them: contents and tables. */
 uint64_t gen_frames(uint64_t processes, uint64_t pages_each, uint64_t pages);
 /* A number below n, from the seed. */

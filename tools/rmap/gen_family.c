@@ -9,10 +9,6 @@
 
 #include <stdio.h>
 
-enum { HEAP = 1 };
-#define PARENT	 1u
-#define CHILD(i) (2u + (i))
-
 /* ---------------------------------------------------------------- survivors */
 
 enum { SURVIVORS_CHILDREN, SURVIVORS_LEFT, SURVIVORS_WHICH, SURVIVORS_PARENT, SURVIVORS_PAGES };
@@ -61,7 +57,7 @@ static uint64_t first_survivor(const struct gen *gen)
 /* A survivor reads what all others write. */
 static bool survivors_child(struct gen *gen, struct op *op)
 {
-	uint64_t i = gen->i++;
+	uint64_t i = gen_each(gen, gen->param[SURVIVORS_CHILDREN]);
 
 	return gen_access(op, survives(gen, i) ? OP_READ : OP_WRITE, CHILD(i), HEAP, 0,
 			  gen->param[SURVIVORS_PAGES]);
@@ -82,41 +78,23 @@ static bool survivors_next(struct gen *gen, struct op *op)
 	uint64_t children = gen->param[SURVIVORS_CHILDREN], pages = gen->param[SURVIVORS_PAGES];
 	bool parent = gen->param[SURVIVORS_PARENT];
 
+	if (gen->stage < GEN_FORKED)
+		return gen_family(gen, op, "the parent writes", pages, "fork", children);
 	switch (gen->stage++) {
-	case 0:
-		return gen_phase(op, "the parent writes");
-	case 1:
-		return gen_new(op, PARENT);
-	case 2:
-		return gen_mmap(op, PARENT, pages, HEAP);
-	case 3:
-		return gen_access(op, OP_WRITE, PARENT, HEAP, 0, pages);
-	case 4:
-		return gen_phase(op, "fork");
-	case 5:
-		if (gen->i + 1 < children)
-			gen->stage--;
-		return gen_fork(op, PARENT, CHILD(gen->i++));
-	case 6:
-		gen->i = 0;
+	case GEN_FORKED:
 		return gen_phase(op, "all but few write");
-	case 7:
-		if (gen->i + 1 < children)
-			gen->stage--;
+	case GEN_FORKED + 1:
 		return survivors_child(gen, op);
-	case 8:
+	case GEN_FORKED + 2:
 		return gen_access(op, parent ? OP_READ : OP_WRITE, PARENT, HEAP, 0, pages);
-	case 9:
-	case 10: /* once more: a design may have learned */
+	case GEN_FORKED + 3:
+	case GEN_FORKED + 4: /* once more: a design may have learned */
 		return survivors_probe(gen, op);
-	case 11:
-		gen->i = 0;
+	case GEN_FORKED + 5:
 		return gen_phase(op, "exit");
-	case 12:
-		if (gen->i + 1 < children)
-			gen->stage--;
-		return gen_exit(op, CHILD(gen->i++));
-	case 13:
+	case GEN_FORKED + 6:
+		return gen_exit(op, CHILD(gen_each(gen, children)));
+	case GEN_FORKED + 7:
 		return gen_exit(op, PARENT);
 	default:
 		return false;
@@ -194,11 +172,8 @@ static bool unmapped_next(struct gen *gen, struct op *op)
 	case 6:
 		return gen_phase(op, "fork");
 	case 7:
-		if (gen->i + 1 < children)
-			gen->stage--;
-		return gen_fork(op, PARENT, CHILD(gen->i++));
+		return gen_fork(op, PARENT, CHILD(gen_each(gen, children)));
 	case 8:
-		gen->i = 0;
 		return gen_phase(op, "the children have nothing of it");
 	case 9:
 		return unmapped_child(gen, op);
@@ -258,10 +233,9 @@ static bool vmas_make(struct gen *gen, struct op *op)
 /* Each generation has so many children, and the first of them is the next one's parent. */
 static bool vmas_fork(struct gen *gen, struct op *op)
 {
-	uint64_t children = gen->param[VMAS_CHILDREN], i = gen->i++;
+	uint64_t children = gen->param[VMAS_CHILDREN];
+	uint64_t i = gen_each(gen, children * gen->param[VMAS_DEPTH]);
 
-	if (gen->i < children * gen->param[VMAS_DEPTH])
-		gen->stage--;
 	return gen_fork(op, i < children ? PARENT : CHILD((i / children - 1) * children), CHILD(i));
 }
 
@@ -302,7 +276,6 @@ static bool vmas_next(struct gen *gen, struct op *op)
 	case 5:
 		return vmas_fork(gen, op);
 	case 6:
-		gen->i = 0;
 		return gen_phase(op, "the children write");
 	case 7:
 		return vmas_write(gen, op);
@@ -313,9 +286,7 @@ static bool vmas_next(struct gen *gen, struct op *op)
 		gen->i = 0;
 		return gen_phase(op, "exit");
 	case 10:
-		if (gen->i + 1 < processes)
-			gen->stage--;
-		return gen_exit(op, CHILD(gen->i++));
+		return gen_exit(op, CHILD(gen_each(gen, processes)));
 	case 11:
 		return gen_exit(op, PARENT);
 	default:
@@ -355,48 +326,32 @@ static bool swap_next(struct gen *gen, struct op *op)
 	uint64_t children = gen->param[SWAP_CHILDREN], pages = gen->param[SWAP_PAGES];
 	uint64_t part = pages * gen->param[SWAP_WRITE] / 100;
 
+	if (gen->stage < GEN_FORKED)
+		return gen_family(gen, op, "a family shares pages", pages, NULL, children);
 	switch (gen->stage++) {
-	case 0:
-		return gen_phase(op, "a family shares pages");
-	case 1:
-		return gen_new(op, PARENT);
-	case 2:
-		return gen_mmap(op, PARENT, pages, HEAP);
-	case 3:
-		return gen_access(op, OP_WRITE, PARENT, HEAP, 0, pages);
-	case 4:
-		if (gen->i + 1 < children)
-			gen->stage--;
-		return gen_fork(op, PARENT, CHILD(gen->i++));
-	case 5:
-		gen->i = 0;
+	case GEN_FORKED:
 		return gen_phase(op, "all are taken out");
-	case 6:
-	case 7: /* the first time around some are found used */
-	case 8:
+	case GEN_FORKED + 1:
+	case GEN_FORKED + 2: /* the first time around some are found used */
+	case GEN_FORKED + 3:
 		return gen_reclaim(op, gen->source.config.frames);
-	case 9:
+	case GEN_FORKED + 4:
 		return gen_phase(op, "all are brought in again");
-	case 10:
-		if (gen->i + 1 < children)
-			gen->stage--;
-		return gen_access(op, OP_READ, CHILD(gen->i++), HEAP, 0, pages);
-	case 11:
+	case GEN_FORKED + 5:
+		return gen_access(op, OP_READ, CHILD(gen_each(gen, children)), HEAP, 0, pages);
+	case GEN_FORKED + 6:
 		return gen_probe(op, CHILD(0), HEAP, 0, "a page that all brought in again");
-	case 12:
-		gen->i = 0;
+	case GEN_FORKED + 7:
 		return gen_phase(op, "some are written");
-	case 13:
-		if (gen->i + 1 < children)
-			gen->stage--;
-		return part ? gen_access(op, OP_WRITE, CHILD(gen->i++), HEAP, 0, part)
+	case GEN_FORKED + 8:
+		return part ? gen_access(op, OP_WRITE, CHILD(gen_each(gen, children)), HEAP, 0,
+					 part)
 			    : gen_access(op, OP_READ, CHILD(gen->i++), HEAP, 0, 1);
-	case 14:
-		gen->i = 0;
+	case GEN_FORKED + 9:
 		if (++gen->j < gen->param[SWAP_ROUNDS])
-			gen->stage = 5;
+			gen->stage = GEN_FORKED;
 		return gen_access(op, OP_READ, PARENT, HEAP, 0, pages);
-	case 15:
+	case GEN_FORKED + 10:
 		return gen_probe(op, CHILD(0), HEAP, 0, "a page that a child wrote");
 	default:
 		return false;

@@ -10,10 +10,6 @@
 
 #include <stdio.h>
 
-enum { HEAP = 1 };
-#define PARENT	 1u
-#define CHILD(i) (2u + (i))
-
 /* ---------------------------------------------------------------- fork-cow */
 
 enum { FORK_COW_CHILDREN, FORK_COW_PAGES };
@@ -30,46 +26,28 @@ static bool fork_cow_next(struct gen *gen, struct op *op)
 {
 	uint64_t children = gen->param[FORK_COW_CHILDREN], pages = gen->param[FORK_COW_PAGES];
 
+	if (gen->stage < GEN_FORKED)
+		return gen_family(gen, op, "the parent writes", pages, "fork", children);
 	switch (gen->stage++) {
-	case 0:
-		return gen_phase(op, "the parent writes");
-	case 1:
-		return gen_new(op, PARENT);
-	case 2:
-		return gen_mmap(op, PARENT, pages, HEAP);
-	case 3:
-		return gen_access(op, OP_WRITE, PARENT, HEAP, 0, pages);
-	case 4:
-		return gen_phase(op, "fork");
-	case 5:
-		if (gen->i + 1 < children)
-			gen->stage--;
-		return gen_fork(op, PARENT, CHILD(gen->i++));
-	case 6:
-		gen->i = 0;
+	case GEN_FORKED:
 		return gen_phase(op, "each child writes all");
-	case 7:
-		if (gen->i + 1 < children)
-			gen->stage--;
-		return gen_access(op, OP_WRITE, CHILD(gen->i++), HEAP, 0, pages);
-	case 8:
+	case GEN_FORKED + 1:
+		return gen_access(op, OP_WRITE, CHILD(gen_each(gen, children)), HEAP, 0, pages);
+	case GEN_FORKED + 2:
 		return gen_phase(op, "the parent writes again");
-	case 9:
+	case GEN_FORKED + 3:
 		return gen_access(op, OP_WRITE, PARENT, HEAP, 0, pages);
-	case 10:
+	case GEN_FORKED + 4:
 		return gen_probe(op, CHILD(children - 1), HEAP, pages / 2,
 				 "a child's page, written after the fork");
-	case 11:
+	case GEN_FORKED + 5:
 		return gen_probe(op, PARENT, HEAP, pages / 2,
 				 "the parent's page, written after the forks");
-	case 12:
-		gen->i = 0;
+	case GEN_FORKED + 6:
 		return gen_phase(op, "exit");
-	case 13:
-		if (gen->i + 1 < children)
-			gen->stage--;
-		return gen_exit(op, CHILD(gen->i++));
-	case 14:
+	case GEN_FORKED + 7:
+		return gen_exit(op, CHILD(gen_each(gen, children)));
+	case GEN_FORKED + 8:
 		return gen_exit(op, PARENT);
 	default:
 		return false;
@@ -108,30 +86,24 @@ static bool chain_next(struct gen *gen, struct op *op)
 	uint64_t last = gen->param[CHAIN_GENERATIONS] + 1;
 	uint64_t part = pages * gen->param[CHAIN_WRITE] / 100;
 
+	if (gen->stage < GEN_BORN)
+		return gen_parent(gen, op, "the first generation", pages);
 	switch (gen->stage++) {
-	case 0:
+	case GEN_BORN:
 		gen->i = 1;
-		return gen_phase(op, "the first generation");
-	case 1:
-		return gen_new(op, 1);
-	case 2:
-		return gen_mmap(op, 1, pages, HEAP);
-	case 3:
-		return gen_access(op, OP_WRITE, 1, HEAP, 0, pages);
-	case 4:
 		return gen_phase(op, "each forks and exits");
-	case 5:
+	case GEN_BORN + 1:
 		return gen_fork(op, gen->i, gen->i + 1);
-	case 6:
+	case GEN_BORN + 2:
 		return gen_exit(op, gen->i);
-	case 7:
+	case GEN_BORN + 3:
 		if (++gen->i < last)
-			gen->stage = 5;
+			gen->stage = GEN_BORN + 1;
 		return part ? gen_access(op, OP_WRITE, gen->i, HEAP, 0, part)
 			    : gen_access(op, OP_READ, gen->i, HEAP, 0, 1);
-	case 8:
+	case GEN_BORN + 4:
 		return gen_probe(op, last, HEAP, 0, "a page of the last generation");
-	case 9:
+	case GEN_BORN + 5:
 		return gen_probe(op, last, HEAP, pages - 1, "the last page of its heap");
 	default:
 		return false;
@@ -174,40 +146,29 @@ static bool prefork_next(struct gen *gen, struct op *op)
 	uint64_t workers = gen->param[PREFORK_WORKERS], pages = gen->param[PREFORK_PAGES];
 	uint64_t part = pages * gen->param[PREFORK_WRITE] / 100;
 
+	if (gen->stage < GEN_FORKED)
+		return gen_family(gen, op, "the server starts", pages, "it forks its workers",
+				  workers);
 	switch (gen->stage++) {
-	case 0:
-		return gen_phase(op, "the server starts");
-	case 1:
-		return gen_new(op, PARENT);
-	case 2:
-		return gen_mmap(op, PARENT, pages, HEAP);
-	case 3:
-		return gen_access(op, OP_WRITE, PARENT, HEAP, 0, pages);
-	case 4:
-		return gen_phase(op, "it forks its workers");
-	case 5:
-		if (gen->i + 1 < workers)
-			gen->stage--;
-		return gen_fork(op, PARENT, CHILD(gen->i++));
-	case 6:
+	case GEN_FORKED:
 		gen->i = 0;
 		return gen_phase(op, "all work");
-	case 7:
+	case GEN_FORKED + 1:
 		return gen_access(op, OP_WRITE, PARENT, HEAP, 0, pages);
-	case 8:
+	case GEN_FORKED + 2:
 		return gen_access(op, OP_READ, CHILD(gen->i), HEAP, 0, pages);
-	case 9:
+	case GEN_FORKED + 3:
 		if (gen->i + 1 < workers)
-			gen->stage = 8;
+			gen->stage = GEN_FORKED + 2;
 		else if (++gen->j < gen->param[PREFORK_ROUNDS])
-			gen->stage = 6;
+			gen->stage = GEN_FORKED;
 		if (!part)
 			return gen_access(op, OP_READ, CHILD(gen->i++), HEAP, 0, 1);
 		return gen_access(op, OP_WRITE, CHILD(gen->i++), HEAP, gen->j % (pages - part + 1),
 				  part);
-	case 10:
+	case GEN_FORKED + 4:
 		return gen_probe(op, PARENT, HEAP, 0, "the server's page, written after the forks");
-	case 11:
+	case GEN_FORKED + 5:
 		return gen_probe(op, CHILD(0), HEAP, pages / 2,
 				 "a page in the middle of a worker's heap");
 	default:

@@ -7,8 +7,6 @@
 
 #include <stdio.h>
 
-#define PARENT 1u
-
 /*
  * One child at a time, for so many operations: it holds on to the pages as they were, so that moved pages are shared ones.
  * True: this operation is its fork or its exit.

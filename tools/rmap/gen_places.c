@@ -9,12 +9,8 @@
 
 #include <stdio.h>
 
-enum { HEAP = 1 };
-#define PARENT	 1u
-#define CHILD(i) (2u + (i))
-
 /* Far from where the VM puts what has no wish. */
-#define PLACES	 ((uint64_t)1 << 40)
+#define PLACES ((uint64_t)1 << 40)
 
 /* ---------------------------------------------------------------- single-pages */
 
@@ -35,6 +31,8 @@ static bool single_protect(struct gen *gen, struct op *op, uint32_t prot)
 	gen->i += 2;
 	if (gen->i < gen->param[SINGLE_VMAS])
 		gen->stage--;
+	else
+		gen->i = 0;
 	gen_access(op, OP_MPROTECT, PARENT, HEAP, page, 1);
 	op->prot = prot;
 	return true;
@@ -44,43 +42,30 @@ static bool single_next(struct gen *gen, struct op *op)
 {
 	uint64_t vmas = gen->param[SINGLE_VMAS], children = gen->param[SINGLE_CHILDREN];
 
+	if (gen->stage < GEN_BORN)
+		return gen_parent(gen, op, "one VMA becomes many", vmas);
 	switch (gen->stage++) {
-	case 0:
-		return gen_phase(op, "one VMA becomes many");
-	case 1:
-		return gen_new(op, PARENT);
-	case 2:
-		return gen_mmap(op, PARENT, vmas, HEAP);
-	case 3:
-		return gen_access(op, OP_WRITE, PARENT, HEAP, 0, vmas);
-	case 4:
+	case GEN_BORN:
 		return single_protect(gen, op, MM_PROT_READ);
-	case 5:
-		gen->i = 0;
+	case GEN_BORN + 1:
 		return gen_phase(op, "fork");
-	case 6:
-		if (gen->i + 1 < children)
-			gen->stage--;
-		return gen_fork(op, PARENT, CHILD(gen->i++));
-	case 7:
-		gen->i = 0;
+	case GEN_BORN + 2:
+		return gen_fork(op, PARENT, CHILD(gen_each(gen, children)));
+	case GEN_BORN + 3:
 		return gen_phase(op, "the parent's become one again");
-	case 8:
+	case GEN_BORN + 4:
 		return single_protect(gen, op, MM_PROT_READ | MM_PROT_WRITE);
-	case 9:
+	case GEN_BORN + 5:
 		return gen_access(op, OP_WRITE, PARENT, HEAP, 0, vmas);
-	case 10:
+	case GEN_BORN + 6:
 		return gen_probe(op, CHILD(0), HEAP, vmas / 2,
 				 "a child's page, in a VMA of its own");
-	case 11:
+	case GEN_BORN + 7:
 		return gen_probe(op, PARENT, HEAP, vmas / 2, "the parent's, written since");
-	case 12:
-		gen->i = 0;
+	case GEN_BORN + 8:
 		return gen_phase(op, "exit");
-	case 13:
-		if (gen->i + 1 < children)
-			gen->stage--;
-		return gen_exit(op, CHILD(gen->i++));
+	case GEN_BORN + 9:
+		return gen_exit(op, CHILD(gen_each(gen, children)));
 	default:
 		return false;
 	}
@@ -270,16 +255,11 @@ static bool displaced_next(struct gen *gen, struct op *op)
 		gen->i = 0;
 		return gen_phase(op, "fork");
 	case 4:
-		if (gen->i + 1 < children)
-			gen->stage--;
-		return gen_fork(op, PARENT, CHILD(gen->i++));
+		return gen_fork(op, PARENT, CHILD(gen_each(gen, children)));
 	case 5:
-		gen->i = 0;
 		return gen_phase(op, "the children write");
 	case 6:
-		if (gen->i + 1 < children)
-			gen->stage--;
-		return gen_access(op, OP_WRITE, CHILD(gen->i++), HEAP, 0, pages);
+		return gen_access(op, OP_WRITE, CHILD(gen_each(gen, children)), HEAP, 0, pages);
 	case 7:
 		return gen_probe(op, PARENT, HEAP, 0, "a page of the range that moved first");
 	case 8:
@@ -364,33 +344,24 @@ static bool offsets_next(struct gen *gen, struct op *op)
 	case 1:
 		return gen_new(op, PARENT);
 	case 2:
-		if (gen->i + 1 < gen->param[OFFSETS_FILES])
-			gen->stage--;
 		op->kind = OP_FILE;
-		op->file = 1 + (uint32_t)gen->i++;
+		op->file = 1 + (uint32_t)gen_each(gen, gen->param[OFFSETS_FILES]);
 		op->len = pages << RMAP_PAGE_SHIFT;
 		return true;
 	case 3:
-		gen->i = 0;
-		/* fall through */
-	case 4:
-		gen->stage = 5;
 		return offsets_map(gen, op);
-	case 5:
+	case 4:
 		gen->i = 0;
 		return gen_phase(op, "fork");
+	case 5:
+		return gen_fork(op, PARENT, CHILD(gen_each(gen, children)));
 	case 6:
-		if (gen->i + 1 < children)
-			gen->stage--;
-		return gen_fork(op, PARENT, CHILD(gen->i++));
-	case 7:
-		gen->i = 0;
 		return gen_phase(op, "each child writes a page of each");
-	case 8:
+	case 7:
 		return offsets_write(gen, op);
-	case 9:
+	case 8:
 		return gen_probe(op, PARENT, HEAP, 0, "a page of the first mapping");
-	case 10:
+	case 9:
 		return gen_probe(op, CHILD(0), HEAP, 0, "a child's own there");
 	default:
 		return false;
