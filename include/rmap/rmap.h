@@ -188,8 +188,14 @@ struct rmap_counters {
 struct rmap {
 	const struct rmap_ops *ops;
 	const struct rmap_port *port;
-	struct rmap_spinlock lock;  /* RMAP_LOCK_MM_LIST */
-	struct list_head mms;	    /* all struct rmap_mm; lock */
+	struct rmap_spinlock lock; /* RMAP_LOCK_MM_LIST */
+	struct list_head mms;	   /* all struct rmap_mm; lock */
+	/* What the design has put by for those who may not allocate: its own business. lock; wanted: set by who found too little */
+	struct {
+		void *objects;
+		_Atomic uint32_t nr;
+		_Atomic uint32_t wanted;
+	} spare;
 	struct rmap_counters count; /* atomics */
 	/* All kinds together, for the peak. */
 	struct {

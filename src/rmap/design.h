@@ -25,6 +25,9 @@ struct rmap_ops {
 
 	struct rmap_design_bytes bytes;
 
+	/* The instance ends; no address space is left. NULL: nothing is. */
+	void (*end)(struct rmap *rmap);
+
 	int (*mm_init)(struct rmap *rmap, struct rmap_mm *mm);
 	int (*mm_fork_begin)(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *parent);
 	void (*mm_fork_end)(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *parent,

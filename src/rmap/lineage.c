@@ -84,6 +84,8 @@ int lineage_mm_fork_begin(struct rmap *rmap, struct rmap_mm *child, struct rmap_
 
 	if (!n)
 		return RMAP_ENOMEM;
+	if (rmap_unlikely(atomic_load_explicit(&rmap->spare.wanted, memory_order_relaxed)))
+		lineage_spare_fill(rmap);
 	child->design = n;
 	atomic_init(&n->birth, next_birth(p));
 	atomic_init(&n->parent, p);
@@ -408,6 +410,7 @@ const struct rmap_ops rmap_lineage = {
 	.locks_every_move = true,
 	/* mapping, index, stamp; a word; a pointer; mapping and stamp */
 	.bytes = { .page = 20, .vma = 8, .mm = 8, .slot = 12 },
+	.end = lineage_spare_end,
 	.mm_init = lineage_mm_init,
 	.mm_fork_begin = lineage_mm_fork_begin,
 	.mm_fork_end = lineage_mm_fork_end,

@@ -279,13 +279,25 @@ void lineage_mapping_put(struct rmap *rmap, uintptr_t mapping);
 
 /*
  * The page's owner becomes node with stamp (nr 1), or all of nodes with theirs; the caller's references on the nodes go with it.
- * RMAP_ENOMEM: nothing changed, they are still the caller's. Page lock; may allocate, outside any RCU section.
+ * RMAP_ENOMEM: nothing changed, they are still the caller's. Page lock; outside any RCU section, where it may allocate.
  */
 int lineage_page_own(struct rmap *rmap, struct rmap_page *page, struct lineage *const *nodes,
-		     const uint32_t *stamps, unsigned int nr);
+		     const uint32_t *stamps, unsigned int nr, bool may_alloc);
 
 /* The page gets set, whose only reference is the caller's. Page lock. */
 void lineage_page_own_set(struct rmap *rmap, struct rmap_page *page, struct co_owners *set);
+
+/* ---- lineage_spare.c ---- */
+
+/* A block, not initialised; from the spare ones if nothing may be allocated. NULL: there is none. No spin lock held. */
+struct co_owners *lineage_block_get(struct rmap *rmap, bool may_alloc);
+/* One that was got so and has not been used. */
+void lineage_block_put(struct rmap *rmap, struct co_owners *set, bool may_alloc);
+/* Is there one for who may not allocate? If not, the next fork brings some. */
+bool lineage_spare_any(struct rmap *rmap);
+/* May allocate. */
+void lineage_spare_fill(struct rmap *rmap);
+void lineage_spare_end(struct rmap *rmap);
 
 /* ---- lineage_sieve.c ---- */
 

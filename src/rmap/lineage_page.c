@@ -267,18 +267,18 @@ void lineage_slot_free(struct rmap *rmap, struct rmap_slot *slot)
 /* ---------------------------------------------------------------- co-owners */
 
 static struct co_owners *set_alloc(struct rmap *rmap, struct lineage *const *nodes,
-				   const uint32_t *stamps, unsigned int nr)
+				   const uint32_t *stamps, unsigned int nr, bool may_alloc)
 {
 	struct co_owners *first = NULL;
 
 	for (unsigned int done = 0; done < nr;) {
-		struct co_owners *set = rmap_object_alloc(rmap, RMAP_KIND_CO_OWNERS, sizeof(*set));
+		struct co_owners *set = lineage_block_get(rmap, may_alloc);
 
 		if (!set) {
 			while (first) {
 				struct co_owners *more = first->more;
 
-				rmap_object_free(rmap, RMAP_KIND_CO_OWNERS, first, sizeof(*first));
+				lineage_block_put(rmap, first, may_alloc);
 				first = more;
 			}
 			return NULL;
@@ -304,14 +304,14 @@ void lineage_page_own_set(struct rmap *rmap, struct rmap_page *page, struct co_o
 }
 
 int lineage_page_own(struct rmap *rmap, struct rmap_page *page, struct lineage *const *nodes,
-		     const uint32_t *stamps, unsigned int nr)
+		     const uint32_t *stamps, unsigned int nr, bool may_alloc)
 {
 	uintptr_t old = mapping_of(page);
 
 	if (nr == 1) {
 		set_owner(page, (uintptr_t)nodes[0], stamps[0]);
 	} else {
-		struct co_owners *set = set_alloc(rmap, nodes, stamps, nr);
+		struct co_owners *set = set_alloc(rmap, nodes, stamps, nr, may_alloc);
 
 		if (!set)
 			return RMAP_ENOMEM;

@@ -140,6 +140,13 @@ static bool let_pass(struct tour *t, struct lineage *n)
 	return true;
 }
 
+/* All are found, but to keep who they are one must go on to the end: is there room for them? */
+static bool may_keep(const struct tour *t)
+{
+	return (t->keep == KEEP_HITS && t->nr_hits == 1) ||
+	       (t->state->walk->flags & RMAP_WALK_MAY_ALLOC) || lineage_spare_any(t->rmap);
+}
+
 bool lineage_note_hit(struct tour *t, struct lineage *n, uint32_t clock)
 {
 	if (t->keep == KEEP_COVER) {
@@ -157,7 +164,7 @@ bool lineage_note_hit(struct tour *t, struct lineage *n, uint32_t clock)
 	}
 	if (t->keep == KEEP_NOTHING)
 		t->state->limit = t->wanted;
-	return t->state->walk->found < t->wanted || worth(t);
+	return t->state->walk->found < t->wanted || (worth(t) && may_keep(t));
 }
 
 /* ---------------------------------------------------------------- one, or a list */
@@ -184,7 +191,8 @@ static void settle_hits(struct tour *t, bool may)
 {
 	for (unsigned int i = 0; i < t->nr_hits; i++)
 		t->clock[i] = lineage_stamp_of(t->clock[i]);
-	if (may && lineage_page_own(t->rmap, t->page, t->hit, t->clock, t->nr_hits) == RMAP_OK)
+	if (may && lineage_page_own(t->rmap, t->page, t->hit, t->clock, t->nr_hits,
+				    t->state->walk->flags & RMAP_WALK_MAY_ALLOC) == RMAP_OK)
 		return;
 	for (unsigned int i = 0; i < t->nr_hits; i++)
 		lineage_put(t->rmap, t->hit[i]);
@@ -271,8 +279,7 @@ bool lineage_keep_ask(struct tour *t)
 	if (!t->nr_hits)
 		return false;
 	/* One cannot be met twice. */
-	return t->nr_hits == 1 ||
-	       ((t->state->walk->flags & RMAP_WALK_MAY_ALLOC) && !forked_since(t));
+	return t->nr_hits == 1 || !forked_since(t);
 }
 
 /* The page has the owner that it shall have; its word gets the place, too. */

@@ -25,6 +25,8 @@ int rmap_init(struct rmap *rmap, const struct rmap_ops *ops, const struct rmap_p
 void rmap_destroy(struct rmap *rmap)
 {
 	RMAP_ASSERT(rmap->port, list_empty(&rmap->mms));
+	if (ops_of(rmap)->end)
+		ops_of(rmap)->end(rmap);
 	rmap->port->rcu_barrier(rmap->port->ctx);
 	for (unsigned int kind = 0; kind < RMAP_KIND_TIER1_END; kind++)
 		RMAP_ASSERT(rmap->port, rmap_bytes(rmap, (enum rmap_kind)kind) == 0);

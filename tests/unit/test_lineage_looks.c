@@ -260,6 +260,66 @@ static void the_slot_learns_too(void **state)
 	engine_teardown(&e);
 }
 
+/* Ageing, as reclaim does it: it may not allocate. (Nothing else runs, so nobody misses the page lock.) */
+static struct rmap_walk age(struct engine *e, struct mm *mm, uint64_t addr)
+{
+	struct rmap_walk walk = {
+		.flags = RMAP_WALK_STOP_AT_MAPCOUNT | RMAP_WALK_TRYLOCK | RMAP_WALK_SETTLE,
+		.purpose = RMAP_WALK_REFERENCE,
+	};
+
+	assert_int_equal(
+		rmap_walk(mm_system_rmap(e->sys), mm_page_rmap(page_info(mm, addr).page), &walk),
+		0);
+	engine_check(e);
+	return walk;
+}
+
+/*
+ *   parent - c0 c1 … c19       c2, c9 and c17 keep the page; nobody walks but reclaim
+ *
+ * covers: 1.5-9
+ */
+static void reclaim_alone_settles(void **state)
+{
+	static const int left[] = { 2, 9, 17 };
+	struct mm *child[20], *late;
+	struct engine e;
+
+	(void)state;
+	lineage_setup(&e, 0, 0);
+	struct mm *parent = engine_mm(&e);
+	uint64_t a = map_anon(&e, parent, BASE, 1);
+
+	poke(&e, parent, a, 7);
+	for (int i = 0; i < 20; i++)
+		child[i] = engine_fork(&e, parent);
+	poke(&e, parent, a, 8);
+	for (int i = 0; i < 20; i++)
+		if (i != left[0] && i != left[1] && i != left[2])
+			poke(&e, child[i], a, 9);
+	/* It finds the three, and nothing to keep them in: no need to go on behind the last. */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(age(&e, child[2], a).looks, 1 + 20 - left[0]);
+	assert_int_equal(objects_of(&e, RMAP_KIND_CO_OWNERS), 0);
+	/* The next fork, of whomsoever, puts something by. */
+	late = engine_fork(&e, child[0]);
+	assert_int_equal(objects_of(&e, RMAP_KIND_CO_OWNERS), 16);
+	assert_int_equal(age(&e, child[2], a).looks, 22);
+	assert_int_equal(age(&e, child[2], a).looks, 3);
+	assert_int_equal(walk_from(&e, child[2], a, false).found, 3);
+	assert_int_equal(objects_of(&e, RMAP_KIND_CO_OWNERS), 16);
+	swap_out(&e, child[2], a);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(peek(&e, child[left[i]], a), 7);
+	assert_int_equal(walk_from(&e, child[2], a, false).looks, 3);
+	for (int i = 0; i < 20; i++)
+		mm_put(child[i]);
+	mm_put(late);
+	mm_put(parent);
+	engine_teardown(&e);
+}
+
 /*
  *   parent - c0 c1 … c199      every third keeps the page, which are too many for a list: a sieve
  *
@@ -481,6 +541,7 @@ int main(void)
 		cmocka_unit_test(a_sieve_of_no_use),
 		cmocka_unit_test(no_memory_for_a_sieve),
 		cmocka_unit_test(a_crowd),
+		cmocka_unit_test(reclaim_alone_settles),
 	};
 
 	return cmocka_run_group_tests_name("lineage_looks", tests, NULL, NULL);
