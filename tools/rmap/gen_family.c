@@ -344,9 +344,8 @@ static bool swap_next(struct gen *gen, struct op *op)
 	case GEN_FORKED + 7:
 		return gen_phase(op, "some are written");
 	case GEN_FORKED + 8:
-		return part ? gen_access(op, OP_WRITE, CHILD(gen_each(gen, children)), HEAP, 0,
-					 part)
-			    : gen_access(op, OP_READ, CHILD(gen->i++), HEAP, 0, 1);
+		return gen_access(op, part ? OP_WRITE : OP_READ, CHILD(gen_each(gen, children)),
+				  HEAP, 0, part ? part : 1);
 	case GEN_FORKED + 9:
 		if (++gen->j < gen->param[SWAP_ROUNDS])
 			gen->stage = GEN_FORKED;
