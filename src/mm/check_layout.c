@@ -165,7 +165,7 @@ static int check_stats(struct check *c, const struct mm *mm, const struct sums *
 	} stats[] = {
 		{ "VMAs", mm->map_count, s->vmas },
 		{ "pages of memory", mm->total_vm, s->total },
-		{ "locked pages", mm->locked_vm, s->locked },
+		{ "locked pages", mm->locked_vm, s->locked + mm->locked_lost },
 		{ "pages of data", mm->data_vm, s->data },
 		{ "pages of code", mm->exec_vm, s->exec },
 		{ "pages of stack", mm->stack_vm, s->stack },

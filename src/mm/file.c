@@ -133,6 +133,15 @@ struct page *file_find_page(struct mm_file *file, uint64_t index)
 	return entry && !file_entry_is_slot(entry) ? entry : NULL;
 }
 
+bool file_is_hole(struct mm_file *file, uint64_t index)
+{
+	void *entry = mm_file_is_shmem(file) ? entry_get(file, index) : NULL;
+
+	if (entry && !file_entry_is_slot(entry))
+		page_put(file->sys, entry);
+	return mm_file_is_shmem(file) && !entry;
+}
+
 bool file_is_cached(struct mm_file *file, uint64_t index)
 {
 	void *entry = entry_get(file, index);

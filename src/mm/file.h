@@ -101,6 +101,8 @@ int file_get_page_held(struct mm_file *file, uint64_t index, unsigned int flags,
 		       struct page **page);
 /* The cached page with a reference, or NULL; nothing is read. */
 struct page *file_find_page(struct mm_file *file, uint64_t index);
+/* Shared memory that was never written at index (nor faulted in): it reads as zeros, and reading leaves it so. */
+bool file_is_hole(struct mm_file *file, uint64_t index);
 /* Anything cached at index in memory? For mincore. */
 bool file_is_cached(struct mm_file *file, uint64_t index);
 /* Page becomes dirty (page lock, or PTL of a mapping). */
@@ -116,7 +118,7 @@ int file_write_range(struct mm_file *file, uint64_t first, uint64_t last);
 bool file_remove_page(struct mm_system *sys, struct page *page);
 /* Migration: new takes old's place in the tree, and the tree's reference. Both page locks held. */
 void file_replace_page(struct mm_system *sys, struct page *old, struct page *new_page);
-/* Shared memory: punch [first, last]; drops pages and swap. Private copies stay. Takes invalidate_lock for writing. */
+/* Drop [first, last] from the cache, swap and all address spaces. Private copies stay. Takes invalidate_lock for writing. */
 void file_punch(struct mm_file *file, uint64_t first, uint64_t last);
 
 /* The file of a page in its tree, NULL for any other page. Page lock. */

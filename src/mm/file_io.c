@@ -2,7 +2,7 @@
 /*
  * read(2) and write(2) through the page cache.
  *
- * A read is page by page what a fault would see. A write within the file excludes truncation only; one that extends the file
+ * A read is page by page what a fault would see, but makes no pages of shared memory's holes. A write within the file excludes truncation only; one that extends the file
  * excludes everybody else, so that the end moves in order: first what a mapping may have left behind the old end in its last
  * page becomes zeros, then bytes are written, then the size covers them.
  *
@@ -35,6 +35,11 @@ int mm_file_read(struct mm_file *file, uint64_t offset, void *data, uint64_t len
 		n = part_of_page(at, len - moved);
 		if (n > size - at)
 			n = size - at;
+		if (file_is_hole(file, at >> RMAP_PAGE_SHIFT)) {
+			if (to)
+				memset(to + moved, 0, n);
+			continue;
+		}
 		error = file_get_page(file, at >> RMAP_PAGE_SHIFT, &page);
 		if (error)
 			break;

@@ -52,7 +52,9 @@ bool mm_may_expand(const struct mm *mm, uint64_t flags, uint64_t pages)
 {
 	if (mm->total_vm + pages > PAGES(mm_get_limit(mm, MM_LIMIT_AS)))
 		return false;
-	return !is_data(flags) || mm->data_vm + pages <= PAGES(mm_get_limit(mm, MM_LIMIT_DATA));
+	/* A limit of 0 is none here (but for brk): on Linux only the hard limit counts then, which nobody sets. */
+	return !is_data(flags) || !mm_get_limit(mm, MM_LIMIT_DATA) ||
+	       mm->data_vm + pages <= PAGES(mm_get_limit(mm, MM_LIMIT_DATA));
 }
 
 bool mm_can_lock(const struct mm *mm)

@@ -267,23 +267,25 @@ void madvise_willneed(struct vma *vma, uint64_t start, uint64_t end)
 
 int file_zero_range(struct mm_file *file, uint64_t first, uint64_t last)
 {
-	uint64_t pages = file_pages(file);
+	uint64_t pages = mm_file_is_shmem(file) ? 0 : file_pages(file);
+	int error;
 
-	if (mm_file_is_shmem(file)) {
-		file_punch(file, first, last);
-		return 0;
-	}
-	/* The store knows no holes: it gets zeros written. */
+	/* The store knows no holes: it gets zeros written, by way of pages that then go like those of shared memory. */
 	for (uint64_t index = first; index <= last && index < pages; index++) {
 		struct page *page;
-		int error = file_get_page(file, index, &page);
 
+		error = file_get_page(file, index, &page);
+		if (error == RMAP_ENXIO)
+			break;
 		if (error)
-			return error == RMAP_ENXIO ? 0 : error;
+			return error;
 		page_zero(file->sys, page);
 		file_set_dirty(page, file->sys);
 		page_unlock(file->sys, page);
 		page_put(file->sys, page);
 	}
-	return 0;
+	error = file_write_range(file, first, last);
+	if (!error)
+		file_punch(file, first, last);
+	return error;
 }

@@ -34,6 +34,7 @@ struct mm {
 	uint64_t map_count; /* mmap_lock */
 	/* pages; mmap_lock (stack growth: + table_lock) */
 	uint64_t total_vm, locked_vm, data_vm, exec_vm, stack_vm;
+	uint64_t locked_lost; /* of locked_vm: locked by no VMA any more (mremap.c); mmap_lock */
 	uint64_t start_brk, brk, start_stack; /* mmap_lock */
 	uint64_t mmap_base;		      /* top-down searches begin below; fixed */
 	/* VM_LOCKED… for new VMAs (mlockall); mmap_lock */
@@ -91,7 +92,7 @@ struct mm {
 struct vma {
 	struct rmap_vma rmap; /* start, end, pgoff, mm, file, tier 1's links */
 	struct rb_node node;  /* mm->vmas; mmap_lock, descents also under RCU */
-	/* bytes that may be mapped between the VMA before and this one (or its guard); mmap_lock */
+	/* bytes between the VMA before and this one; mmap_lock */
 	uint64_t gap;
 	union {
 		uint64_t gap_max;      /* largest gap in the subtree of node; mmap_lock */

@@ -206,14 +206,18 @@ static void unmap_moved(struct mm *mm, uint64_t start, uint64_t end, bool keep_c
 		mm_uncharge(mm->sys, accounted);
 }
 
-/* The old place stays, empty: unlocked, and if all of its VMA was moved, as if it had never been touched. */
+/*
+ * The old place stays, empty: unlocked, and if all of its VMA was moved, as if it had never been touched. Linux forgets to take the
+ * unlocked pages off locked_vm (up to 6.18 at least), so that they count against RLIMIT_MEMLOCK until the process ends; so it is
+ * here.
+ */
 static void keep_empty(struct remap *r, const struct vma *copy)
 {
 	struct mm *mm = r->mm;
 	struct vma *vma = r->vma;
 
 	if (vma->flags & VM_LOCKED) {
-		mm->locked_vm -= vma_pages(vma);
+		mm->locked_lost += vma_pages(vma);
 		vma_set_flags(vma, vma->flags & ~VM_LOCKED_MASK);
 		vma_mlock_pages(vma, vma->rmap.start, vma->rmap.end);
 	}
@@ -276,8 +280,13 @@ static int find_new_addr(struct remap *r)
 
 static int shrink(struct remap *r)
 {
-	int error = mm_unmap_locked(r->mm, r->addr + r->new_len, r->addr + r->old_len);
+	uint64_t start = r->addr + r->new_len;
+	int error;
 
+	/* What goes need not be mapped, but must be where something could be. */
+	if (start > MM_TASK_SIZE || r->old_len - r->new_len > MM_TASK_SIZE - start)
+		return RMAP_EINVAL;
+	error = mm_unmap_locked(r->mm, start, r->addr + r->old_len);
 	r->vma = vma_at(r->mm, r->addr);
 	return error;
 }

@@ -34,7 +34,8 @@ static bool search_aligned(const struct mm *mm, uint64_t hint, uint64_t len, uin
 	uint64_t padded = len + HUGE_SIZE;
 	uint64_t addr, shift;
 
-	if (end < offset || end <= aligned || end - aligned < HUGE_SIZE || padded < len)
+	/* Offsets are signed, so near the largest one a boundary may lie before the range, and far away. */
+	if ((int64_t)end <= (int64_t)aligned || end - aligned < HUGE_SIZE || padded < len)
 		return false;
 	if (search(mm, hint, padded, &addr))
 		return false;

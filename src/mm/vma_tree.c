@@ -2,14 +2,17 @@
 /*
  * The VMAs of an address space, in a red-black tree by address that knows its gaps.
  *
- *        prev          gap of vma          guard   vma
- *      |--------|.......................|xxxxxxxxx|--------|
+ *        prev          gap of vma                  vma
+ *      |--------|.......................xxxxxxxxxx|--------|
  *               ^ prev's end            ^ vma_guard_start()
  *
- * Each VMA keeps how many bytes below it may still be mapped: the distance to the VMA before, less the guard gap that is kept
- * free below a VM_GROWSDOWN VMA. Each node keeps the largest gap of its subtree, so the highest or lowest gap of a length is
- * found in a descent: O(log n), unless many gaps are large but cut by the limits of the search. What lies behind the last VMA
- * is no VMA's gap and looked at apart.
+ * Each VMA keeps how many bytes below it are free: the distance to the VMA before. Each node keeps the largest gap of its
+ * subtree, so the highest or lowest gap of a length is found in a descent: O(log n), unless many gaps are large but cut by the
+ * limits of the search. What lies behind the last VMA is no VMA's gap and looked at apart.
+ *
+ * The guard below a VM_GROWSDOWN VMA is kept free by whoever searches: a gap that ends in one is given up, and the search goes on
+ * below the guard's start. As on Linux, that may be far below the VMA before: a stack may have grown near one that cannot be
+ * accessed, and then its guard takes gaps away that lie below both.
  *
  * Finding wants mmap_lock for reading, everything else for writing. vma_lock.c has a descent of its own, beside writers.
  */
@@ -48,10 +51,7 @@ uint64_t vma_guard_start(const struct vma *vma)
 
 static uint64_t gap_between(const struct vma *prev, const struct vma *vma)
 {
-	uint64_t low = prev ? prev->rmap.end : 0;
-	uint64_t high = vma_guard_start(vma);
-
-	return high > low ? high - low : 0;
+	return vma->rmap.start - (prev ? prev->rmap.end : 0);
 }
 
 static uint64_t gap_below(const struct vma *vma)
@@ -236,7 +236,7 @@ void vma_tree_dismantle(struct mm *mm, void (*take)(struct mm *mm, struct vma *v
 /* [gap's low end, gap's high end) cut to [low, high): does len fit? */
 static bool cut_gap(const struct vma *vma, uint64_t len, uint64_t *low, uint64_t *high)
 {
-	uint64_t end = vma_guard_start(vma);
+	uint64_t end = vma->rmap.start;
 	uint64_t start = end - vma->gap;
 
 	if (vma->gap < len)
@@ -279,7 +279,9 @@ static const struct rb_node *climb_from(const struct rb_node *node, bool from_ri
 	return parent;
 }
 
-int gap_highest(const struct mm *mm, uint64_t len, uint64_t low, uint64_t high, uint64_t *addr)
+/* The highest gap within limits, guards not looked at. */
+static int free_highest(const struct mm *mm, uint64_t len, uint64_t low, uint64_t high,
+			uint64_t *addr)
 {
 	const struct rb_node *node = mm->vmas.node;
 	uint64_t a = low, b = high;
@@ -313,7 +315,26 @@ int gap_highest(const struct mm *mm, uint64_t len, uint64_t low, uint64_t high, 
 	}
 }
 
-int gap_lowest(const struct mm *mm, uint64_t len, uint64_t low, uint64_t high, uint64_t *addr)
+int gap_highest(const struct mm *mm, uint64_t len, uint64_t low, uint64_t high, uint64_t *addr)
+{
+	for (;;) {
+		const struct vma *next;
+		uint64_t found;
+		int error = free_highest(mm, len, low, high, &found);
+
+		if (error)
+			return error;
+		next = vma_find(mm, found);
+		if (!next || vma_guard_start(next) >= found + len) {
+			*addr = found;
+			return 0;
+		}
+		high = vma_guard_start(next);
+	}
+}
+
+static int free_lowest(const struct mm *mm, uint64_t len, uint64_t low, uint64_t high,
+		       uint64_t *addr)
 {
 	const struct rb_node *node = mm->vmas.node;
 	uint64_t a, b;
@@ -345,6 +366,24 @@ int gap_lowest(const struct mm *mm, uint64_t len, uint64_t low, uint64_t high, u
 		return RMAP_ENOMEM;
 	*addr = a;
 	return 0;
+}
+
+int gap_lowest(const struct mm *mm, uint64_t len, uint64_t low, uint64_t high, uint64_t *addr)
+{
+	for (;;) {
+		const struct vma *next;
+		uint64_t found;
+		int error = free_lowest(mm, len, low, high, &found);
+
+		if (error)
+			return error;
+		next = vma_find(mm, found);
+		if (!next || vma_guard_start(next) >= found + len) {
+			*addr = found;
+			return 0;
+		}
+		low = next->rmap.end;
+	}
 }
 
 /* Bottom-up searches begin at a third of the address space, as on Linux. */

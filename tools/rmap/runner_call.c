@@ -242,6 +242,34 @@ static enum runner_result stamps_moved(struct runner *r, struct space *space, ui
 	return ret;
 }
 
+/*
+ * A move of several VMAs that failed at one of them: those before it have moved. Which, the call does not say; so for what was
+ * and what may now be there any contents are right. The space's layout is that from before the call.
+ */
+static bool partly_moved(struct space *space, uint64_t from, uint64_t to, uint64_t len)
+{
+	const struct layout *before = &space->layout;
+	size_t first = 0, nr = 0;
+
+	for (size_t i = 0; i < before->nr; i++) {
+		if (before->vmas[i].end <= from || before->vmas[i].start >= from + len)
+			continue;
+		if (!nr++)
+			first = i;
+	}
+	for (size_t i = first; nr > 1 && i < first + nr; i++) {
+		uint64_t start = before->vmas[i].start > from ? before->vmas[i].start : from;
+		uint64_t end = before->vmas[i].end < from + len ? before->vmas[i].end : from + len;
+
+		/* The range that failed is as it was but for the place that it was to go to. */
+		for (uint64_t at = start; at < end; at += RMAP_PAGE_SIZE)
+			if (!shadow_set(space->shadow, at, STAMP_UNKNOWN) ||
+			    !shadow_set(space->shadow, to + (at - from), STAMP_UNKNOWN))
+				return false;
+	}
+	return true;
+}
+
 static enum runner_result do_mremap(struct runner *r, const struct op *op, struct space *space,
 				    uint64_t addr)
 {
@@ -268,6 +296,9 @@ static enum runner_result do_mremap(struct runner *r, const struct op *op, struc
 	if (!error)
 		ret = stamps_moved(r, space, addr, round_up(op->len), result,
 				   round_up(op->new_len));
+	else if (space->shadow && flags & MM_MREMAP_FIXED && op->len <= RUNNER_MAX_RANGE &&
+		 !partly_moved(space, addr, to, round_up(op->len)))
+		ret = runner_no_memory(r);
 	space_changed(space);
 	if (!error && locks_memory(space))
 		runner_copied(r, space, result, op->new_len);
@@ -321,7 +352,8 @@ static bool advice_drops(struct runner *r, struct space *space, uint64_t start, 
 				return true;
 			done = shadow_may_lose(space->shadow, from, to - from);
 		} else if (advice == MM_MADV_REMOVE) {
-			if (!vma->file || !vma->shared || vma->locked)
+			if (!vma->file || vma->locked ||
+			    (vma->flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
 				return true;
 			done = rfile_punched(r, rfile_of(r, vma->file),
 					     vma->offset + (from - vma->start), to - from);

@@ -168,8 +168,7 @@ static enum verify_result compare_sizes(struct verify_session *s, struct puppet 
 		return verify_say(s, VERIFY_UNABLE, "/proc/PID/status cannot be read");
 	mm_get_stats(mm, &ours);
 	if (live.total_vm == ours.total_vm && live.data_vm == ours.data_vm &&
-	    live.stack_vm == ours.stack_vm &&
-	    (live.locked_vm == ours.locked_vm || s->locked_differs))
+	    live.stack_vm == ours.stack_vm && live.locked_vm == ours.locked_vm)
 		return VERIFY_AGREE;
 	VERIFY_LIVE(s, "  total %llup, locked %llup, data %llup, stack %llup\n",
 		    (unsigned long long)live.total_vm, (unsigned long long)live.locked_vm,

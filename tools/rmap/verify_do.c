@@ -242,6 +242,10 @@ static enum verify_result do_open(struct verify_session *s, const struct op *op)
 	f->device = (uint64_t)(st.st_dev >> 8 & 0xfff) << 32 |
 		    ((st.st_dev & 0xff) | (st.st_dev >> 12 & 0xfff00));
 	f->inode = st.st_ino;
+	/* A file that is gone may have had the same number. */
+	for (size_t i = 0; i < s->nr_pairs; i++)
+		if (s->pairs[i].device == f->device && s->pairs[i].inode == f->inode)
+			s->pairs[i--] = s->pairs[--s->nr_pairs];
 	f->size = op->len;
 	if (!(op->flags & (OP_FILE_SHMEM | OP_FILE_SPARSE)) && !copy_out(s, op->file, 0, op->len))
 		return verify_say(s, VERIFY_UNABLE, "a file cannot be written: %s",
@@ -280,7 +284,10 @@ static enum verify_result do_file(struct verify_session *s, const struct op *op)
 	case OP_FILE_CLOSE:
 		close_file(f);
 		break;
-	default: /* a read: contents are compared at the end, and in between wherever they are mapped */
+	default: /* a read: contents are compared at the end, and in between wherever they are mapped; but it fills the cache */
+		for (uint64_t at = 0; at < op->len && at < FILE_MOST; at += RMAP_PAGE_SIZE)
+			if (pread(fd, s->page, RMAP_PAGE_SIZE, (off_t)(op->offset + at)) <= 0)
+				break;
 		break;
 	}
 	s->touched.around_all = true;
@@ -520,9 +527,18 @@ static int64_t do_brk(struct verify_session *s, struct puppet *p, const struct o
 	return now == wanted || !wanted ? 0 : RMAP_ENOMEM;
 }
 
+/* Does addr show a file that has a store, so that a page of it may be dropped and read again at any time? */
+static bool shows_store(struct verify_session *s, uint64_t proc, uint64_t addr)
+{
+	struct process *p = runner_find(s->runner, proc);
+	const struct layout_vma *vma = p ? space_vma(p->space, addr) : NULL;
+
+	return vma && vma->file && !mm_file_is_shmem(vma->file);
+}
+
 /*
- * One byte a page. What the kernel alone has may be its page cache's doing; what stands in the page table, or what the engine
- * has, must be there.
+ * One byte a page. What the kernel alone has may be its page cache's doing, and so may be what the engine alone has of a file
+ * with a store; what stands in the page table must be there.
  */
 static int64_t do_mincore(struct verify_session *s, struct puppet *p, const struct op *op)
 {
@@ -546,8 +562,9 @@ static int64_t do_mincore(struct verify_session *s, struct puppet *p, const stru
 		if ((vec[i] & 1) == (engine[i] & 1))
 			continue;
 		mm_page_info(mm, addr, &info);
-		if ((vec[i] & 1) && info.state == MM_PAGE_NONE &&
-		    !look_entries(p, addr, 1, &entry) && !(entry & PM_PRESENT)) {
+		if (((vec[i] & 1) || shows_store(s, op->proc, addr)) &&
+		    info.state == MM_PAGE_NONE && !look_entries(p, addr, 1, &entry) &&
+		    !(entry & PM_PRESENT)) {
 			verify_rule(s, RULE_PAGE_CACHE);
 			continue;
 		}

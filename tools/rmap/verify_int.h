@@ -29,6 +29,7 @@ enum rule {
 	RULE_EXEC,
 	RULE_FAULT_AROUND,
 	RULE_PAGE_CACHE,
+	RULE_OPEN_FILES,
 	RULE_CAPABILITIES,
 	RULE_LIMITS,
 	RULE_OVERCOMMIT,
@@ -37,7 +38,6 @@ enum rule {
 	RULE_PAGEOUT,
 	RULE_RECLAIM,
 	RULE_SETTINGS,
-	RULE_DONTUNMAP_LOCKED,
 	RULE_ENGINE_ALONE,
 	RULES,
 };
@@ -104,7 +104,6 @@ struct verify_session {
 	uint64_t *entries;   /* ENTRIES */
 	uint64_t version;    /* the last pattern that nobody named */
 	bool engine_swaps;   /* the engine has swap space, the live side has not */
-	bool locked_differs; /* RULE_DONTUNMAP_LOCKED: from then on */
 	bool reclaimed;	     /* the engine's reclaim may have dropped file pages */
 	uint64_t freed;	     /* frames that the engine had reclaimed before the operation */
 	uint64_t *frames;    /* that have a name, by its number; 0: none */

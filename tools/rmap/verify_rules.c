@@ -60,11 +60,16 @@ const struct verify_rule verify_rules[] = {
 				"holds; "
 				"the engine runs with fault_around off" },
 	[RULE_PAGE_CACHE] = { "page-cache",
-			      "mincore: a page that the engine says is absent and no entry shows, "
-			      "may "
-			      "be resident in the kernel",
+			      "mincore: a page of a file with a store that no entry shows, on "
+			      "neither "
+			      "side, may be resident on one; so may one that only the kernel has",
 			      "readahead and the page cache of a whole file are the kernel's "
 			      "choice" },
+	[RULE_OPEN_FILES] = { "open-files",
+			      "random operations map each file with one mode only (r, w or rw)",
+			      "the kernel merges mappings of one open file, and each mode is one "
+			      "of its "
+			      "own; to the engine a file is one" },
 	[RULE_CAPABILITIES] = { "capabilities",
 				"a puppet's effective capabilities are what the workload gives it, "
 				"and "
@@ -114,12 +119,6 @@ const struct verify_rule verify_rules[] = {
 			    "guard "
 			    "gap, an overcommit policy or failing allocations is skipped",
 			    "no setting of the machine is touched" },
-	[RULE_DONTUNMAP_LOCKED] = { "dontunmap-locked",
-				    "after a mremap with MREMAP_DONTUNMAP of locked memory the "
-				    "process's "
-				    "locked_vm is not compared",
-				    "Linux adds the new range and forgets to subtract the old "
-				    "one" },
 	[RULE_ENGINE_ALONE] = { "engine-alone",
 				"expectations, checks, phases, probes and snapshots are the "
 				"engine's; "
