@@ -5,6 +5,7 @@
 #include "verify.h"
 
 #include "commands.h"
+#include "verify_seeds.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -28,6 +29,7 @@ enum {
 
 struct verify {
 	struct verify_options options;
+	struct seeds_options seeds;
 	char **workloads;
 	size_t nr;
 	bool json, quiet, rules, trace;
@@ -61,6 +63,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	char *end;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &v->seeds;
+		break;
 	case KEY_DESIGN:
 		v->options.design = arg;
 		break;
@@ -90,9 +95,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		v->nr = (size_t)(state->argc - state->next);
 		break;
 	case ARGP_KEY_END:
-		if (!v->nr && !v->rules)
-			argp_error(state, "a workload is missing: FILE.rmw or "
-					  "GENERATOR[:key=value,...]");
+		if (!v->nr && !v->rules && !v->seeds.wanted)
+			argp_error(state,
+				   "a workload is missing: FILE.rmw or "
+				   "GENERATOR[:key=value,...]; or --ops=N, for random operations");
+		if (v->nr && v->seeds.wanted)
+			argp_error(state, "a workload and random operations do not go together");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -295,12 +303,25 @@ static int verify_each(struct verify *v)
 	return code;
 }
 
+static int verify_random(struct verify *v)
+{
+	v->seeds.json = v->json;
+	v->seeds.quiet = v->quiet;
+	v->seeds.trace = v->trace;
+	if (!v->seeds.range)
+		v->seeds.first = v->seeds.last = v->options.seed;
+	return verify_seeds(&v->options, &v->seeds);
+}
+
 int cmd_verify(int argc, char **argv)
 {
+	static const struct argp_child children[] = { { &seeds_argp, 0, NULL, 0 },
+						      { NULL, 0, NULL, 0 } };
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
-		.args_doc = "WORKLOAD...",
+		.children = children,
+		.args_doc = "WORKLOAD...\n--ops=N [--seed=S] [--processes=P]",
 		.doc = "Carry out workloads on the kernel that runs and on the engine, and compare "
 		       "after each operation.\v"
 		       "Real processes map, touch, fork and exit as the workload says. After each "
@@ -324,5 +345,5 @@ int cmd_verify(int argc, char **argv)
 		return 0;
 	}
 	verify_settle();
-	return verify_each(&v);
+	return v.seeds.wanted ? verify_random(&v) : verify_each(&v);
 }
