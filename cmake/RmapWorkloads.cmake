@@ -37,6 +37,17 @@ foreach(file IN LISTS scenarios)
 	endif()
 endforeach()
 
+# Every case of three VMAs side by side.
+rmap_test(scenario/neighbours LABEL scenario COMMAND rmap_command run neighbours --check)
+foreach(design IN LISTS RMAP_OTHER_DESIGNS)
+	rmap_test(${design}/scenario/neighbours LABEL design
+		COMMAND rmap_command run neighbours --check --design ${design})
+endforeach()
+if(RMAP_HOUSE_TESTS)
+	rmap_test(verify/neighbours LABEL verify TIMEOUT 600
+		COMMAND "${CMAKE_SOURCE_DIR}/tests/verify/agree.sh" $<TARGET_FILE:rmap_command> neighbours)
+endif()
+
 # What the live kernel has agreed to once (workloads/verified.txt) it must agree to again, where it can be asked.
 set(record "${CMAKE_SOURCE_DIR}/workloads/verified.txt")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${record}")
