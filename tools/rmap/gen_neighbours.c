@@ -15,21 +15,22 @@
 
 #include <stdio.h>
 
-#define PAGE	   RMAP_PAGE_SIZE
-#define LEFT	   ((uint64_t)0x10000000)
-#define MIDDLE	   (LEFT + 2 * PAGE)
-#define ELSEWHERE  ((uint64_t)0x20000000)
+#define PAGE	  RMAP_PAGE_SIZE
+#define LEFT	  ((uint64_t)0x10000000)
+#define MIDDLE	  (LEFT + 2 * PAGE)
+#define ELSEWHERE ((uint64_t)0x20000000)
 
-#define FIRST	   1u /* processes */
-#define CHILD	   2u
-#define GRANDCHILD 3u
+/* Processes. */
+#define ELDEST	  1u
+#define SECOND	  2u
+#define THIRD	  3u
 
-#define RW	   (MM_PROT_READ | MM_PROT_WRITE)
-#define RWX	   (MM_PROT_READ | MM_PROT_WRITE | MM_PROT_EXEC)
+#define RW	  (MM_PROT_READ | MM_PROT_WRITE)
+#define RWX	  (MM_PROT_READ | MM_PROT_WRITE | MM_PROT_EXEC)
 
 enum shape { ABSENT, UNTOUCHED, WRITTEN, EXEC, EXEC_WRITTEN, READ_ONLY, SHAPES };
 enum made { CUT, OUTER_FIRST, MIDDLE_FIRST, MADES };
-enum actor { ALONE, PARENT, BY_CHILD, BY_GRANDCHILD, ACTORS };
+enum actor { ALONE, BY_PARENT, BY_CHILD, BY_GRANDCHILD, ACTORS };
 enum call {
 	PROTECT_RW,
 	PROTECT_RWX,
@@ -147,16 +148,16 @@ static bool make(const struct neighbours *c, unsigned int step, struct op *op)
 	uint64_t at = LEFT + k * 2 * PAGE;
 
 	if (step == 0)
-		return c->made == CUT && map(op, FIRST, LEFT, 6, RW);
+		return c->made == CUT && map(op, ELDEST, LEFT, 6, RW);
 	if (step < 4)
-		return c->made == CUT && is_written(shape) && on_range(op, OP_WRITE, FIRST, at, 1);
+		return c->made == CUT && is_written(shape) && on_range(op, OP_WRITE, ELDEST, at, 1);
 	if (step % 2)
-		return c->made != CUT && is_written(shape) && on_range(op, OP_WRITE, FIRST, at, 1);
+		return c->made != CUT && is_written(shape) && on_range(op, OP_WRITE, ELDEST, at, 1);
 	if (c->made != CUT)
-		return shape != ABSENT && map(op, FIRST, at, 2, prot_of(shape));
+		return shape != ABSENT && map(op, ELDEST, at, 2, prot_of(shape));
 	if (shape == ABSENT)
-		return on_range(op, OP_MUNMAP, FIRST, at, 2);
-	return prot_of(shape) != RW && protect(op, FIRST, at, 2, prot_of(shape));
+		return on_range(op, OP_MUNMAP, ELDEST, at, 2);
+	return prot_of(shape) != RW && protect(op, ELDEST, at, 2, prot_of(shape));
 }
 
 static bool prepare_move(const struct neighbours *c, uint64_t who, bool write, struct op *op)
@@ -207,17 +208,17 @@ static bool act(const struct neighbours *c, uint64_t who, struct op *op)
 /* False: the case has no such step. */
 static bool one_step(const struct neighbours *c, unsigned int step, struct op *op)
 {
-	uint64_t who = c->who == BY_CHILD ? CHILD : c->who == BY_GRANDCHILD ? GRANDCHILD : FIRST;
+	uint64_t who = c->who == BY_CHILD ? SECOND : c->who == BY_GRANDCHILD ? THIRD : ELDEST;
 
 	if (step < 10)
 		return make(c, step, op);
 	switch (step) {
 	case 10:
-		return c->who != ALONE && gen_fork(op, FIRST, CHILD);
+		return c->who != ALONE && gen_fork(op, ELDEST, SECOND);
 	case 11:
-		return c->who == BY_GRANDCHILD && on_range(op, OP_WRITE, CHILD, MIDDLE, 1);
+		return c->who == BY_GRANDCHILD && on_range(op, OP_WRITE, SECOND, MIDDLE, 1);
 	case 12:
-		return c->who == BY_GRANDCHILD && gen_fork(op, CHILD, GRANDCHILD);
+		return c->who == BY_GRANDCHILD && gen_fork(op, SECOND, THIRD);
 	case 13:
 	case 14:
 		return prepare_move(c, who, step == 14, op);
@@ -240,13 +241,13 @@ static bool one_step(const struct neighbours *c, unsigned int step, struct op *o
 	case 24:
 		return protect(op, who, LEFT, 8, MM_PROT_READ);
 	case 25:
-		return c->who == BY_GRANDCHILD && gen_exit(op, GRANDCHILD);
+		return c->who == BY_GRANDCHILD && gen_exit(op, THIRD);
 	case 26:
-		return c->who != ALONE && gen_exit(op, CHILD);
+		return c->who != ALONE && gen_exit(op, SECOND);
 	case 27:
-		return on_range(op, OP_MUNMAP, FIRST, LEFT, 8);
+		return on_range(op, OP_MUNMAP, ELDEST, LEFT, 8);
 	default:
-		return moves(c->call) && on_range(op, OP_MUNMAP, FIRST, ELSEWHERE, 2);
+		return moves(c->call) && on_range(op, OP_MUNMAP, ELDEST, ELSEWHERE, 2);
 	}
 }
 
@@ -279,7 +280,7 @@ static bool neighbours_next(struct gen *gen, struct op *op)
 {
 	if (gen->stage == 0) {
 		gen->stage = 1;
-		return gen_new(op, FIRST);
+		return gen_new(op, ELDEST);
 	}
 	for (; gen->i < end_of(gen); gen->i++, gen->j = 0) {
 		struct neighbours c = take_apart(gen->i);
