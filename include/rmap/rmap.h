@@ -150,6 +150,10 @@ enum rmap_walk_purpose {
 /* "probe", "reference", and so on; "?" for what is none. */
 const char *rmap_walk_purpose_name(enum rmap_walk_purpose purpose);
 
+/*
+ * What is counted, as it is written by everybody at once; rmap_get_counts() reads it. A walk may be no more than one look, so a
+ * short one is counted by one addition to a packed word, which is unpacked when it is full or somebody reads.
+ */
 struct rmap_walk_counters {
 	_Atomic uint64_t walks;
 	_Atomic uint64_t looks; /* PTE slots read */
@@ -157,7 +161,7 @@ struct rmap_walk_counters {
 	_Atomic uint64_t steps;
 	_Atomic uint64_t found;	    /* PTEs that map the page */
 	_Atomic uint64_t max_looks; /* of one walk */
-	_Atomic uint64_t recent;    /* short walks not yet in the above: rmap_counters_sync() */
+	_Atomic uint64_t recent;    /* packed: short walks that are not yet in the above */
 };
 
 /*
@@ -184,6 +188,21 @@ struct rmap_counters {
 	_Atomic uint64_t locks_file;
 };
 
+/* The same as plain numbers, all of them since the beginning. */
+struct rmap_counts {
+	struct rmap_walk_counts {
+		uint64_t walks, looks, steps, found;
+		uint64_t max_looks;
+	} walk[RMAP_WALK_PURPOSES];
+	struct rmap_object_counts {
+		uint64_t objects, allocated;
+		uint64_t bytes, peak_bytes; /* live */
+	} object[RMAP_KIND_TIER1_END];
+	uint64_t peak_bytes; /* of all kinds at once */
+	uint64_t anon_vma_reused, anon_vma_shared, adopted, merges_refused;
+	uint64_t locks_family, locks_file;
+};
+
 /* One instance of a reverse map. The embedder allocates it; fields are fixed after init unless they say otherwise. */
 struct rmap {
 	const struct rmap_ops *ops;
@@ -196,7 +215,7 @@ struct rmap {
 		_Atomic uint32_t nr;
 		_Atomic uint32_t wanted;
 	} spare;
-	struct rmap_counters count; /* atomics */
+	struct rmap_counters count; /* atomics; read by rmap_get_counts() */
 	/* All kinds together, for the peak. */
 	struct {
 		_Atomic uint64_t bytes;
@@ -637,11 +656,8 @@ static inline uint64_t rmap_vma_index(const struct rmap_vma *vma, uint64_t addr)
 	return vma->pgoff + ((addr - vma->start) >> RMAP_PAGE_SHIFT);
 }
 
-/*
- * Bring walk[] and locks_family up to date. A walk may be no more than one look, so short walks are counted by one addition to
- * a packed word, which is unpacked from time to time; whoever reads the counters unpacks it first. May be called at any time.
- */
-void rmap_counters_sync(struct rmap *rmap);
+/* What was counted so far. May be called at any time; while others count, figures may be of slightly different moments. */
+void rmap_get_counts(struct rmap *rmap, struct rmap_counts *out);
 
 /* Bytes of live objects of one kind of tier 1; of all kinds together for RMAP_KIND_TIER1_END. */
 uint64_t rmap_bytes(const struct rmap *rmap, enum rmap_kind kind);

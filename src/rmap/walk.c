@@ -97,10 +97,45 @@ static void unpack_recent(struct rmap *rmap, struct rmap_walk_counters *c)
 	count_add(&c->steps, field(packed, STEPS_SHIFT, 14));
 }
 
-void rmap_counters_sync(struct rmap *rmap)
+static inline uint64_t counted(const _Atomic uint64_t *counter)
 {
-	for (unsigned int i = 0; i < RMAP_WALK_PURPOSES; i++)
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void get_walks(const struct rmap_walk_counters *c, struct rmap_walk_counts *out)
+{
+	out->walks = counted(&c->walks);
+	out->looks = counted(&c->looks);
+	out->steps = counted(&c->steps);
+	out->found = counted(&c->found);
+	out->max_looks = counted(&c->max_looks);
+}
+
+static void get_objects(const struct rmap_object_counters *c, struct rmap_object_counts *out)
+{
+	out->objects = counted(&c->objects);
+	out->allocated = out->objects + counted(&c->freed);
+	out->bytes = out->objects * counted(&c->size);
+	out->peak_bytes = counted(&c->peak_bytes);
+}
+
+void rmap_get_counts(struct rmap *rmap, struct rmap_counts *out)
+{
+	const struct rmap_counters *c = &rmap->count;
+
+	for (unsigned int i = 0; i < RMAP_WALK_PURPOSES; i++) {
 		unpack_recent(rmap, &rmap->count.walk[i]);
+		get_walks(&c->walk[i], &out->walk[i]);
+	}
+	for (unsigned int i = 0; i < RMAP_KIND_TIER1_END; i++)
+		get_objects(&c->object[i], &out->object[i]);
+	out->peak_bytes = counted(&rmap->total.peak_bytes);
+	out->anon_vma_reused = counted(&c->anon_vma_reused);
+	out->anon_vma_shared = counted(&c->anon_vma_shared);
+	out->adopted = counted(&c->adopted);
+	out->merges_refused = counted(&c->merges_refused);
+	out->locks_family = counted(&c->locks_family);
+	out->locks_file = counted(&c->locks_file);
 }
 
 static void count_long_walk(struct rmap *rmap, const struct rmap_walk_state *state,

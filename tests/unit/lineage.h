@@ -35,8 +35,10 @@ static inline struct rmap_walk settle_from(struct engine *e, struct mm *mm, uint
 
 static inline uint64_t family_locks(struct engine *e)
 {
-	rmap_counters_sync(mm_system_rmap(e->sys));
-	return mm_system_rmap(e->sys)->count.locks_family;
+	struct rmap_counts count;
+
+	rmap_get_counts(mm_system_rmap(e->sys), &count);
+	return count.locks_family;
 }
 
 #endif

@@ -565,7 +565,7 @@ static enum rmap_visit note_order(struct rmap_hit *hit, void *arg)
 static void test_walk_rules(void **state)
 {
 	struct tiny_vm *vm = *state;
-	struct rmap_counters *count = &vm->rmap.count;
+	struct rmap_counts count;
 	struct tiny_mm *p = tiny_mm_new(vm);
 	struct tiny_mm *c, *g;
 	struct tiny_page *page;
@@ -594,20 +594,20 @@ static void test_walk_rules(void **state)
 	assert_int_equal(walk.found, 2);
 	assert_int_equal(walk.looks, 2);
 	assert_int_equal(walk.steps, 6); /* three links, three VMAs */
-	rmap_counters_sync(&vm->rmap);
-	assert_int_equal(count->walk[RMAP_WALK_POISON].walks, 3);
-	assert_int_equal(count->walk[RMAP_WALK_POISON].found, 6);
-	assert_int_equal(count->walk[RMAP_WALK_POISON].max_looks, 3);
+	rmap_get_counts(&vm->rmap, &count);
+	assert_int_equal(count.walk[RMAP_WALK_POISON].walks, 3);
+	assert_int_equal(count.walk[RMAP_WALK_POISON].found, 6);
+	assert_int_equal(count.walk[RMAP_WALK_POISON].max_looks, 3);
 	assert_string_equal(rmap_walk_purpose_name(RMAP_WALK_POISON), "poison");
 
-	rmap_counters_sync(&vm->rmap);
-	locks = count->locks_family;
+	rmap_get_counts(&vm->rmap, &count);
+	locks = count.locks_family;
 	walk.flags = RMAP_WALK_CHECK;
 	assert_int_equal(rmap_walk(&vm->rmap, &page->rmap, &walk), RMAP_OK);
 	assert_int_equal(walk.found, 2);
-	rmap_counters_sync(&vm->rmap);
-	assert_int_equal(count->walk[RMAP_WALK_POISON].walks, 3);
-	assert_int_equal(count->locks_family, locks);
+	rmap_get_counts(&vm->rmap, &count);
+	assert_int_equal(count.walk[RMAP_WALK_POISON].walks, 3);
+	assert_int_equal(count.locks_family, locks);
 	exit_ok(p);
 	exit_ok(c);
 	exit_ok(g);

@@ -285,7 +285,7 @@ static bool skip_all(const struct rmap_vma *vma, void *arg)
 static void test_walk_rules(void **state)
 {
 	struct tiny_vm *vm = *state;
-	struct rmap_counters *count = &vm->rmap.count;
+	struct rmap_counts count;
 	struct rmap_file file;
 	struct tiny_mm *mm = tiny_mm_new(vm);
 	struct tiny_page *page;
@@ -304,16 +304,16 @@ static void test_walk_rules(void **state)
 	assert_int_equal(rmap_walk(&vm->rmap, &page->rmap, &walk), RMAP_OK);
 	assert_int_equal(walk.looks, 0);
 	assert_true(walk.steps >= 5);
-	rmap_counters_sync(&vm->rmap);
-	assert_int_equal(count->walk[RMAP_WALK_CLEAN].walks, 2);
-	assert_int_equal(count->walk[RMAP_WALK_CLEAN].found, 1);
-	assert_int_equal(count->walk[RMAP_WALK_CLEAN].max_looks, 1);
+	rmap_get_counts(&vm->rmap, &count);
+	assert_int_equal(count.walk[RMAP_WALK_CLEAN].walks, 2);
+	assert_int_equal(count.walk[RMAP_WALK_CLEAN].found, 1);
+	assert_int_equal(count.walk[RMAP_WALK_CLEAN].max_looks, 1);
 	walk.flags = RMAP_WALK_CHECK;
 	walk.skip = NULL;
 	assert_int_equal(rmap_walk(&vm->rmap, &page->rmap, &walk), RMAP_OK);
 	assert_int_equal(walk.found, 5);
-	rmap_counters_sync(&vm->rmap);
-	assert_int_equal(count->walk[RMAP_WALK_CLEAN].walks, 2); /* a checker counts nothing */
+	rmap_get_counts(&vm->rmap, &count);
+	assert_int_equal(count.walk[RMAP_WALK_CLEAN].walks, 2); /* a checker counts nothing */
 	tiny_exit(mm);
 	tiny_file_page_free(vm, page);
 }

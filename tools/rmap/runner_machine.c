@@ -118,37 +118,34 @@ static void add_mm(struct mm_counters *sum, const struct mm_counters *more)
 
 void runner_totals(struct runner *r, struct totals *out)
 {
-	const struct rmap_counters *count = &mm_system_rmap(r->sys)->count;
+	struct rmap_counts count;
 	struct hosted_mmu_stats mmu;
 	struct mm_counters mm;
 	struct mm_memory memory;
 
-	rmap_counters_sync(mm_system_rmap(r->sys));
+	rmap_get_counts(mm_system_rmap(r->sys), &count);
 	*out = r->before;
 	mm_get_counters(r->sys, &mm);
 	add_mm(&out->mm, &mm);
 	for (unsigned int i = 0; i < RMAP_WALK_PURPOSES; i++) {
-		out->walk[i].walks += atomic_load(&count->walk[i].walks);
-		out->walk[i].looks += atomic_load(&count->walk[i].looks);
-		out->walk[i].steps += atomic_load(&count->walk[i].steps);
-		out->walk[i].found += atomic_load(&count->walk[i].found);
-		out->walk[i].max_looks =
-			larger(out->walk[i].max_looks, atomic_load(&count->walk[i].max_looks));
+		out->walk[i].walks += count.walk[i].walks;
+		out->walk[i].looks += count.walk[i].looks;
+		out->walk[i].steps += count.walk[i].steps;
+		out->walk[i].found += count.walk[i].found;
+		out->walk[i].max_looks = larger(out->walk[i].max_looks, count.walk[i].max_looks);
 	}
 	for (unsigned int i = 0; i < RMAP_KIND_TIER1_END; i++) {
-		out->object[i].peak_bytes = larger(out->object[i].peak_bytes,
-						   atomic_load(&count->object[i].peak_bytes));
-		out->object[i].allocated += atomic_load(&count->object[i].objects) +
-					    atomic_load(&count->object[i].freed);
+		out->object[i].peak_bytes =
+			larger(out->object[i].peak_bytes, count.object[i].peak_bytes);
+		out->object[i].allocated += count.object[i].allocated;
 	}
-	out->anon_vma_reused += atomic_load(&count->anon_vma_reused);
-	out->anon_vma_shared += atomic_load(&count->anon_vma_shared);
-	out->adopted += atomic_load(&count->adopted);
-	out->merges_refused += atomic_load(&count->merges_refused);
-	out->locks_family += atomic_load(&count->locks_family);
-	out->locks_file += atomic_load(&count->locks_file);
-	out->peak_rmap_bytes = larger(out->peak_rmap_bytes,
-				      atomic_load(&mm_system_rmap(r->sys)->total.peak_bytes));
+	out->anon_vma_reused += count.anon_vma_reused;
+	out->anon_vma_shared += count.anon_vma_shared;
+	out->adopted += count.adopted;
+	out->merges_refused += count.merges_refused;
+	out->locks_family += count.locks_family;
+	out->locks_file += count.locks_file;
+	out->peak_rmap_bytes = larger(out->peak_rmap_bytes, count.peak_bytes);
 	mm_get_memory(r->sys, &memory);
 	out->peak_object_bytes = larger(out->peak_object_bytes, memory.peak_object_bytes);
 	hosted_mmu_get_stats(r->hosted, &mmu);
