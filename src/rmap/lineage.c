@@ -84,8 +84,6 @@ int lineage_mm_fork_begin(struct rmap *rmap, struct rmap_mm *child, struct rmap_
 
 	if (!n)
 		return RMAP_ENOMEM;
-	if (rmap_unlikely(atomic_load_explicit(&rmap->spare.wanted, memory_order_relaxed)))
-		lineage_spare_fill(rmap);
 	child->design = n;
 	atomic_init(&n->birth, next_birth(p));
 	atomic_init(&n->parent, p);
@@ -97,6 +95,8 @@ int lineage_mm_fork_begin(struct rmap *rmap, struct rmap_mm *child, struct rmap_
 	/* From here on a walker meets it; there is nothing to find yet. */
 	atomic_store_explicit(&p->head, n, memory_order_release);
 	unlock(p);
+	if (rmap_unlikely(atomic_load_explicit(&rmap->spare.wanted, memory_order_relaxed)))
+		lineage_spare_fill(rmap);
 	return RMAP_OK;
 }
 

@@ -7,25 +7,15 @@
  */
 #include "lineage_tour.h"
 
-/* False: stop the walk. */
-static bool look_at(struct tour *t, struct rmap_mm *mm, uint64_t number, struct rmap_vma *vma)
-{
-	return walk_candidate(t->state, t->page, mm, vma, number << RMAP_PAGE_SHIFT);
-}
-
-static bool look_home(struct tour *t, struct rmap_mm *mm)
-{
-	return t->index >= LINEAGE_FRESH || look_at(t, mm, t->index, NULL);
-}
-
 static bool look_displaced(struct tour *t, const struct lineage_displaced *d)
 {
 	struct rmap_vma *vma = d->vma;
 
 	/* The number that it would have if the VMA were at home, less how far it is from there. */
 	t->state->walk->steps++;
-	return look_at(t, vma->mm,
-		       t->index - vma->pgoff - d->shift + (vma->start >> RMAP_PAGE_SHIFT), vma);
+	return lineage_look_at(t, vma->mm,
+			       t->index - vma->pgoff - d->shift + (vma->start >> RMAP_PAGE_SHIFT),
+			       vma);
 }
 
 /*
@@ -71,14 +61,14 @@ static bool look_locked(struct tour *t, struct lineage *n, struct rmap_mm *mm)
 	bool away = false, go_on = true;
 
 	if (t->place == PLACE_HOME)
-		go_on = look_home(t, mm);
+		go_on = lineage_look_home(t, mm);
 	else if (t->place)
 		go_on = look_displaced_ones(t, n, true, &away);
 	if (go_on && t->state->walk->found == found)
 		go_on = look_displaced_ones(t, n, false, &away);
 	if (!go_on || t->state->walk->found != found || t->place == PLACE_HOME)
 		return go_on;
-	go_on = look_home(t, mm);
+	go_on = lineage_look_home(t, mm);
 	if (away && t->state->walk->found != found)
 		t->seen = PLACE_HOME;
 	return go_on;
@@ -89,7 +79,7 @@ static bool look_without(struct tour *t, struct rmap_mm *mm)
 {
 	uint64_t found = t->state->walk->found;
 
-	if (!look_home(t, mm))
+	if (!lineage_look_home(t, mm))
 		return false;
 	if (t->state->walk->found != found)
 		return true;
@@ -97,7 +87,7 @@ static bool look_without(struct tour *t, struct rmap_mm *mm)
 	return false;
 }
 
-static bool look_with_lock(struct tour *t, struct lineage *n, struct rmap_mm *mm)
+bool lineage_look_with_lock(struct tour *t, struct lineage *n, struct rmap_mm *mm)
 {
 	bool go_on;
 
@@ -108,27 +98,4 @@ static bool look_with_lock(struct tour *t, struct lineage *n, struct rmap_mm *mm
 	go_on = look_locked(t, n, mm);
 	rmap_spin_unlock(&n->lock);
 	return go_on;
-}
-
-/*
- * Where no VMA is displaced the page is at home, or not in this mm, or it was on the move while we looked: then something is
- * displaced now, or the count has changed.
- */
-bool lineage_look_in(struct tour *t, struct lineage *n, struct rmap_mm *mm)
-{
-	uint64_t found = t->state->walk->found;
-	uint32_t seq = atomic_load_explicit(&n->seq, memory_order_acquire);
-
-	if (rmap_unlikely(atomic_load_explicit(&n->nr_displaced, memory_order_acquire) != 0))
-		return look_with_lock(t, n, mm);
-	if (!look_home(t, mm))
-		return false;
-	if (t->state->walk->found != found)
-		return true;
-	/* What emptied the slot that was read (a move from home, a zap) came after what is read now, or is seen in it. */
-	atomic_thread_fence(memory_order_acquire);
-	if (!(seq & 1) && atomic_load_explicit(&n->nr_displaced, memory_order_acquire) == 0 &&
-	    atomic_load_explicit(&n->seq, memory_order_acquire) == seq)
-		return true;
-	return look_with_lock(t, n, mm);
 }

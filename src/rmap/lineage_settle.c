@@ -33,13 +33,6 @@ enum {
 	CLIMB_MOST = 32,    /* generations between the top and who has the page */
 };
 
-bool lineage_may_learn(const struct rmap_walk_state *state)
-{
-	const unsigned int not_then = RMAP_WALK_CHECK | RMAP_WALK_ENTRIES;
-
-	return (state->walk->flags & (RMAP_WALK_SETTLE | not_then)) == RMAP_WALK_SETTLE;
-}
-
 /* ---------------------------------------------------------------- while walking */
 
 /*
@@ -61,14 +54,11 @@ void lineage_keep_begin(struct tour *t)
 	struct rmap_walk_state *state = t->state;
 	uintptr_t mapping = atomic_load_explicit(&t->page->mapping, memory_order_relaxed);
 
-	t->wanted = state->limit;
-	t->keep = KEEP_NOTHING;
-	t->nr_hits = 0;
 	t->cover = NULL;
 	t->sieve.set = NULL;
 	t->sieve_looks = t->sieve_found = 0;
 	/* Who passes by VMAs does not find all. */
-	if (!lineage_may_learn(state) || state->walk->skip)
+	if (state->walk->skip)
 		return;
 	if (rmap_page_mapcount(t->page) <= HITS_KEPT)
 		t->keep = KEEP_HITS;
@@ -147,24 +137,35 @@ static bool may_keep(const struct tour *t)
 	       (t->state->walk->flags & RMAP_WALK_MAY_ALLOC) || lineage_spare_any(t->rmap);
 }
 
-bool lineage_note_hit(struct tour *t, struct lineage *n, uint32_t clock)
+/* n is one of those who have it. */
+static void keep_hit(struct tour *t, struct lineage *n, uint32_t clock)
 {
-	if (t->keep == KEEP_COVER) {
-		rise_above(t, n);
-	} else if (t->keep == KEEP_SIEVE) {
-		if (!let_pass(t, n))
-			t->keep = KEEP_NOTHING;
-		return t->keep == KEEP_SIEVE;
-	} else if (t->nr_hits < HITS_KEPT && lineage_try_get(n)) {
+	if (t->nr_hits < HITS_KEPT && lineage_try_get(n)) {
 		t->hit[t->nr_hits] = n;
 		t->clock[t->nr_hits++] = clock;
 	} else {
 		/* Forks while we walk: more than there were. */
 		t->keep = KEEP_NOTHING;
 	}
+}
+
+bool lineage_note_hit(struct tour *t, struct lineage *n, uint32_t clock)
+{
+	if (t->keep == KEEP_SIEVE) {
+		if (!let_pass(t, n))
+			t->keep = KEEP_NOTHING;
+		return t->keep == KEEP_SIEVE;
+	}
+	/* Mostly the first is the last, and nothing is to be kept. */
+	if (t->state->walk->found >= t->wanted && !worth(t))
+		return false;
+	if (t->keep == KEEP_COVER)
+		rise_above(t, n);
+	else
+		keep_hit(t, n, clock);
 	if (t->keep == KEEP_NOTHING)
 		t->state->limit = t->wanted;
-	return t->state->walk->found < t->wanted || (worth(t) && may_keep(t));
+	return t->state->walk->found < t->wanted || (t->keep != KEEP_NOTHING && may_keep(t));
 }
 
 /* ---------------------------------------------------------------- one, or a list */
@@ -270,7 +271,7 @@ bool lineage_keep_ask(struct tour *t)
 {
 	if (t->keep == KEEP_COVER)
 		note_sieve(t);
-	if (t->keep == KEEP_NOTHING || t->stopped || t->error || !worth(t))
+	if (t->error || !worth(t))
 		return false;
 	if (t->keep == KEEP_COVER)
 		return (!t->sieve_found || t->sieve_looks ||

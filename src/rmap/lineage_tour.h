@@ -44,8 +44,20 @@ struct tour {
 	uint32_t sieve_looks, sieve_found;
 };
 
-/* lineage_look.c: look for the page in mm, whose node is n. False: stop the walk. RCU. */
-bool lineage_look_in(struct tour *t, struct lineage *n, struct rmap_mm *mm);
+/* Offer one place. False: stop the walk. */
+static inline bool lineage_look_at(struct tour *t, struct rmap_mm *mm, uint64_t number,
+				   struct rmap_vma *vma)
+{
+	return walk_candidate(t->state, t->page, mm, vma, number << RMAP_PAGE_SHIFT);
+}
+
+static inline bool lineage_look_home(struct tour *t, struct rmap_mm *mm)
+{
+	return t->index >= LINEAGE_FRESH || lineage_look_at(t, mm, t->index, NULL);
+}
+
+/* lineage_look.c: look for the page in mm, whose node is n, wherever it may stand. False: stop the walk. RCU. */
+bool lineage_look_with_lock(struct tour *t, struct lineage *n, struct rmap_mm *mm);
 
 /* lineage_walk.c: from the page's owners down. RCU. */
 void lineage_walk_owners(struct tour *t);
@@ -53,7 +65,14 @@ void lineage_walk_owners(struct tour *t);
 /* lineage_settle.c */
 
 /* Is the page lock held, and shall the walk leave a trace? */
-bool lineage_may_learn(const struct rmap_walk_state *state);
+static inline bool lineage_may_learn(const struct rmap_walk_state *state)
+{
+	const unsigned int not_then = RMAP_WALK_CHECK | RMAP_WALK_ENTRIES;
+
+	return (state->walk->flags & (RMAP_WALK_SETTLE | not_then)) == RMAP_WALK_SETTLE;
+}
+
+/* The walk may learn: what of? */
 void lineage_keep_begin(struct tour *t);
 /* n, which had clock on arrival, has the page. False: all are found that there were, and none costs more than it should. RCU. */
 bool lineage_note_hit(struct tour *t, struct lineage *n, uint32_t clock);

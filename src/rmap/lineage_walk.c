@@ -23,6 +23,29 @@ enum {
 	BREATH = 256, /* nodes in one RCU section */
 };
 
+/*
+ * Where no VMA is displaced the page is at home, or not in this mm, or it was on the move while we looked: then something is
+ * displaced now, or the count has changed. False: stop the walk.
+ */
+static bool look_in(struct tour *t, struct lineage *n, struct rmap_mm *mm)
+{
+	uint64_t found = t->state->walk->found;
+	uint32_t seq = atomic_load_explicit(&n->seq, memory_order_acquire);
+
+	if (rmap_unlikely(atomic_load_explicit(&n->nr_displaced, memory_order_acquire) != 0))
+		return lineage_look_with_lock(t, n, mm);
+	if (!lineage_look_home(t, mm))
+		return false;
+	if (t->state->walk->found != found)
+		return true;
+	/* What emptied the slot that was read (a move from home, a zap) came after what is read now, or is seen in it. */
+	atomic_thread_fence(memory_order_acquire);
+	if (!(seq & 1) && atomic_load_explicit(&n->nr_displaced, memory_order_acquire) == 0 &&
+	    atomic_load_explicit(&n->seq, memory_order_acquire) == seq)
+		return true;
+	return lineage_look_with_lock(t, n, mm);
+}
+
 /* False: stop the walk. */
 static bool visit(struct tour *t, struct lineage *n)
 {
@@ -34,7 +57,7 @@ static bool visit(struct tour *t, struct lineage *n)
 
 	if (!mm)
 		return true;
-	go_on = lineage_look_in(t, n, mm);
+	go_on = look_in(t, n, mm);
 	if (go_on && t->keep != KEEP_NOTHING && t->state->walk->found != found)
 		go_on = lineage_note_hit(t, n, clock);
 	t->stopped = !go_on;
@@ -321,15 +344,20 @@ int lineage_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_sta
 	t.rmap = rmap;
 	t.page = page;
 	t.state = state;
+	t.wanted = state->limit;
 	t.since = 0;
+	t.keep = KEEP_NOTHING;
+	t.nr_hits = 0;
 	t.place = t.seen = lineage_word(page) >> LINEAGE_PLACE_SHIFT;
 	t.stopped = false;
 	t.error = RMAP_OK;
-	lineage_keep_begin(&t);
+	if (lineage_may_learn(state))
+		lineage_keep_begin(&t);
 	lineage_rcu_enter(rmap);
 	lineage_walk_owners(&t);
-	may = lineage_keep_ask(&t);
+	may = t.keep != KEEP_NOTHING && !t.stopped && lineage_keep_ask(&t);
 	lineage_rcu_leave(rmap);
-	lineage_keep_end(&t, may);
+	if (may || t.nr_hits || t.seen != t.place)
+		lineage_keep_end(&t, may);
 	return t.error;
 }
