@@ -97,6 +97,24 @@ static uint64_t machine_memory(void)
 	return ((uint64_t)info.totalram + info.totalswap) * info.mem_unit;
 }
 
+/* A record says where a mapping was: both sides are told to put it there, as the runner does it. */
+static void impose(struct op *op)
+{
+	if (!op->impose)
+		return;
+	op->impose = false;
+	if (op->kind == OP_MMAP) {
+		op->addr.off = op->result;
+		if (!(op->flags & MM_MAP_FIXED))
+			op->flags |= MM_MAP_FIXED_NOREPLACE;
+	} else if (op->kind == OP_MREMAP && op->result != op->addr.off) {
+		op->flags |= MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED;
+		op->new_addr.off = op->result;
+	} else if (op->kind == OP_MREMAP && !(op->flags & MM_MREMAP_FIXED)) {
+		op->flags &= ~(uint32_t)MM_MREMAP_MAYMOVE;
+	}
+}
+
 enum verify_result verify_prepare(struct verify_session *s, struct op *op)
 {
 	struct op_addr *at[] = { &op->addr, &op->new_addr };
@@ -116,6 +134,7 @@ enum verify_result verify_prepare(struct verify_session *s, struct op *op)
 		at[i]->mark = 0;
 		at[i]->off = addr;
 	}
+	impose(op);
 	if (op->kind == OP_WRITE && !op->has_value) {
 		op->has_value = op->value_steps = true;
 		op->value = (uint64_t)1 << 60 | s->version;

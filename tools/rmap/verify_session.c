@@ -159,7 +159,8 @@ static const char *impossible(const struct op_config *config)
 {
 	if (config->injects)
 		return "it lets allocations or I/O fail";
-	if (config->has_overcommit || config->overcommit_ratio)
+	if ((config->has_overcommit && config->overcommit != MM_OVERCOMMIT_ALWAYS) ||
+	    config->overcommit_ratio)
 		return "it asks for an overcommit policy";
 	if (config->max_map_count)
 		return "it asks for a max_map_count";
