@@ -25,9 +25,9 @@ START = time.monotonic()
 PRESETS = {
     "release": None,
     "clang": "unit|example|house",
-    "asan": "unit|scenario|cli|example|fuzz",
-    "tsan": "unit|example",
-    "lockdep": "unit|scenario|example",
+    "asan": "unit|scenario|cli|example|fuzz|stress",
+    "tsan": "unit|example|stress",
+    "lockdep": "unit|scenario|example|stress",
 }
 
 

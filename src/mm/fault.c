@@ -38,9 +38,8 @@ int fault_install_anon(struct fault *f, struct page *page, bool *lost)
 		return error;
 	}
 	page_set(page, PG_UPTODATE | PG_SWAPBACKED);
-	bits = vma_pte_bits(f->vma, !f->force && !f->unshare) | PTE_ACCESSED;
-	if (f->write)
-		bits |= PTE_DIRTY;
+	/* Dirty also where nobody writes (yet): what it says stands nowhere else, which MADV_FREE and reclaim tell by that. */
+	bits = vma_pte_bits(f->vma, !f->force && !f->unshare) | PTE_ACCESSED | PTE_DIRTY;
 	rmap_spin_lock(f->ptl);
 	*lost = pte_read(f->pte) != f->old;
 	if (*lost) {

@@ -325,6 +325,35 @@ static void test_free_of_pinned_pages(void **state)
 	mm_put(mm);
 }
 
+/*
+ * A copy that was made for a long-term reader was never written to, but nothing else holds what it says: fork shares it, the child
+ * frees its part, the parent's stays.
+ *
+ * covers: B22, 1.11-3
+ */
+static void test_free_of_an_unshared_copy(void **state)
+{
+	struct mm *mm = engine_mm(&e), *first, *child;
+	struct page *page;
+
+	(void)state;
+	map_anon(&e, mm, AT(0), 1);
+	fill(mm, 0, 1);
+	first = engine_fork(&e, mm);
+	assert_int_equal(mm_pin(mm, AT(0), MM_PIN_LONGTERM, &page), 0);
+	mm_unpin(e.sys, page, MM_PIN_LONGTERM);
+	engine_check(&e);
+	child = engine_fork(&e, mm);
+	assert_int_equal(advise(&e, child, 0, 1, MM_MADV_FREE), 0);
+	(void)mm_reclaim(e.sys, 2000);
+	engine_check(&e);
+	assert_int_equal(peek(&e, mm, AT(0)), 1000);
+	assert_int_equal(peek(&e, first, AT(0)), 1000);
+	mm_put(child);
+	mm_put(first);
+	mm_put(mm);
+}
+
 /* ---------------------------------------------------------------- COLD, PAGEOUT, WILLNEED */
 
 /*
@@ -522,6 +551,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_free_of_shared_pages_from_swap, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_free_of_pinned_pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_free_of_an_unshared_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pageout_and_cold, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pageout_of_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_willneed, setup, teardown),

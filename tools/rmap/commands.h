@@ -7,6 +7,7 @@ int cmd_compare(int argc, char **argv);
 int cmd_draw(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_stress(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 
 #endif

@@ -22,6 +22,7 @@ static const struct {
 	{ "compare", cmd_compare, "carry out one workload on each reverse map, side by side" },
 	{ "draw", cmd_draw, "draw the live structures of a workload at a point of it, as SVG" },
 	{ "record", cmd_record, "record a real program's memory, for rmap run" },
+	{ "stress", cmd_stress, "let real threads do everything at once, on each reverse map" },
 	{ "verify", cmd_verify, "carry out a workload on the running kernel, too, and compare" },
 };
 
@@ -50,6 +51,8 @@ static const char examples[] =
 	"        processes, VMAs, anon_vmas, chains and pages as they are behind line 12\n"
 	"  rmap record -o make.rmrec -- make -j4\n"
 	"        record a program and all its children (as root)\n"
+	"  rmap stress --threads 4 --seconds 60\n"
+	"        a minute of real threads, on every reverse map\n"
 	"  rmap verify workloads/tour.rmw\n"
 	"        the same on the kernel that runs, by real processes, compared step by step (as "
 	"root)\n"

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# rmap stress from outside: help, bad input, figures, and a few seconds of it on every design. In builds with sanitizers or checking
+# locks this is where real threads meet them all at once.
+set -eu
+rmap=${RMAP:?}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+fail() {
+	echo "FAILED: $*" >&2
+	exit 1
+}
+# expect_code CODE COMMAND...
+expect_code() {
+	local want=$1 code=0
+	shift
+	"$@" >"$dir/out" 2>"$dir/err" </dev/null || code=$?
+	[ "$code" = "$want" ] || fail "exit code $code instead of $want: $* ($(cat "$dir/err"))"
+	if [ "$want" != 0 ]; then
+		grep -q '^rmap' "$dir/err" || fail "no sentence from: $*"
+	fi
+}
+
+expect_code 0 "$rmap" stress --help
+grep -q -- --threads "$dir/out" || fail "no --threads in the help"
+for bad in --threads=0 --threads=65 --threads=many --seconds=0 --seconds=-1 --seconds=nan --designs= \
+	--designs=lineage,none --designs=lineage,lineage --seed=-1 something; do
+	expect_code 2 "$rmap" stress "$bad"
+done
+
+expect_code 0 "$rmap" stress --threads 1 --seconds 0.2 --designs anon_vma_chain
+grep -q 'anon_vma_chain.*nothing wrong' "$dir/out" || fail "no verdict: $(cat "$dir/out")"
+
+expect_code 0 "$rmap" stress --threads 4 --seconds 4 --json
+[ ! -s "$dir/err" ] || fail "it speaks: $(cat "$dir/err")"
+python3 - "$dir/out" <<'EOF' || fail "the figures: $(cat "$dir/out")"
+import json, sys
+d = json.load(open(sys.argv[1]))
+assert d["result"] == "ok" and d["threads"] == 4 and d["seed"] == 1
+assert len({x["design"] for x in d["designs"]}) == 7
+for x in d["designs"]:
+    assert x["result"] == "ok" and x["checks"] >= 2 and x["operations"] > 0, x
+    assert x["faults"] > x["fault_mmap_lock"] > 0 and x["verified_pages"] > 0, x
+EOF

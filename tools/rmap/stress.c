@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * rmap stress: the command line, and what the runs came to. What the threads do is in stress_ops.c.
+ */
+#include "stress.h"
+
+#include "commands.h"
+
+#include <argp.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXIT_WRONG  1
+#define EXIT_USAGE  2
+
+#define DESIGNS_MAX 16
+#define SECONDS_MAX 86400.0
+
+enum {
+	KEY_THREADS = 't',
+	KEY_SECONDS = 's',
+	KEY_DESIGNS = 'd',
+	KEY_QUIET = 'q',
+	KEY_SEED = 256,
+	KEY_JSON,
+};
+
+struct command {
+	struct stress_options options;
+	double seconds;
+	const struct rmap_ops *design[DESIGNS_MAX];
+	struct stress_result result[DESIGNS_MAX];
+	uint32_t nr;
+	bool json, quiet;
+};
+
+static const struct argp_option options[] = {
+	{ "threads", KEY_THREADS, "N", 0, "Threads at once, 1 to 64 (default: 4)", 0 },
+	{ "seconds", KEY_SECONDS, "S", 0, "For all designs together (default: 10)", 0 },
+	{ "designs", KEY_DESIGNS, "A,B,...", 0, "The reverse maps to run on (default: all)", 0 },
+	{ "seed", KEY_SEED, "N", 0,
+	  "For what each thread does (default: 1); who comes first is the kernel's choice", 0 },
+	{ "json", KEY_JSON, NULL, 0, "Print the figures as JSON", 0 },
+	{ "quiet", KEY_QUIET, NULL, 0, "No progress", 0 },
+	{ NULL, 0, NULL, 0, NULL, 0 },
+};
+
+static const char doc[] =
+	"Let real threads fault, fork, exit, exec, map, move, protect, reclaim, swap, migrate, "
+	"truncate, pin and walk at once, on every reverse map, and hold all they see against what "
+	"they know."
+	"\vThe seconds are shared out over the designs. A few times a second all threads stop: "
+	"every "
+	"page's contents are compared, and page tables, reverse map and TLBs are checked.\n\n"
+	"  rmap stress --threads 4 --seconds 60\n"
+	"        a minute, all designs\n"
+	"  rmap stress --designs lineage --seconds 600 --seed 7\n"
+	"        ten minutes of one of them, with other choices\n\n"
+	"Exit code: 0 nothing was wrong; 1 something was (a sentence on standard error says what); "
+	"2 "
+	"the command line cannot be used.";
+
+/* ---------------------------------------------------------------- the command line */
+
+static uint64_t number(struct argp_state *state, const char *what, const char *arg, uint64_t least,
+		       uint64_t most)
+{
+	char *end;
+	uint64_t n = strtoull(arg, &end, 10);
+
+	if (*arg < '0' || *arg > '9' || *end || n < least || n > most)
+		argp_error(state, "%s must be a number from %llu to %llu, not '%s'", what,
+			   (unsigned long long)least, (unsigned long long)most, arg);
+	return n;
+}
+
+static double seconds(struct argp_state *state, const char *arg)
+{
+	char *end;
+	double s = strtod(arg, &end);
+
+	/* Written so that what is no number at all is none either. */
+	if (*arg < '0' || *arg > '9' || *end || !(s >= 0.1 && s <= SECONDS_MAX))
+		argp_error(state, "--seconds must be from 0.1 to %.0f, not '%s'", SECONDS_MAX, arg);
+	return s;
+}
+
+static void add_design(struct command *c, struct argp_state *state, const char *name, size_t len)
+{
+	char text[64];
+	const struct rmap_ops *design;
+
+	snprintf(text, sizeof(text), "%.*s", (int)(len < 60 ? len : 60), name);
+	design = rmap_design_by_name(text);
+	if (!design)
+		argp_error(state, "there is no design '%s'", text);
+	for (uint32_t i = 0; i < c->nr; i++)
+		if (c->design[i] == design)
+			argp_error(state, "the design '%s' is named twice", text);
+	if (design && c->nr < DESIGNS_MAX)
+		c->design[c->nr++] = design;
+}
+
+static void choose_designs(struct command *c, struct argp_state *state, const char *list)
+{
+	c->nr = 0;
+	for (;;) {
+		size_t len = strcspn(list, ",");
+
+		add_design(c, state, list, len);
+		if (!list[len])
+			return;
+		list += len + 1;
+	}
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct command *c = state->input;
+
+	switch (key) {
+	case KEY_THREADS:
+		c->options.threads = (uint32_t)number(state, "--threads", arg, 1, STRESS_THREADS);
+		break;
+	case KEY_SECONDS:
+		c->seconds = seconds(state, arg);
+		break;
+	case KEY_DESIGNS:
+		choose_designs(c, state, arg);
+		break;
+	case KEY_SEED:
+		c->options.seed = number(state, "--seed", arg, 0, UINT64_MAX - 1);
+		break;
+	case KEY_JSON:
+		c->json = true;
+		break;
+	case KEY_QUIET:
+		c->quiet = true;
+		break;
+	case ARGP_KEY_ARG:
+		argp_error(state, "there is nothing to do with '%s'", arg);
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+/* ---------------------------------------------------------------- the figures */
+
+static void show_progress(void *arg, const char *design, double s, uint64_t operations)
+{
+	(void)arg;
+	fprintf(stderr, "\r\033[K%s  %.1f s, %llu operations", design, s,
+		(unsigned long long)operations);
+	fflush(stderr);
+}
+
+static void print_table(const struct command *c)
+{
+	printf("%-15s %10s %10s %8s %9s %9s %8s %8s %8s %6s\n", "design", "operations", "faults",
+	       "mmap_lock", "forks", "swap-outs", "migrated", "walks", "refused", "checks");
+	for (uint32_t i = 0; i < c->nr; i++) {
+		const struct stress_result *r = &c->result[i];
+		const struct mm_counters *m = &r->counters;
+
+		printf("%-15s %10llu %10llu %8.2f%% %9llu %9llu %8llu %8llu %8llu %6llu  %s\n",
+		       rmap_design_name(c->design[i]), (unsigned long long)r->operations,
+		       (unsigned long long)m->faults,
+		       m->faults ? 100.0 * (double)m->fault_mmap_lock / (double)m->faults : 0.0,
+		       (unsigned long long)m->forks, (unsigned long long)m->swap_out,
+		       (unsigned long long)m->migrated, (unsigned long long)r->walks,
+		       (unsigned long long)r->refused, (unsigned long long)r->checks,
+		       r->wrong[0] ? "WRONG" : "nothing wrong");
+	}
+}
+
+static void put(json_t *object, const char *key, uint64_t n)
+{
+	json_object_set_new(object, key, json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n));
+}
+
+static json_t *json_design(const struct command *c, uint32_t i)
+{
+	const struct stress_result *r = &c->result[i];
+	json_t *o = json_object();
+
+	json_object_set_new(o, "design", json_string(rmap_design_name(c->design[i])));
+	json_object_set_new(o, "result", json_string(r->wrong[0] ? "failed" : "ok"));
+	if (r->wrong[0])
+		json_object_set_new(o, "message", json_string(r->wrong));
+	put(o, "ns", r->ns);
+	put(o, "operations", r->operations);
+	put(o, "refused", r->refused);
+	put(o, "checks", r->checks);
+	put(o, "verified_pages", r->verified);
+	put(o, "walks", r->walks);
+	put(o, "faults", r->counters.faults);
+	put(o, "fault_mmap_lock", r->counters.fault_mmap_lock);
+	put(o, "cow_copies", r->counters.fault_cow_copy);
+	put(o, "forks", r->counters.forks);
+	put(o, "execs", r->counters.execs);
+	put(o, "moves", r->counters.moves);
+	put(o, "swap_out", r->counters.swap_out);
+	put(o, "swap_in", r->counters.swap_in);
+	put(o, "migrated", r->counters.migrated);
+	put(o, "tlb_flushes", r->counters.tlb_flushes);
+	return o;
+}
+
+static void print_json(const struct command *c, bool ok)
+{
+	json_t *o = json_object(), *designs = json_array();
+
+	put(o, "version", 1);
+	json_object_set_new(o, "result", json_string(ok ? "ok" : "failed"));
+	put(o, "threads", c->options.threads);
+	json_object_set_new(o, "seconds", json_real(c->seconds));
+	put(o, "seed", c->options.seed);
+	for (uint32_t i = 0; i < c->nr; i++)
+		json_array_append_new(designs, json_design(c, i));
+	json_object_set_new(o, "designs", designs);
+	json_dumpf(o, stdout, JSON_INDENT(2));
+	printf("\n");
+	json_decref(o);
+}
+
+int cmd_stress(int argc, char **argv)
+{
+	static const struct argp argp = { .options = options, .parser = parse, .doc = doc };
+	static struct command c;
+	bool ok = true;
+
+	c = (struct command){ .options = { .threads = 4, .seed = 1 }, .seconds = 10 };
+	while (c.nr < DESIGNS_MAX && rmap_designs[c.nr]) {
+		c.design[c.nr] = rmap_designs[c.nr];
+		c.nr++;
+	}
+	argp_err_exit_status = EXIT_USAGE;
+	argp_parse(&argp, argc, argv, 0, NULL, &c);
+	c.options.ns = (uint64_t)(c.seconds * 1e9 / c.nr);
+	if (!c.quiet && isatty(2))
+		c.options.progress = show_progress;
+	for (uint32_t i = 0; i < c.nr; i++) {
+		if (!stress_run(&c.options, c.design[i], &c.result[i])) {
+			fprintf(stderr, "rmap stress: %s\n", c.result[i].wrong);
+			return EXIT_USAGE;
+		}
+		if (c.options.progress)
+			fprintf(stderr, "\r\033[K");
+		if (!c.result[i].wrong[0])
+			continue;
+		ok = false;
+		fprintf(stderr, "rmap stress: %s: %s\n", rmap_design_name(c.design[i]),
+			c.result[i].wrong);
+	}
+	if (c.json)
+		print_json(&c, ok);
+	else
+		print_table(&c);
+	return ok ? 0 : EXIT_WRONG;
+}
