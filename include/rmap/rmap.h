@@ -69,6 +69,8 @@ struct rmap_mm {
 	struct list_head list; /* all address spaces of the instance; struct rmap's lock */
 	/* the design's object for it; set at init or fork, fixed until exit */
 	void *design;
+	/* has rmap_mm_fork_begin() ever had it as the parent? Else nobody has pages from it. mmap write; readers: a PTL */
+	_Atomic uint32_t forked;
 };
 
 enum rmap_vma_flags {
@@ -428,8 +430,8 @@ uint64_t rmap_page_map(struct rmap *rmap, struct rmap_page *const *pages, unsign
 
 /*
  * The slots no longer map the pages. Returns the mask of those that nothing maps now; these are not exclusive any more
- * (whoever puts that in a swap or migration entry reads it first). An owner stays on the page until rmap_page_free(). The
- * slots' PTL held.
+ * (whoever puts that in a swap or migration entry reads it first, and leaves it to this function to take it away). An owner stays on
+ * the page until rmap_page_free(). The slots' PTL held.
  */
 uint64_t rmap_page_unmap(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
 			 struct rmap_vma *vma, uint64_t addr, void *pte);
@@ -551,9 +553,13 @@ static inline struct rmap_file *rmap_page_file(const struct rmap_page *page)
 /* ---------------------------------------------------------------- events: swap slots */
 
 /* The page's contents go to the slot (page lock). */
-void rmap_slot_fill(struct rmap *rmap, struct rmap_slot *slot, const struct rmap_page *page);
-/* One more PTE refers to the slot (fork); one less is not an event. */
-void rmap_slot_dup(struct rmap *rmap, struct rmap_slot *slot);
+void rmap_slot_fill(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page);
+/*
+ * An entry of the slot is made that is not exclusive, before it is there: from page's PTE, which is not unmapped yet (page lock and PTL;
+ * page is what the slot was filled from), or, page NULL, from the entry of a process that forks (its PTL and mmap write). One at a time
+ * for a slot. One entry less is not an event, nor is one that is made exclusive.
+ */
+void rmap_slot_dup(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page);
 /* The contents are in page again; vma faults at addr. Before rmap_page_map(NEW). Page lock. */
 void rmap_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page,
 		       struct rmap_vma *vma, uint64_t addr);
@@ -564,7 +570,7 @@ void rmap_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap_pa
  */
 void rmap_slot_rejoin(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page);
 /* The page goes out once more by the slot that it still has and that no entry names (page lock): who may come for it is known anew. */
-void rmap_slot_refill(struct rmap *rmap, struct rmap_slot *slot, const struct rmap_page *page);
+void rmap_slot_refill(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page);
 /* The slot is free again. */
 void rmap_slot_free(struct rmap *rmap, struct rmap_slot *slot);
 
@@ -688,5 +694,12 @@ const void *rmap_page_owner(const struct rmap *rmap, const struct rmap_page *pag
  * (constant). mmap read; nothing else may be running (mm_check's rule).
  */
 const char *rmap_vma_check(const struct rmap *rmap, const struct rmap_vma *vma);
+
+/*
+ * Check what the design says of an anonymous page against who has it: has() says whether an address space has a PTE of the page, or a
+ * migration entry for it. NULL if it is right (or nothing is known of it), else a sentence (constant). As above.
+ */
+const char *rmap_page_check(const struct rmap *rmap, const struct rmap_page *page,
+			    bool (*has)(const struct rmap_mm *mm, void *arg), void *arg);
 
 #endif

@@ -64,5 +64,7 @@ const char *rmap_error_name(int error);
  */
 #define rmap_likely(x)	 __builtin_expect(!!(x), 1)
 #define rmap_unlikely(x) __builtin_expect(!!(x), 0)
+/* Out of the way of what is hot: a call of its own, whose registers nobody saves who does not come here. */
+#define rmap_cold	 __attribute__((cold, noinline))
 
 #endif

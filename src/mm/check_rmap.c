@@ -130,6 +130,28 @@ static bool has_owner(const struct page *page)
 	       atomic_load_explicit(&page->rmap.mapping, memory_order_relaxed) != 0;
 }
 
+/* Has the page of this tour a site in mm? */
+static bool has_site(const struct rmap_mm *mm, void *arg)
+{
+	const struct tour *t = arg;
+	const struct check_page *p = &t->c->pages[t->pfn];
+
+	for (uint32_t i = 0; i < p->sites; i++) {
+		if (&t->c->mms[site_mm(t->c->sites[p->first + i])].mm->rmap == mm)
+			return true;
+	}
+	return false;
+}
+
+static int check_owner(struct check *c, uint64_t pfn)
+{
+	struct tour t = { .c = c, .pfn = pfn };
+	const char *wrong =
+		rmap_page_check(&c->sys->rmap, &pfn_to_page(c->sys, pfn)->rmap, has_site, &t);
+
+	return wrong ? check_wrong(c, "page %lu: %s", pfn, wrong) : 0;
+}
+
 static int check_walks(struct check *c, uint64_t pfn)
 {
 	const struct check_page *p = &c->pages[pfn];
@@ -138,7 +160,9 @@ static int check_walks(struct check *c, uint64_t pfn)
 
 	for (uint32_t i = 0; i < p->sites; i++)
 		entries += c->sites[p->first + i] & SITE_ENTRY ? 1 : 0;
-	error = walk_page(c, pfn, 0, p->sites - entries);
+	error = check_owner(c, pfn);
+	if (!error)
+		error = walk_page(c, pfn, 0, p->sites - entries);
 	if (!error && entries)
 		error = walk_page(c, pfn, SITE_ENTRY, entries);
 	if (!error)

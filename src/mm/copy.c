@@ -141,7 +141,7 @@ static void copy_entry(struct copy *c, pte_t *dst_pte, pte_t *src_pte, pte_t v, 
 		if (!c->noted)
 			swap_note_mm(c->sys, c->dst_mm);
 		c->noted = true;
-		swap_dup(c->sys, pte_pfn(v));
+		swap_dup(c->sys, pte_pfn(v), NULL, false);
 		if (v & PTE_SWP_EXCLUSIVE) {
 			v &= ~PTE_SWP_EXCLUSIVE;
 			pte_write(src_pte, v);

@@ -50,7 +50,6 @@ static enum rmap_visit migrate_one(struct rmap_hit *hit, void *arg)
 			pte_write(hit->pte, old);
 			return RMAP_VISIT_STOP;
 		}
-		rmap_page_share(rpage);
 		entry |= PTE_MIG_EXCLUSIVE;
 	}
 	if (old & PTE_WRITE)

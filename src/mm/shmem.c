@@ -22,7 +22,7 @@ bool shmem_swap_out(struct mm_system *sys, struct page *page)
 	MM_ASSERT(sys, file && !file->handle && !rmap_page_mapcount(&page->rmap));
 	if (page_refs(page) != 2 || !swap_add(sys, page))
 		return false;
-	swap_dup(sys, page->private);
+	swap_dup(sys, page->private, page, true);
 	rmap_spin_lock(&file->lock);
 	in = file_tree_get(&file->pages, page->rmap.index) == page;
 	if (in) {

@@ -243,14 +243,15 @@ struct page *swap_cache_get(struct mm_system *sys, uint64_t slot)
 
 /* ---------------------------------------------------------------- counts */
 
-void swap_dup(struct mm_system *sys, uint64_t slot)
+void swap_dup(struct mm_system *sys, uint64_t slot, struct page *page, bool exclusive)
 {
 	struct swap_slot *s = slot_get(sys, slot);
 
 	rmap_spin_lock(&sys->swap.lock);
 	MM_ASSERT(sys, (s->flags & SWAP_SLOT_USED) && s->count < UINT32_MAX);
-	if (s->count++ && (s->flags & SWAP_SLOT_ANON))
-		rmap_slot_dup(&sys->rmap, &s->rmap);
+	s->count++;
+	if (!exclusive && (s->flags & SWAP_SLOT_ANON))
+		rmap_slot_dup(&sys->rmap, &s->rmap, page ? &page->rmap : NULL);
 	rmap_spin_unlock(&sys->swap.lock);
 }
 

@@ -82,8 +82,11 @@ bool swap_slot_bad(struct mm_system *sys, uint64_t slot);
 /* Does swapoff run, or has it run? */
 bool swap_is_off(struct mm_system *sys);
 
-/* One more entry; one less (the last one frees the slot, unless cached). SWAP slots in use. */
-void swap_dup(struct mm_system *sys, uint64_t slot);
+/*
+ * One more entry, before it is there, exclusive or not: of the mapped page that caches the slot (page lock), or, page NULL, a fork's copy
+ * of another entry. One less (the last one frees the slot, unless cached). Slots in use.
+ */
+void swap_dup(struct mm_system *sys, uint64_t slot, struct page *page, bool exclusive);
 void swap_free(struct mm_system *sys, uint64_t slot);
 uint32_t swap_count(struct mm_system *sys, uint64_t slot);
 

@@ -132,11 +132,10 @@ static bool replace_anon(struct unmap *u, struct rmap_hit *hit, pte_t *entry)
 		/* The holder of a pin expects to share with this mapping for good. */
 		if (page_maybe_pinned(page))
 			return false;
-		rmap_page_share(&page->rmap);
 		*entry |= PTE_SWP_EXCLUSIVE;
 	}
 	swap_note_mm(sys, mm);
-	swap_dup(sys, page->private);
+	swap_dup(sys, page->private, page, *entry & PTE_SWP_EXCLUSIVE);
 	mm_rss_add(mm, RSS_SWAP, 1);
 	return true;
 }

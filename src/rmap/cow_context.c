@@ -622,8 +622,7 @@ static const void *context_page_owner(const struct rmap_page *page)
 
 /* ---------------------------------------------------------------- swap slots: they keep the context */
 
-static void context_slot_fill(struct rmap *rmap, struct rmap_slot *slot,
-			      const struct rmap_page *page)
+static void context_slot_fill(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page)
 {
 	slot->owner = (uintptr_t)owner_of_page(rmap, page, false, context_put_spinning);
 }

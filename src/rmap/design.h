@@ -22,6 +22,8 @@ struct rmap_ops {
 	bool walks_file_pages;
 	/* move_begin and move_end come with every move, not only where walks in order of page offset could pass one. */
 	bool locks_every_move;
+	/* If not 0: pages and slots without this tag in mapping or owner have nothing to be freed: page_free, slot_free do not come. */
+	uintptr_t counted;
 
 	struct rmap_design_bytes bytes;
 
@@ -76,11 +78,19 @@ struct rmap_ops {
 	void (*page_moved)(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
 			   struct rmap_vma *dst, uint64_t new_addr, void *new_pte,
 			   struct rmap_vma *src, uint64_t old_addr, void *old_pte);
+	/* The same where the VMA itself moved (exec's stack): its pages are at addr and behind it now. */
+	void (*page_slid)(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+			  struct rmap_vma *vma, uint64_t addr);
 	void (*page_adopt)(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
 			   uint64_t addr);
 	/* A page that had an owner is mapped again (swap-in, the end of a migration), and nobody else can have it. PTL. */
 	void (*page_alone)(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
 			   uint64_t addr);
+	/*
+	 * An address space that has forked is about to unmap an anonymous page which is not exclusive, so that others may have it. Before
+	 * the map count goes down. PTL.
+	 */
+	void (*page_leave)(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma);
 	/* Migration entries. NULL: as page_unmap and page_map, and nothing. */
 	void (*page_to_entry)(struct rmap *rmap, struct rmap_page *page, void *pte);
 	void (*page_from_entry)(struct rmap *rmap, struct rmap_page *page,
@@ -97,13 +107,12 @@ struct rmap_ops {
 			     struct rmap_page *old_page);
 	void (*page_free)(struct rmap *rmap, struct rmap_page *page);
 
-	void (*slot_fill)(struct rmap *rmap, struct rmap_slot *slot, const struct rmap_page *page);
-	void (*slot_dup)(struct rmap *rmap, struct rmap_slot *slot);
+	void (*slot_fill)(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page);
+	void (*slot_dup)(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page);
 	void (*slot_restore)(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page,
 			     struct rmap_vma *vma, uint64_t addr);
 	void (*slot_rejoin)(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page);
-	void (*slot_refill)(struct rmap *rmap, struct rmap_slot *slot,
-			    const struct rmap_page *page);
+	void (*slot_refill)(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page);
 	void (*slot_free)(struct rmap *rmap, struct rmap_slot *slot);
 
 	/* Offer candidates to walk_candidate() (walk.h). 0 or RMAP_EAGAIN. */
@@ -113,6 +122,8 @@ struct rmap_ops {
 			  void (*emit)(const struct rmap_link_info *info, void *arg), void *arg);
 	const void *(*page_owner)(const struct rmap_page *page);
 	const char *(*vma_check)(const struct rmap *rmap, const struct rmap_vma *vma);
+	const char *(*page_check)(const struct rmap_page *page,
+				  bool (*has)(const struct rmap_mm *mm, void *arg), void *arg);
 };
 
 /*

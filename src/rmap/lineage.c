@@ -62,29 +62,32 @@ static void node_free(void *ctx, struct rmap_rcu *rcu)
 
 int lineage_mm_init(struct rmap *rmap, struct rmap_mm *mm)
 {
-	mm->design = node_alloc(rmap, mm);
-	return mm->design ? RMAP_OK : RMAP_ENOMEM;
+	struct lineage *n = node_alloc(rmap, mm);
+
+	if (!n)
+		return RMAP_ENOMEM;
+	mm->design = (void *)lineage_name(n);
+	return RMAP_OK;
 }
 
 /*
- * Births saturate: those who come after the 2^32nd have one birth, above every stamp, so that they are always looked at.
+ * The clock stops one below the last birth, so that it is always a stamp as it is: those who come after that have one birth, above
+ * every stamp, and are always looked at.
  */
 static uint32_t next_birth(const struct lineage *parent)
 {
-	uint32_t clock = lineage_clock(parent);
-
-	return clock < LINEAGE_BIRTH_MAX ? clock + 1 : LINEAGE_BIRTH_MAX;
+	return lineage_clock(parent) + 1;
 }
 
 int lineage_mm_fork_begin(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *parent)
 {
-	struct lineage *p = parent->design;
+	struct lineage *p = lineage_of_mm(parent);
 	struct lineage *n = node_alloc(rmap, child);
 	struct lineage *first;
 
 	if (!n)
 		return RMAP_ENOMEM;
-	child->design = n;
+	child->design = (void *)lineage_name(n);
 	atomic_init(&n->birth, next_birth(p));
 	atomic_init(&n->parent, p);
 	lock_first(p);
@@ -104,17 +107,19 @@ int lineage_mm_fork_begin(struct rmap *rmap, struct rmap_mm *child, struct rmap_
 void lineage_mm_fork_end(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm *parent,
 			 bool copied)
 {
-	struct lineage *p = parent->design;
+	struct lineage *p = lineage_of_mm(parent);
+	uint32_t clock = lineage_clock(p);
 
 	(void)rmap;
 	(void)child;
 	(void)copied;
-	atomic_store_explicit(&p->clock, next_birth(p), memory_order_release);
+	if (rmap_likely(clock < LINEAGE_STAMP_MAX))
+		atomic_store_explicit(&p->clock, clock + 1, memory_order_release);
 }
 
 void lineage_mm_exit(struct rmap *rmap, struct rmap_mm *mm)
 {
-	struct lineage *n = mm->design;
+	struct lineage *n = lineage_of_mm(mm);
 
 	RMAP_ASSERT(rmap->port, !n->displaced.node);
 	atomic_store_explicit(&n->mm, NULL, memory_order_release);
@@ -408,8 +413,9 @@ const struct rmap_ops rmap_lineage = {
 	.name = "lineage",
 	.walks_file_pages = true,
 	.locks_every_move = true,
-	/* mapping, index, stamp; a word; a pointer; mapping and stamp */
-	.bytes = { .page = 20, .vma = 8, .mm = 8, .slot = 12 },
+	/* mapping, index, stamp; a word; a pointer and whether it forked; mapping and stamp */
+	.bytes = { .page = 20, .vma = 8, .mm = 12, .slot = 12 },
+	.counted = LINEAGE_MAPPING_COUNTED,
 	.end = lineage_spare_end,
 	.mm_init = lineage_mm_init,
 	.mm_fork_begin = lineage_mm_fork_begin,
@@ -430,11 +436,14 @@ const struct rmap_ops rmap_lineage = {
 	.page_index = lineage_index,
 	.page_new = lineage_page_new,
 	.page_alone = lineage_page_alone,
-	.page_moved = lineage_page_moved,
+	.page_slid = lineage_page_slid,
 	.page_adopt = lineage_page_adopt,
+	.page_leave = lineage_page_leave,
+	.page_pin = lineage_page_pin,
 	.page_replace = lineage_page_replace,
 	.page_free = lineage_page_free,
 	.slot_fill = lineage_slot_fill,
+	.slot_dup = lineage_slot_dup,
 	.slot_restore = lineage_slot_restore,
 	.slot_rejoin = lineage_slot_rejoin,
 	.slot_refill = lineage_slot_fill,
@@ -443,4 +452,5 @@ const struct rmap_ops rmap_lineage = {
 	.vma_links = lineage_vma_links,
 	.page_owner = lineage_page_owner,
 	.vma_check = lineage_vma_check,
+	.page_check = lineage_page_check,
 };

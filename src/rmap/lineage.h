@@ -52,10 +52,11 @@ struct lineage {
 		struct lineage *prev; /* the sibling born after this one; parent's tree_lock */
 		struct rmap *rmap;    /* once nobody names it: for the one who frees it */
 	};
-	/* one for the tree, one for each page, slot, co-owner and forward that names it */
+	/* one for the tree, one for each counted page and slot, co-owner and forward that names it */
 	_Atomic uint64_t refs;
-	_Atomic uint32_t birth;		/* its place among the parent's forks; parent's tree_lock */
-	_Atomic uint32_t clock;		/* forks completed; mmap write of its mm */
+	_Atomic uint32_t birth; /* its place among the parent's forks; parent's tree_lock */
+	/* forks completed, or LINEAGE_STAMP_MAX if they are more; mmap write of its mm */
+	_Atomic uint32_t clock;
 	_Atomic uint32_t gone;		/* out of the tree; set once, under tree_lock */
 	uint32_t pins;			/* walkers that sleep here; tree_lock */
 	uint32_t nr_stubs;		/* nodes on stubs; tree_lock */
@@ -130,7 +131,20 @@ struct lineage_cursor {
 	uint32_t first; /* the block's first bit */
 };
 
-#define LINEAGE_MAPPING_SET 2u /* tag beside RMAP_MAPPING_ANON: co_owners, not a node */
+/* Tags beside RMAP_MAPPING_ANON. Nodes and co_owners are aligned to 8. */
+#define LINEAGE_MAPPING_SET	2u /* co_owners, not a node; always counted */
+#define LINEAGE_MAPPING_COUNTED 4u /* the page holds a reference on it */
+#define LINEAGE_MAPPING_TAGS	(RMAP_MAPPING_ANON | LINEAGE_MAPPING_SET | LINEAGE_MAPPING_COUNTED)
+
+static inline struct lineage *lineage_named(uintptr_t mapping)
+{
+	return (struct lineage *)(mapping & ~(uintptr_t)LINEAGE_MAPPING_TAGS);
+}
+
+static inline struct co_owners *lineage_co_owners(uintptr_t mapping)
+{
+	return (struct co_owners *)(mapping & ~(uintptr_t)LINEAGE_MAPPING_TAGS);
+}
 
 /* ---- fields that are read without their lock ---- */
 
@@ -169,14 +183,31 @@ static inline uint32_t lineage_birth(const struct lineage *n)
 	return atomic_load_explicit(&n->birth, memory_order_acquire);
 }
 
-static inline uint32_t lineage_stamp_of(uint32_t clock)
+/* The mapping that a page of the node's mm gets. An mm's word (rmap_mm.design) is this, so that a new page need only copy it. */
+static inline uintptr_t lineage_name(const struct lineage *n)
 {
-	return clock < LINEAGE_STAMP_MAX ? clock : LINEAGE_STAMP_MAX;
+	return (uintptr_t)n | RMAP_MAPPING_ANON;
+}
+
+static inline uintptr_t lineage_name_of_mm(const struct rmap_mm *mm)
+{
+	return (uintptr_t)mm->design;
+}
+
+/* The same the other way round, of a name without other tags: costs nothing where a member is read. */
+static inline struct lineage *lineage_of_name(uintptr_t name)
+{
+	return (struct lineage *)(name - RMAP_MAPPING_ANON);
+}
+
+static inline struct lineage *lineage_of_mm(const struct rmap_mm *mm)
+{
+	return lineage_of_name(lineage_name_of_mm(mm));
 }
 
 static inline struct lineage *lineage_of(const struct rmap_vma *vma)
 {
-	return vma->mm->design;
+	return lineage_of_mm(vma->mm);
 }
 
 static inline void lineage_rcu_enter(const struct rmap *rmap)
@@ -259,15 +290,17 @@ void lineage_page_new(struct rmap *rmap, struct rmap_page *const *pages, unsigne
 		      struct rmap_vma *vma, uint64_t addr, bool exclusive);
 void lineage_page_alone(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
 			uint64_t addr);
-void lineage_page_moved(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
-			struct rmap_vma *dst, uint64_t new_addr, void *new_pte,
-			struct rmap_vma *src, uint64_t old_addr, void *old_pte);
+void lineage_page_slid(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+		       struct rmap_vma *vma, uint64_t addr);
 void lineage_page_adopt(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
 			uint64_t addr);
+void lineage_page_leave(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma);
+void *lineage_page_pin(struct rmap *rmap, struct rmap_page *page);
 void lineage_page_replace(struct rmap *rmap, struct rmap_page *new_page,
 			  struct rmap_page *old_page);
 void lineage_page_free(struct rmap *rmap, struct rmap_page *page);
-void lineage_slot_fill(struct rmap *rmap, struct rmap_slot *slot, const struct rmap_page *page);
+void lineage_slot_fill(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page);
+void lineage_slot_dup(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page);
 void lineage_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page,
 			  struct rmap_vma *vma, uint64_t addr);
 void lineage_slot_rejoin(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page);
@@ -336,6 +369,8 @@ int lineage_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_sta
 void lineage_vma_links(const struct rmap_vma *vma,
 		       void (*emit)(const struct rmap_link_info *info, void *arg), void *arg);
 const void *lineage_page_owner(const struct rmap_page *page);
+const char *lineage_page_check(const struct rmap_page *page,
+			       bool (*has)(const struct rmap_mm *mm, void *arg), void *arg);
 const char *lineage_vma_check(const struct rmap *rmap, const struct rmap_vma *vma);
 
 #endif

@@ -87,7 +87,34 @@ const void *lineage_page_owner(const struct rmap_page *page)
 
 	if (mapping & LINEAGE_MAPPING_SET)
 		return NULL;
-	return lineage_resolve(mapping_owner(mapping), &steps);
+	/* Nobody may be able to come for it any more, and its owner be gone. */
+	if (!(mapping & LINEAGE_MAPPING_COUNTED) && rmap_page_mapcount(page) == 0)
+		return NULL;
+	return lineage_resolve(lineage_named(mapping), &steps);
+}
+
+/* Who keeps the page's owner: a reference, or its own mapping of the page (see lineage_page.c). */
+const char *lineage_page_check(const struct rmap_page *page,
+			       bool (*has)(const struct rmap_mm *mm, void *arg), void *arg)
+{
+	uintptr_t mapping = atomic_load_explicit(&page->mapping, memory_order_relaxed);
+	struct lineage *n = lineage_named(mapping);
+
+	if ((mapping & LINEAGE_MAPPING_TAGS) == (RMAP_MAPPING_ANON | LINEAGE_MAPPING_SET))
+		return "it has co-owners, but holds no reference on them";
+	if (mapping & LINEAGE_MAPPING_SET)
+		return NULL;
+	if (mapping & LINEAGE_MAPPING_COUNTED)
+		return atomic_load_explicit(&n->refs, memory_order_relaxed) == 0
+			       ? "it holds a reference on an owner that has none"
+			       : NULL;
+	if (rmap_page_mapcount(page) == 0)
+		return NULL;
+	if (!lineage_mm(n) || lineage_of_mm(lineage_mm(n)) != n)
+		return "its owner has exited, and it holds no reference on it";
+	return has(lineage_mm(n), arg)
+		       ? NULL
+		       : "its owner does not map it, and it holds no reference on it";
 }
 
 const char *lineage_vma_check(const struct rmap *rmap, const struct rmap_vma *vma)

@@ -214,21 +214,43 @@ static bool home_is_taken(const struct lineage *n, const struct rmap_vma *vma)
 	return itree_first(&n->displaced, first, last, &displaced_tree, &steps) != NULL;
 }
 
+/* Can vma be at home? Not where its neighbour is not, nor where pages have the numbers that moved away. Node's lock. */
+static bool may_be_at_home(const struct lineage *n, const struct rmap_vma *vma,
+			   const struct rmap_vma *share)
+{
+	return share ? vma->pgoff + shift_of(share) == vma->start >> RMAP_PAGE_SHIFT
+		     : !home_is_taken(n, vma);
+}
+
+/* Most can: they need no object, and no walker has to know. */
+static bool prepare_at_home(struct lineage *n, struct rmap_vma *vma, const struct rmap_vma *share)
+{
+	bool done;
+
+	rmap_spin_lock(&n->lock);
+	done = home_of(vma) != 0;
+	if (!done && may_be_at_home(n, vma, share)) {
+		set_home(vma, LINEAGE_AT_HOME);
+		done = true;
+	}
+	rmap_spin_unlock(&n->lock);
+	return done;
+}
+
 /* Racing first faults bring an object each; under the node's lock the first of them decides. */
 static int prepare_displaced(struct rmap *rmap, struct lineage *n, struct rmap_vma *vma,
 			     const struct rmap_vma *share)
 {
-	struct lineage_displaced *d = displaced_alloc(rmap, vma, 0);
+	struct lineage_displaced *d;
 
+	if (prepare_at_home(n, vma, share))
+		return RMAP_OK;
+	d = displaced_alloc(rmap, vma, 0);
 	if (!d)
 		return RMAP_ENOMEM;
+	/* What was taken is taken still: pages that moved away go on only under mmap write. */
 	change_begin(n);
-	if (home_of(vma)) {
-		/* Somebody was first. */
-	} else if (share ? vma->pgoff + shift_of(share) == vma->start >> RMAP_PAGE_SHIFT
-			 : !home_is_taken(n, vma)) {
-		set_home(vma, LINEAGE_AT_HOME);
-	} else {
+	if (!home_of(vma)) {
 		d->shift = share ? shift_of(share) : fresh_shift(n, vma);
 		tree_enter(n, d);
 		set_home(vma, (uintptr_t)d);
@@ -312,21 +334,27 @@ void lineage_vma_unlink(struct rmap *rmap, struct rmap_vma *vma)
 	set_home(vma, 0);
 }
 
-void lineage_adjust_begin(struct rmap *rmap, struct rmap_adjust *adjust)
+/* Bounds are keys of displaced VMAs' trees, and of nothing else. Is one of them displaced? */
+static bool adjusts_displaced(const struct rmap_adjust *adjust)
 {
-	struct lineage *n = NULL;
-
-	(void)rmap;
-	/* Bounds are keys of displaced VMAs' trees, and of nothing else. */
 	for (unsigned int i = 0; i < 3; i++) {
 		if (adjust->vma[i] && displaced(adjust->vma[i]))
-			n = lineage_of(adjust->vma[i]);
+			return true;
 	}
-	if (!n && adjust->insert && displaced(adjust->insert))
-		n = lineage_of(adjust->insert);
-	adjust->design = n;
-	if (!n)
+	return adjust->insert && displaced(adjust->insert);
+}
+
+void lineage_adjust_begin(struct rmap *rmap, struct rmap_adjust *adjust)
+{
+	const struct rmap_vma *any = adjust->vma[0] ? adjust->vma[0] : adjust->insert;
+	struct lineage *n = any ? lineage_of(any) : NULL;
+
+	(void)rmap;
+	if (rmap_likely(n && !has_displaced(n)) || !adjusts_displaced(adjust))
 		return;
+	for (unsigned int i = 0; !n; i++)
+		n = adjust->vma[i] ? lineage_of(adjust->vma[i]) : NULL;
+	adjust->design = n;
 	change_begin(n);
 	for (unsigned int i = 0; i < 3; i++) {
 		if (adjust->vma[i] && displaced(adjust->vma[i]))
@@ -334,16 +362,16 @@ void lineage_adjust_begin(struct rmap *rmap, struct rmap_adjust *adjust)
 	}
 }
 
-void lineage_adjust_end(struct rmap *rmap, struct rmap_adjust *adjust)
+/* They are in the tree again, but for those that went: their places are nobody's. */
+static void enter_again(struct rmap *rmap, struct rmap_adjust *adjust)
 {
 	struct lineage *n = adjust->design;
 
-	for (unsigned int i = 0; n && i < 3; i++) {
+	for (unsigned int i = 0; i < 3; i++) {
 		if (adjust->vma[i] && displaced(adjust->vma[i]) && !adjust->removed[i])
 			tree_enter(n, displaced(adjust->vma[i]));
 	}
-	if (n)
-		change_end(n);
+	change_end(n);
 	for (unsigned int i = 0; i < 3; i++) {
 		struct lineage_displaced *d;
 
@@ -352,7 +380,16 @@ void lineage_adjust_end(struct rmap *rmap, struct rmap_adjust *adjust)
 		d = displaced(adjust->vma[i]);
 		if (d)
 			rmap_object_free(rmap, RMAP_KIND_REMAP, d, sizeof(*d));
-		set_home(adjust->vma[i], 0);
+	}
+}
+
+void lineage_adjust_end(struct rmap *rmap, struct rmap_adjust *adjust)
+{
+	if (adjust->design)
+		enter_again(rmap, adjust);
+	for (unsigned int i = 0; i < 3; i++) {
+		if (adjust->removed[i])
+			set_home(adjust->vma[i], 0);
 	}
 }
 

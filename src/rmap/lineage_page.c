@@ -2,14 +2,24 @@
 /*
  * lineage: who owns a page, and a swap slot.
  *
- *   page.mapping   node | 1, or (few far apart have it) co_owners | 3
+ *   page.mapping   node | 1, or (counted) node | 5, or (few far apart have it) co_owners | 7
  *   page.index     home number
  *   page.design    stamp: forks that the owner had completed when the page became its own (28 bits, and 4 for the walk)
  *   slot           the same mapping and stamp
  *
- * Each page and slot holds a reference to what it names, so the name is good as long as it stands. Whoever re-owns a page has the
- * page lock; who reads without it (ageing, in an RCU section) may pair the one's mapping with the other's stamp, and miss a PTE
- * that nobody will miss.
+ * Whoever re-owns a page has the page lock; who reads without it (ageing, in an RCU section) may pair the one's mapping with the
+ * other's stamp, and miss a PTE that nobody will miss.
+ *
+ * A page that holds a reference on what it names is *counted*. Most are not, so that a page may come and go without a word to anybody:
+ *
+ *  - A page that is not counted is mapped by its owner's own mm; or nobody can come to it any more, but for that mm by a swap entry
+ *    that is its alone. So if somebody maps it, its owner was alive when its mapping was read.
+ *  - An mm that unmaps a page of its own, which others may have, counts it *before* its map count goes down (lineage_page_leave()).
+ *    Nobody can adopt it until then.
+ *  - The same for a slot: it is not counted as long as an entry of its owner's, that is his alone, is all that can name it.
+ *
+ * To count somebody's page, one gets a reference and then changes the mapping, if it is still the same; to re-own it, one exchanges
+ * the mapping and puts what was counted there. So each reference is put by one.
  *
  * Who may be told that a page is his alone (adopt)? One whose PTE is the only thing that stands for the page: no other PTE, no swap
  * or migration entry. Then what comes can only come by fork from him, after now. A fork under way may not have copied this entry
@@ -50,21 +60,21 @@ static void set_end(struct rmap *rmap, struct co_owners *set)
 static void mapping_get(uintptr_t mapping, uint64_t count)
 {
 	if (mapping & LINEAGE_MAPPING_SET) {
-		struct co_owners *set = mapping_owner(mapping);
+		struct co_owners *set = lineage_co_owners(mapping);
 
 		atomic_fetch_add_explicit(&set->refs, (uint32_t)count, memory_order_relaxed);
 	} else {
-		lineage_get(mapping_owner(mapping), count);
+		lineage_get(lineage_named(mapping), count);
 	}
 }
 
 bool lineage_mapping_try_get(uintptr_t mapping)
 {
-	struct co_owners *set = mapping_owner(mapping);
+	struct co_owners *set = lineage_co_owners(mapping);
 	uint32_t refs;
 
 	if (!(mapping & LINEAGE_MAPPING_SET))
-		return lineage_try_get(mapping_owner(mapping));
+		return lineage_try_get(lineage_named(mapping));
 	refs = atomic_load_explicit(&set->refs, memory_order_relaxed);
 	while (refs != 0) {
 		if (atomic_compare_exchange_weak_explicit(&set->refs, &refs, refs + 1,
@@ -78,20 +88,37 @@ bool lineage_mapping_try_get(uintptr_t mapping)
 void lineage_mapping_put(struct rmap *rmap, uintptr_t mapping)
 {
 	if (mapping & LINEAGE_MAPPING_SET) {
-		struct co_owners *set = mapping_owner(mapping);
+		struct co_owners *set = lineage_co_owners(mapping);
 
 		if (atomic_fetch_sub_explicit(&set->refs, 1, memory_order_acq_rel) == 1)
 			set_end(rmap, set);
 	} else {
-		lineage_put(rmap, mapping_owner(mapping));
+		lineage_put(rmap, lineage_named(mapping));
 	}
 }
 
-/* The caller's reference on what owner names becomes the page's. */
-static void set_owner(struct rmap_page *page, uintptr_t owner, uint32_t stamp)
+/* A reference on what mapping names, if it is counted, goes. */
+static void put_counted(struct rmap *rmap, uintptr_t mapping)
+{
+	if (mapping & LINEAGE_MAPPING_SET)
+		lineage_mapping_put(rmap, mapping);
+	else if (mapping & LINEAGE_MAPPING_COUNTED)
+		lineage_put_quick(rmap, lineage_named(mapping));
+}
+
+/* The first owner, of a page that nobody else knows. */
+static inline void set_owner(struct rmap_page *page, uintptr_t mapping, uint32_t stamp)
 {
 	atomic_store_explicit(&page->design, stamp, memory_order_relaxed);
-	atomic_store_explicit(&page->mapping, owner | RMAP_MAPPING_ANON, memory_order_release);
+	atomic_store_explicit(&page->mapping, mapping, memory_order_release);
+}
+
+/* Another one; by an exchange, since the old one may be counting it. Page lock. */
+static void change_owner(struct rmap *rmap, struct rmap_page *page, uintptr_t mapping,
+			 uint32_t stamp)
+{
+	atomic_store_explicit(&page->design, stamp, memory_order_relaxed);
+	put_counted(rmap, atomic_exchange_explicit(&page->mapping, mapping, memory_order_acq_rel));
 }
 
 static void set_index(struct rmap_page *page, uint64_t index)
@@ -99,61 +126,98 @@ static void set_index(struct rmap_page *page, uint64_t index)
 	__atomic_store_n(&page->index, index, __ATOMIC_RELAXED);
 }
 
+/* The page names n and is not counted; the caller has a reference on n for it. False: it has another name now, and the caller his. */
+static bool count_page(struct rmap_page *page, struct lineage *n)
+{
+	uintptr_t mapping = lineage_name(n);
+
+	return atomic_compare_exchange_strong_explicit(&page->mapping, &mapping,
+						       mapping | LINEAGE_MAPPING_COUNTED,
+						       memory_order_acq_rel, memory_order_relaxed);
+}
+
+/*
+ * Count a page, whoever it names. Page lock, or the PTL of a PTE that maps it. False: nobody has it any more, and its owner may be
+ * gone.
+ */
+static bool count_any(struct rmap *rmap, struct rmap_page *page)
+{
+	bool mapped = true;
+
+	lineage_rcu_enter(rmap);
+	for (;;) {
+		uintptr_t mapping = atomic_load_explicit(&page->mapping, memory_order_acquire);
+		struct lineage *n = lineage_named(mapping);
+
+		if (mapping & LINEAGE_MAPPING_COUNTED)
+			break;
+		/* The map count is read after the name: if it is not zero, the owner was alive. */
+		atomic_thread_fence(memory_order_acquire);
+		mapped = rmap_page_mapcount(page) != 0 && lineage_try_get(n);
+		if (!mapped || count_page(page, n))
+			break;
+		lineage_put(rmap, n);
+	}
+	lineage_rcu_leave(rmap);
+	return mapped;
+}
+
 /* ---------------------------------------------------------------- pages */
 
-/* The page is the VMA's mm's alone. */
-static void own_alone(struct rmap *rmap, struct rmap_page *page, const struct rmap_vma *vma)
+/*
+ * Several; or what was read from a swap slot, which has named it if more than one may come for it; or pages that relatives may have,
+ * and of whom nobody knows more (a resumed image): all of the family.
+ */
+static rmap_cold void own_others(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+				 struct rmap_vma *vma, uint64_t addr, bool exclusive)
 {
 	struct lineage *n = lineage_of(vma);
-	uintptr_t old = mapping_of(page);
-	uint32_t stamp = lineage_stamp_of(lineage_clock(n));
 
-	if (old == ((uintptr_t)n | RMAP_MAPPING_ANON)) {
+	(void)addr;
+	for (unsigned int i = 0; i < nr; i++) {
+		uintptr_t old = mapping_of(pages[i]);
+
+		if (exclusive) {
+			set_owner(pages[i], lineage_name(n), lineage_clock(n));
+			put_counted(rmap, old);
+		} else if (!old) {
+			set_owner(pages[i],
+				  lineage_name(lineage_root_get(rmap, n)) | LINEAGE_MAPPING_COUNTED,
+				  0);
+		}
+	}
+}
+
+/* A fault brings one page: fourteen instructions. */
+void lineage_page_new(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+		      struct rmap_vma *vma, uint64_t addr, bool exclusive)
+{
+	struct rmap_page *page = pages[0];
+	uintptr_t name;
+
+	if (rmap_unlikely(!exclusive || nr != 1 || mapping_of(page))) {
+		own_others(rmap, pages, nr, vma, addr, exclusive);
+		return;
+	}
+	name = lineage_name_of_mm(vma->mm);
+	set_owner(page, name, lineage_clock(lineage_of_name(name)));
+}
+
+/* The page is the VMA's mm's alone. */
+void lineage_page_adopt(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
+			uint64_t addr)
+{
+	struct lineage *n = lineage_of(vma);
+	uint32_t stamp = lineage_clock(n);
+
+	(void)addr;
+	/* Its own already, and the place that the word may hold, too, is kept with an old stamp. */
+	if (rmap_likely(lineage_named(mapping_of(page)) == n)) {
 		if (lineage_stamp(page) != stamp)
 			atomic_store_explicit(&page->design, stamp, memory_order_relaxed);
 		return;
 	}
-	lineage_get(n, 1);
-	set_owner(page, (uintptr_t)n, stamp);
-	if (rmap_likely(!(old & LINEAGE_MAPPING_SET)))
-		lineage_put_quick(rmap, mapping_owner(old));
-	else
-		lineage_mapping_put(rmap, old);
-}
-
-/*
- * Pages that relatives may have, too, and of whom nobody knows more (a resumed image): all of the family. One that comes from a
- * swap slot knows more already.
- */
-static void own_by_family(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
-			  const struct rmap_vma *vma)
-{
-	for (unsigned int i = 0; i < nr; i++) {
-		if (!(mapping_of(pages[i]) & RMAP_MAPPING_ANON))
-			set_owner(pages[i], (uintptr_t)lineage_root_get(rmap, lineage_of(vma)), 0);
-	}
-}
-
-void lineage_page_new(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
-		      struct rmap_vma *vma, uint64_t addr, bool exclusive)
-{
-	struct lineage *n = lineage_of(vma);
-	uint32_t stamp;
-
-	(void)addr;
-	if (!exclusive) {
-		own_by_family(rmap, pages, nr, vma);
-		return;
-	}
-	stamp = lineage_stamp_of(lineage_clock(n));
-	lineage_get(n, nr);
-	for (unsigned int i = 0; i < nr; i++) {
-		uintptr_t old = mapping_of(pages[i]);
-
-		set_owner(pages[i], (uintptr_t)n, stamp);
-		if (rmap_unlikely(old & RMAP_MAPPING_ANON))
-			lineage_mapping_put(rmap, old);
-	}
+	change_owner(rmap, page, lineage_name_of_mm(vma->mm), stamp);
 }
 
 /* A page of the swap cache, or one that was migrated, which only this address space has. */
@@ -162,82 +226,118 @@ void lineage_page_alone(struct rmap *rmap, struct rmap_page *page, struct rmap_v
 {
 	uint64_t index = lineage_index(vma, addr);
 
-	own_alone(rmap, page, vma);
+	lineage_page_adopt(rmap, page, vma, addr);
 	/* Its entry may have been moved with exec's stack, whose home is where it goes. */
 	if (lineage_page_index(page) != index)
 		set_index(page, index);
 }
 
+void lineage_page_leave(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma)
+{
+	struct lineage *n = lineage_of(vma);
+
+	(void)rmap;
+	if (rmap_likely(mapping_of(page) != lineage_name_of_mm(vma->mm)))
+		return;
+	lineage_get(n, 1);
+	/* Settled by a walker, or read in by another entry of its slot, at this moment? Then it is theirs. */
+	if (rmap_unlikely(!count_page(page, n)))
+		lineage_put(rmap, n);
+}
+
 /*
- * mremap: a VMA takes its home along, and nothing changes. exec's stack stays at home wherever it slides, so that processes do not
+ * mremap: a VMA takes its home along, and nothing changes. But exec's stack stays at home wherever it slides, so that processes do not
  * begin with a displaced VMA; its pages, which are nobody else's, get the numbers of their new places.
  */
-void lineage_page_moved(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
-			struct rmap_vma *dst, uint64_t new_addr, void *new_pte,
-			struct rmap_vma *src, uint64_t old_addr, void *old_pte)
+void lineage_page_slid(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+		       struct rmap_vma *vma, uint64_t addr)
 {
-	(void)new_pte;
-	(void)src;
-	(void)old_addr;
-	(void)old_pte;
-	for (unsigned int i = 0; i < nr; i++) {
-		uint64_t index = lineage_index(dst, new_addr) + i;
+	uint64_t index = lineage_index(vma, addr);
 
-		if (!rmap_page_is_anon(pages[i]) || lineage_page_index(pages[i]) == index)
-			continue;
-		RMAP_ASSERT(rmap->port, src == dst);
-		set_index(pages[i], index);
+	(void)rmap;
+	for (unsigned int i = 0; i < nr; i++) {
+		if (rmap_page_is_anon(pages[i]) && lineage_page_index(pages[i]) != index + i)
+			set_index(pages[i], index + i);
 	}
 }
 
-void lineage_page_adopt(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
-			uint64_t addr)
+/* While entries stand for it nothing maps the page: it is counted, and stays so. */
+void *lineage_page_pin(struct rmap *rmap, struct rmap_page *page)
 {
-	(void)addr;
-	own_alone(rmap, page, vma);
+	(void)count_any(rmap, page);
+	return NULL;
 }
 
-/* The new page has got the mapping; what it names has one more. */
+/* The new page has got the mapping; what it names has one more, if it is counted. */
 void lineage_page_replace(struct rmap *rmap, struct rmap_page *new_page, struct rmap_page *old_page)
 {
-	uintptr_t mapping = mapping_of(old_page);
+	uintptr_t mapping = mapping_of(new_page);
 
 	(void)rmap;
 	if (!(mapping & RMAP_MAPPING_ANON))
 		return;
-	mapping_get(mapping, 1);
+	if (mapping & LINEAGE_MAPPING_COUNTED)
+		mapping_get(mapping, 1);
 	atomic_store_explicit(&new_page->design, lineage_stamp(old_page), memory_order_relaxed);
 }
 
+/* Only asked for pages that are counted. */
 void lineage_page_free(struct rmap *rmap, struct rmap_page *page)
 {
-	uintptr_t mapping = mapping_of(page);
-
-	if ((mapping & RMAP_MAPPING_TAGS) == RMAP_MAPPING_ANON)
-		lineage_put_quick(rmap, mapping_owner(mapping));
-	else if (mapping & RMAP_MAPPING_ANON)
-		lineage_mapping_put(rmap, mapping);
+	put_counted(rmap, mapping_of(page));
 }
 
 /* ---------------------------------------------------------------- swap slots */
 
-void lineage_slot_fill(struct rmap *rmap, struct rmap_slot *slot, const struct rmap_page *page)
+/* The page, counted, says who may come for the slot. Page lock. */
+static void slot_name(struct rmap_slot *slot, const struct rmap_page *page)
 {
-	uintptr_t old = slot->owner;
-
 	slot->owner = mapping_of(page);
 	slot->index = lineage_stamp(page);
 	mapping_get(slot->owner, 1);
-	if (old)
-		lineage_mapping_put(rmap, old);
 }
 
+/*
+ * A page that is its owner's alone goes to a slot that is; who takes the page from him by fork meanwhile is told with
+ * lineage_slot_dup(). Nobody comes for what nobody maps.
+ */
+void lineage_slot_fill(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page)
+{
+	uintptr_t old = slot->owner;
+
+	slot->owner = 0;
+	if (rmap_page_is_exclusive(page))
+		slot->owner = mapping_of(page) & ~(uintptr_t)LINEAGE_MAPPING_COUNTED;
+	else if (count_any(rmap, page))
+		slot_name(slot, page);
+	put_counted(rmap, old);
+}
+
+/*
+ * An entry of the slot is made that others may have, too. Reclaim makes it, of a PTE: the page (which has that PTE still) says who. Or
+ * fork, of the only one there is: of the slot's owner, who is the one that forks.
+ */
+void lineage_slot_dup(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page)
+{
+	if (slot->owner & LINEAGE_MAPPING_COUNTED)
+		return;
+	if (!page && slot->owner) {
+		lineage_get(lineage_named(slot->owner), 1);
+		slot->owner |= LINEAGE_MAPPING_COUNTED;
+	} else if (page && count_any(rmap, page)) {
+		slot_name(slot, page);
+	}
+}
+
+/* A slot that is not counted is the faulting mm's alone, so its page will be, too. */
 void lineage_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page,
 			  struct rmap_vma *vma, uint64_t addr)
 {
 	(void)rmap;
 	(void)vma;
 	(void)addr;
+	if (rmap_likely(!(slot->owner & LINEAGE_MAPPING_COUNTED)))
+		return;
 	mapping_get(slot->owner, 1);
 	set_owner(page, slot->owner, (uint32_t)slot->index);
 }
@@ -248,20 +348,18 @@ void lineage_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap
  */
 void lineage_slot_rejoin(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page)
 {
-	uintptr_t old = mapping_of(page);
-
-	if (old == slot->owner && lineage_stamp(page) == (uint32_t)slot->index)
+	if (mapping_of(page) == slot->owner && lineage_stamp(page) == (uint32_t)slot->index)
 		return;
-	mapping_get(slot->owner, 1);
-	set_owner(page, slot->owner, (uint32_t)slot->index);
-	lineage_mapping_put(rmap, old);
+	if (slot->owner & LINEAGE_MAPPING_COUNTED)
+		mapping_get(slot->owner, 1);
+	if (slot->owner)
+		change_owner(rmap, page, slot->owner, (uint32_t)slot->index);
 }
 
+/* Only asked for slots that are counted. */
 void lineage_slot_free(struct rmap *rmap, struct rmap_slot *slot)
 {
 	lineage_mapping_put(rmap, slot->owner);
-	slot->owner = 0;
-	slot->index = 0;
 }
 
 /* ---------------------------------------------------------------- co-owners */
@@ -297,26 +395,25 @@ static struct co_owners *set_alloc(struct rmap *rmap, struct lineage *const *nod
 
 void lineage_page_own_set(struct rmap *rmap, struct rmap_page *page, struct co_owners *set)
 {
-	uintptr_t old = mapping_of(page);
-
-	set_owner(page, (uintptr_t)set | LINEAGE_MAPPING_SET, 0);
-	lineage_mapping_put(rmap, old);
+	change_owner(rmap, page,
+		     (uintptr_t)set | RMAP_MAPPING_ANON | LINEAGE_MAPPING_SET |
+			     LINEAGE_MAPPING_COUNTED,
+		     0);
 }
 
 int lineage_page_own(struct rmap *rmap, struct rmap_page *page, struct lineage *const *nodes,
 		     const uint32_t *stamps, unsigned int nr, bool may_alloc)
 {
-	uintptr_t old = mapping_of(page);
+	struct co_owners *set;
 
 	if (nr == 1) {
-		set_owner(page, (uintptr_t)nodes[0], stamps[0]);
-	} else {
-		struct co_owners *set = set_alloc(rmap, nodes, stamps, nr, may_alloc);
-
-		if (!set)
-			return RMAP_ENOMEM;
-		set_owner(page, (uintptr_t)set | LINEAGE_MAPPING_SET, 0);
+		change_owner(rmap, page, lineage_name(nodes[0]) | LINEAGE_MAPPING_COUNTED,
+			     stamps[0]);
+		return RMAP_OK;
 	}
-	lineage_mapping_put(rmap, old);
+	set = set_alloc(rmap, nodes, stamps, nr, may_alloc);
+	if (!set)
+		return RMAP_ENOMEM;
+	lineage_page_own_set(rmap, page, set);
 	return RMAP_OK;
 }

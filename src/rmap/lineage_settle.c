@@ -68,7 +68,7 @@ void lineage_keep_begin(struct tour *t)
 		return;
 	state->limit = UINT64_MAX;
 	if (t->keep == KEEP_COVER && (mapping & LINEAGE_MAPPING_SET)) {
-		const struct co_owners *set = mapping_owner(mapping);
+		const struct co_owners *set = lineage_co_owners(mapping);
 
 		if (!set->nr) {
 			t->sieve_looks =
@@ -180,8 +180,7 @@ static bool forked_since(const struct tour *t)
 		const struct lineage *child = lineage_head(t->hit[i]);
 
 		if (lineage_clock(t->hit[i]) != t->clock[i] ||
-		    (!lineage_gone(t->hit[i]) && child &&
-		     lineage_birth(child) > lineage_stamp_of(t->clock[i])))
+		    (!lineage_gone(t->hit[i]) && child && lineage_birth(child) > t->clock[i]))
 			return true;
 	}
 	return false;
@@ -190,8 +189,6 @@ static bool forked_since(const struct tour *t)
 /* The references on the hits go to the page, or back. */
 static void settle_hits(struct tour *t, bool may)
 {
-	for (unsigned int i = 0; i < t->nr_hits; i++)
-		t->clock[i] = lineage_stamp_of(t->clock[i]);
 	if (may && lineage_page_own(t->rmap, t->page, t->hit, t->clock, t->nr_hits,
 				    t->state->walk->flags & RMAP_WALK_MAY_ALLOC) == RMAP_OK)
 		return;
@@ -233,7 +230,7 @@ static bool fill_sieve(struct tour *t)
 static void settle_sieve(struct tour *t)
 {
 	uint64_t bits = t->state->walk->looks * SIEVE_SHARE;
-	uint32_t upto = lineage_stamp_of(lineage_clock(t->cover));
+	uint32_t upto = lineage_clock(t->cover);
 	struct co_owners *set;
 
 	/* A bit for each birth, if that is less. */
@@ -263,7 +260,7 @@ static void note_sieve(const struct tour *t)
 	uintptr_t mapping = atomic_load_explicit(&t->page->mapping, memory_order_relaxed);
 
 	if (t->sieve_found && !t->sieve_looks && !t->stopped && (mapping & LINEAGE_MAPPING_SET))
-		atomic_store_explicit(&((struct co_owners *)mapping_owner(mapping))->sieve.looks,
+		atomic_store_explicit(&lineage_co_owners(mapping)->sieve.looks,
 				      (uint32_t)t->state->walk->looks, memory_order_relaxed);
 }
 

@@ -294,22 +294,36 @@ static void walk_set(struct tour *t, const struct co_owners *set)
 	}
 }
 
+/*
+ * Is what mapping names, which was read before, good for this RCU section? If the page holds a reference, yes; else as long as somebody
+ * maps the page (see lineage_page.c): the map count is read behind the mapping. Pages with migration entries hold one.
+ */
+static bool may_ask(const struct tour *t, uintptr_t mapping)
+{
+	if (!(mapping & RMAP_MAPPING_ANON))
+		return false;
+	if (mapping & LINEAGE_MAPPING_COUNTED)
+		return true;
+	atomic_thread_fence(memory_order_acquire);
+	return !(t->state->walk->flags & RMAP_WALK_ENTRIES) && rmap_page_mapcount(t->page) != 0;
+}
+
 void lineage_walk_owners(struct tour *t)
 {
 	uintptr_t mapping = atomic_load_explicit(&t->page->mapping, memory_order_acquire);
 	struct co_owners *set;
 
 	t->index = lineage_page_index(t->page);
-	if (!(mapping & RMAP_MAPPING_ANON))
+	if (!may_ask(t, mapping))
 		return;
 	if (!(mapping & LINEAGE_MAPPING_SET)) {
-		(void)walk_owner(t, mapping_owner(mapping), lineage_stamp(t->page), NULL);
+		(void)walk_owner(t, lineage_named(mapping), lineage_stamp(t->page), NULL);
 		return;
 	}
 	/* Without the page lock it may be no page's any more by the time we come back from a breath. */
 	if (!lineage_mapping_try_get(mapping))
 		return;
-	set = mapping_owner(mapping);
+	set = lineage_co_owners(mapping);
 	if (set->nr)
 		walk_set(t, set);
 	else

@@ -97,8 +97,16 @@ uint64_t rmap_page_map(struct rmap *rmap, struct rmap_page *const *pages, unsign
 	return was_unmapped;
 }
 
+/* Others may have the page, which vma's mm is about to unmap: only if it ever forked can they have it from there. */
+static inline void leave_page(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma)
+{
+	if (ops_of(rmap)->page_leave && rmap_page_is_anon(page) &&
+	    atomic_load_explicit(&vma->mm->forked, memory_order_relaxed))
+		ops_of(rmap)->page_leave(rmap, page, vma);
+}
+
 /* True when nothing maps the page now. */
-static inline bool unmap_one(struct rmap *rmap, struct rmap_page *page)
+static inline bool unmap_one(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma)
 {
 	uint32_t old;
 
@@ -112,6 +120,7 @@ static inline bool unmap_one(struct rmap *rmap, struct rmap_page *page)
 		atomic_store_explicit(&page->mapcount, 0, memory_order_release);
 		return true;
 	}
+	leave_page(rmap, page, vma);
 	old = atomic_fetch_sub_explicit(&page->mapcount, 1, memory_order_release);
 	RMAP_ASSERT(rmap->port, old != 0);
 	return old == 1;
@@ -124,7 +133,7 @@ uint64_t rmap_page_unmap(struct rmap *rmap, struct rmap_page *const *pages, unsi
 
 	RMAP_ASSERT(rmap->port, nr >= 1 && nr <= RMAP_RUN_MAX);
 	for (unsigned int i = 0; i < nr; i++) {
-		if (unmap_one(rmap, pages[i]))
+		if (unmap_one(rmap, pages[i], vma))
 			now_unmapped |= (uint64_t)1 << i;
 	}
 	if (ops_of(rmap)->page_unmap)
@@ -139,6 +148,8 @@ void rmap_page_moved(struct rmap *rmap, struct rmap_page *const *pages, unsigned
 	if (ops_of(rmap)->page_moved)
 		ops_of(rmap)->page_moved(rmap, pages, nr, dst, new_addr, new_pte, src, old_addr,
 					 old_pte);
+	if (src == dst && ops_of(rmap)->page_slid)
+		ops_of(rmap)->page_slid(rmap, pages, nr, dst, new_addr);
 }
 
 bool rmap_page_may_move(const struct rmap *rmap, const struct rmap_page *page, bool entry)
@@ -178,7 +189,7 @@ void rmap_page_unpin(struct rmap *rmap, void *pin)
 bool rmap_page_to_entry(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
 			uint64_t addr, void *pte)
 {
-	bool last = unmap_one(rmap, page);
+	bool last = unmap_one(rmap, page, vma);
 
 	if (ops_of(rmap)->page_to_entry)
 		ops_of(rmap)->page_to_entry(rmap, page, pte);
@@ -240,8 +251,12 @@ void rmap_page_replace(struct rmap *rmap, struct rmap_page *new_page, struct rma
 
 void rmap_page_free(struct rmap *rmap, struct rmap_page *page)
 {
+	uintptr_t mapping = atomic_load_explicit(&page->mapping, memory_order_relaxed);
+
 	RMAP_ASSERT(rmap->port, rmap_page_mapcount(page) == 0);
-	if (ops_of(rmap)->page_free)
+	if (ops_of(rmap)->page_free &&
+	    (!ops_of(rmap)->counted ||
+	     ((mapping & RMAP_MAPPING_ANON) && (mapping & ops_of(rmap)->counted))))
 		ops_of(rmap)->page_free(rmap, page);
 	atomic_store_explicit(&page->mapping, 0, memory_order_relaxed);
 	atomic_store_explicit(&page->exclusive, 0, memory_order_relaxed);
@@ -279,16 +294,16 @@ void rmap_unreserve(struct rmap *rmap, struct rmap_reserve *reserve)
 
 /* ---------------------------------------------------------------- swap slots */
 
-void rmap_slot_fill(struct rmap *rmap, struct rmap_slot *slot, const struct rmap_page *page)
+void rmap_slot_fill(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page)
 {
 	if (ops_of(rmap)->slot_fill)
 		ops_of(rmap)->slot_fill(rmap, slot, page);
 }
 
-void rmap_slot_dup(struct rmap *rmap, struct rmap_slot *slot)
+void rmap_slot_dup(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page)
 {
 	if (ops_of(rmap)->slot_dup)
-		ops_of(rmap)->slot_dup(rmap, slot);
+		ops_of(rmap)->slot_dup(rmap, slot, page);
 }
 
 void rmap_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page,
@@ -304,7 +319,7 @@ void rmap_slot_rejoin(struct rmap *rmap, struct rmap_slot *slot, struct rmap_pag
 		ops_of(rmap)->slot_rejoin(rmap, slot, page);
 }
 
-void rmap_slot_refill(struct rmap *rmap, struct rmap_slot *slot, const struct rmap_page *page)
+void rmap_slot_refill(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page)
 {
 	if (ops_of(rmap)->slot_refill)
 		ops_of(rmap)->slot_refill(rmap, slot, page);
@@ -312,6 +327,9 @@ void rmap_slot_refill(struct rmap *rmap, struct rmap_slot *slot, const struct rm
 
 void rmap_slot_free(struct rmap *rmap, struct rmap_slot *slot)
 {
-	if (ops_of(rmap)->slot_free)
+	if (ops_of(rmap)->slot_free &&
+	    (!ops_of(rmap)->counted || (slot->owner & ops_of(rmap)->counted)))
 		ops_of(rmap)->slot_free(rmap, slot);
+	slot->owner = 0;
+	slot->index = 0;
 }

@@ -75,6 +75,7 @@ int rmap_mm_init(struct rmap *rmap, struct rmap_mm *mm)
 	int error = RMAP_OK;
 
 	mm->design = NULL;
+	atomic_init(&mm->forked, 0);
 	mm_enter(rmap, mm);
 	if (ops_of(rmap)->mm_init)
 		error = ops_of(rmap)->mm_init(rmap, mm);
@@ -88,6 +89,8 @@ int rmap_mm_fork_begin(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm 
 	int error = RMAP_OK;
 
 	child->design = NULL;
+	atomic_init(&child->forked, 0);
+	atomic_store_explicit(&parent->forked, 1, memory_order_relaxed);
 	mm_enter(rmap, child);
 	if (ops_of(rmap)->mm_fork_begin)
 		error = ops_of(rmap)->mm_fork_begin(rmap, child, parent);
@@ -132,4 +135,12 @@ const char *rmap_vma_check(const struct rmap *rmap, const struct rmap_vma *vma)
 	if (ops_of(rmap)->vma_check)
 		return ops_of(rmap)->vma_check(rmap, vma);
 	return NULL;
+}
+
+const char *rmap_page_check(const struct rmap *rmap, const struct rmap_page *page,
+			    bool (*has)(const struct rmap_mm *mm, void *arg), void *arg)
+{
+	if (!rmap_page_is_anon(page) || !ops_of(rmap)->page_check)
+		return NULL;
+	return ops_of(rmap)->page_check(page, has, arg);
 }

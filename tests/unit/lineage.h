@@ -19,7 +19,7 @@ static inline void lineage_setup(struct engine *e, uint64_t frames, uint64_t slo
 
 static inline struct lineage *node_of(struct mm *mm)
 {
-	return mm_rmap(mm)->design;
+	return lineage_of_mm(mm_rmap(mm));
 }
 
 /* A walk of the page at addr with the page lock held, which may re-own it. */

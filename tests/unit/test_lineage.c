@@ -89,7 +89,7 @@ static void adopt(void **state)
 /*
  * Clocks at their end: births stop at the largest number, stamps below it, and nothing is missed.
  *
- *   clock   max-3 … max      children   max-2, max-1, max, max, max
+ *   clock   max-3 … max-1      children   max-2, max-1, max, max, max
  */
 static void saturation(void **state)
 {
@@ -106,7 +106,7 @@ static void saturation(void **state)
 		poke(&e, parent, a + i * PAGE, i);
 		child[i] = engine_fork(&e, parent);
 	}
-	assert_int_equal(lineage_clock(node_of(parent)), LINEAGE_BIRTH_MAX);
+	assert_int_equal(lineage_clock(node_of(parent)), LINEAGE_STAMP_MAX);
 	for (uint64_t i = 0; i < 8; i++) {
 		struct rmap_walk walk = walk_from(&e, parent, a + i * PAGE, false);
 

@@ -500,7 +500,7 @@ static void copy_pte(struct tiny_mm *child, struct tiny_mm *parent, struct tiny_
 		child->pte[n] = *src;
 		if (src->kind == TINY_SWAP) {
 			src->slot->entries++;
-			rmap_slot_dup(&child->vm->rmap, &src->slot->rmap);
+			rmap_slot_dup(&child->vm->rmap, &src->slot->rmap, NULL);
 		}
 	}
 	rmap_spin_unlock(&child->ptl);
@@ -676,6 +676,7 @@ struct take_out {
 	struct tiny_page *page;
 	struct tiny_slot *slot;	    /* swap, or */
 	struct tiny_page *new_page; /* migration */
+	struct rmap_walk *walk;
 };
 
 static enum rmap_visit take_out_one(struct rmap_hit *hit, void *arg)
@@ -684,8 +685,11 @@ static enum rmap_visit take_out_one(struct rmap_hit *hit, void *arg)
 	struct rmap_page *page = &t->page->rmap;
 	struct tiny_pte *pte = hit->pte;
 	bool exclusive = rmap_page_is_exclusive(page);
+	struct rmap_vma *vma = rmap_hit_vma(&t->vm->rmap, t->walk, hit);
 
-	(void)rmap_page_unmap(&t->vm->rmap, &page, 1, hit->vma, hit->addr, pte);
+	if (t->slot && !exclusive)
+		rmap_slot_dup(&t->vm->rmap, &t->slot->rmap, page);
+	(void)rmap_page_unmap(&t->vm->rmap, &page, 1, vma, hit->addr, pte);
 	if (t->slot) {
 		*pte = (struct tiny_pte){ TINY_SWAP, exclusive, NULL, t->slot };
 		t->slot->entries++;
@@ -702,6 +706,7 @@ void tiny_swap_out(struct tiny_vm *vm, struct tiny_page *page, struct tiny_slot 
 	struct rmap_walk walk = { .visit = take_out_one, .arg = &t, .purpose = RMAP_WALK_UNMAP };
 
 	assert_true(tiny_page_get(page));
+	t.walk = &walk;
 	slot->value = page->value;
 	rmap_slot_fill(&vm->rmap, &slot->rmap, &page->rmap);
 	assert_int_equal(rmap_walk(&vm->rmap, &page->rmap, &walk), RMAP_OK);
@@ -750,6 +755,7 @@ struct tiny_page *tiny_migrate_begin(struct tiny_vm *vm, struct tiny_page *page,
 	struct rmap_walk walk = { .visit = take_out_one, .arg = &t, .purpose = RMAP_WALK_MIGRATE };
 
 	assert_true(tiny_page_get(page));
+	t.walk = &walk;
 	*pin = rmap_page_pin(&vm->rmap, &page->rmap);
 	assert_int_equal(rmap_walk(&vm->rmap, &page->rmap, &walk), RMAP_OK);
 	assert_int_equal(rmap_page_mapcount(&page->rmap), 0);

@@ -487,6 +487,16 @@ static void timed_page_moved(struct rmap *rmap, struct rmap_page *const *pages, 
 	end(t);
 }
 
+static void timed_page_slid(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+			    struct rmap_vma *vma, uint64_t addr)
+{
+	struct timed *t = timed_of(rmap);
+
+	begin(t, TIMED_PAGE_MOVED, nr);
+	t->inner->page_slid(rmap, pages, nr, vma, addr);
+	end(t);
+}
+
 static void timed_page_adopt(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
 			     uint64_t addr)
 {
@@ -494,6 +504,15 @@ static void timed_page_adopt(struct rmap *rmap, struct rmap_page *page, struct r
 
 	begin(t, TIMED_PAGE_ADOPT, 1);
 	t->inner->page_adopt(rmap, page, vma, addr);
+	end(t);
+}
+
+static void timed_page_leave(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma)
+{
+	struct timed *t = timed_of(rmap);
+
+	begin(t, TIMED_PAGE_LEAVE, 1);
+	t->inner->page_leave(rmap, page, vma);
 	end(t);
 }
 
@@ -586,7 +605,7 @@ static void timed_page_free(struct rmap *rmap, struct rmap_page *page)
 
 /* ---------------------------------------------------------------- swap slots */
 
-static void timed_slot_fill(struct rmap *rmap, struct rmap_slot *slot, const struct rmap_page *page)
+static void timed_slot_fill(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page)
 {
 	struct timed *t = timed_of(rmap);
 
@@ -595,12 +614,12 @@ static void timed_slot_fill(struct rmap *rmap, struct rmap_slot *slot, const str
 	end(t);
 }
 
-static void timed_slot_dup(struct rmap *rmap, struct rmap_slot *slot)
+static void timed_slot_dup(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page)
 {
 	struct timed *t = timed_of(rmap);
 
 	begin(t, TIMED_SLOT_DUP, 1);
-	t->inner->slot_dup(rmap, slot);
+	t->inner->slot_dup(rmap, slot, page);
 	end(t);
 }
 
@@ -623,8 +642,7 @@ static void timed_slot_rejoin(struct rmap *rmap, struct rmap_slot *slot, struct 
 	end(t);
 }
 
-static void timed_slot_refill(struct rmap *rmap, struct rmap_slot *slot,
-			      const struct rmap_page *page)
+static void timed_slot_refill(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page)
 {
 	struct timed *t = timed_of(rmap);
 
@@ -787,7 +805,9 @@ static void take_over(struct timed *t)
 	TAKE(page_map, timed_page_map);
 	TAKE(page_unmap, timed_page_unmap);
 	TAKE(page_moved, timed_page_moved);
+	TAKE(page_slid, timed_page_slid);
 	TAKE(page_adopt, timed_page_adopt);
+	TAKE(page_leave, timed_page_leave);
 	TAKE(page_to_entry, timed_page_to_entry);
 	TAKE(page_from_entry, timed_page_from_entry);
 	TAKE(entry_copied, timed_entry_copied);
@@ -871,6 +891,7 @@ static const struct {
 	[TIMED_PAGE_UNMAP] = { "page_unmap", TIMED_UNMAP, false },
 	[TIMED_PAGE_MOVED] = { "page_moved", TIMED_LAYOUT, false },
 	[TIMED_PAGE_ADOPT] = { "page_adopt", TIMED_MAP, false },
+	[TIMED_PAGE_LEAVE] = { "page_leave", TIMED_UNMAP, false },
 	[TIMED_PAGE_TO_ENTRY] = { "page_to_entry", TIMED_OTHER, false },
 	[TIMED_PAGE_FROM_ENTRY] = { "page_from_entry", TIMED_OTHER, false },
 	[TIMED_ENTRY_COPIED] = { "entry_copied", TIMED_FORK, true },
@@ -881,7 +902,7 @@ static const struct {
 	[TIMED_PAGE_REPLACE] = { "page_replace", TIMED_OTHER, false },
 	[TIMED_PAGE_FREE] = { "page_free", TIMED_UNMAP, false },
 	[TIMED_SLOT_FILL] = { "slot_fill", TIMED_OTHER, false },
-	[TIMED_SLOT_DUP] = { "slot_dup", TIMED_FORK, true },
+	[TIMED_SLOT_DUP] = { "slot_dup", TIMED_OTHER, true },
 	[TIMED_SLOT_RESTORE] = { "slot_restore", TIMED_MAP, false },
 	[TIMED_SLOT_FREE] = { "slot_free", TIMED_UNMAP, false },
 	[TIMED_WALK] = { "walk", TIMED_WALKS, false },
