@@ -37,16 +37,19 @@ foreach(file IN LISTS scenarios)
 	endif()
 endforeach()
 
-# Every case of three VMAs side by side.
-rmap_test(scenario/neighbours LABEL scenario COMMAND rmap_command run neighbours --check)
-foreach(design IN LISTS RMAP_OTHER_DESIGNS)
-	rmap_test(${design}/scenario/neighbours LABEL design
-		COMMAND rmap_command run neighbours --check --design ${design})
+# Every case of three VMAs side by side, and one mremap in 41.
+foreach(cases neighbours "moves:every=41")
+	string(REGEX REPLACE ":.*" "" name "${cases}")
+	rmap_test(scenario/${name} LABEL scenario COMMAND rmap_command run ${cases} --check)
+	foreach(design IN LISTS RMAP_OTHER_DESIGNS)
+		rmap_test(${design}/scenario/${name} LABEL design
+			COMMAND rmap_command run ${cases} --check --design ${design})
+	endforeach()
+	if(RMAP_HOUSE_TESTS)
+		rmap_test(verify/${name} LABEL verify TIMEOUT 600
+			COMMAND "${CMAKE_SOURCE_DIR}/tests/verify/agree.sh" $<TARGET_FILE:rmap_command> ${cases})
+	endif()
 endforeach()
-if(RMAP_HOUSE_TESTS)
-	rmap_test(verify/neighbours LABEL verify TIMEOUT 600
-		COMMAND "${CMAKE_SOURCE_DIR}/tests/verify/agree.sh" $<TARGET_FILE:rmap_command> neighbours)
-endif()
 
 # What the live kernel has agreed to once (workloads/verified.txt) it must agree to again, where it can be asked.
 set(record "${CMAKE_SOURCE_DIR}/workloads/verified.txt")

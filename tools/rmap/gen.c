@@ -9,10 +9,23 @@
 #include <string.h>
 
 const struct gen_kind *const generators[] = {
-	&gen_fork_cow,	   &gen_fork_chain,   &gen_prefork,	 &gen_zygote,
-	&gen_mremap_churn, &gen_split_merge,  &gen_survivors,	 &gen_unmapped,
-	&gen_fork_vmas,	   &gen_swap_shared,  &gen_single_pages, &gen_fork_move,
-	&gen_displaced,	   &gen_file_offsets, &gen_neighbours,	 NULL,
+	&gen_fork_cow,
+	&gen_fork_chain,
+	&gen_prefork,
+	&gen_zygote,
+	&gen_mremap_churn,
+	&gen_split_merge,
+	&gen_survivors,
+	&gen_unmapped,
+	&gen_fork_vmas,
+	&gen_swap_shared,
+	&gen_single_pages,
+	&gen_fork_move,
+	&gen_displaced,
+	&gen_file_offsets,
+	&gen_neighbours,
+	&gen_moves,
+	NULL,
 };
 
 static struct gen *gen_of(struct op_source *source)

@@ -53,7 +53,7 @@ struct gen {
 extern const struct gen_kind gen_fork_cow, gen_fork_chain, gen_prefork, gen_zygote,
 	gen_mremap_churn, gen_split_merge, gen_survivors, gen_unmapped, gen_fork_vmas,
 	gen_swap_shared, gen_single_pages, gen_fork_move, gen_displaced, gen_file_offsets,
-	gen_neighbours;
+	gen_neighbours, gen_moves;
 
 /* All of them, NULL at the end. */
 extern const struct gen_kind *const generators[];

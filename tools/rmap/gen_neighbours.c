@@ -11,19 +11,12 @@
  * protection, and another; then everything goes, and the next case begins. What must come of it is not stated: the checker
  * judges, and the live kernel (rmap verify neighbours).
  */
-#include "gen.h"
+#include "gen_cases.h"
 
-#include <stdio.h>
-
-#define PAGE	  RMAP_PAGE_SIZE
+#define PAGE	  ((uint64_t)RMAP_PAGE_SIZE)
 #define LEFT	  ((uint64_t)0x10000000)
 #define MIDDLE	  (LEFT + 2 * PAGE)
 #define ELSEWHERE ((uint64_t)0x20000000)
-
-/* Processes. */
-#define ELDEST	  1u
-#define SECOND	  2u
-#define THIRD	  3u
 
 #define RW	  (MM_PROT_READ | MM_PROT_WRITE)
 #define RWX	  (MM_PROT_READ | MM_PROT_WRITE | MM_PROT_EXEC)
@@ -51,8 +44,6 @@ enum call {
 };
 
 #define CASES ((uint64_t)SHAPES * SHAPES * SHAPES * MADES * ACTORS * CALLS)
-
-enum { PARAM_FROM, PARAM_CASES };
 
 struct neighbours {
 	enum shape shape[3];
@@ -83,19 +74,9 @@ static bool moves(enum call call)
 
 /* ---------------------------------------------------------------- operations */
 
-static bool on_range(struct op *op, enum op_kind kind, uint64_t proc, uint64_t addr, uint64_t pages)
-{
-	op->kind = kind;
-	op->proc = proc;
-	op->addr.off = addr;
-	op->len = pages * PAGE;
-	op->outcome = OP_MAY_FAIL;
-	return true;
-}
-
 static bool map(struct op *op, uint64_t proc, uint64_t addr, uint64_t pages, uint32_t prot)
 {
-	on_range(op, OP_MMAP, proc, addr, pages);
+	gen_at(op, OP_MMAP, proc, addr, pages);
 	op->outcome = OP_MUST_SUCCEED;
 	op->prot = prot;
 	op->flags = MM_MAP_PRIVATE | MM_MAP_ANONYMOUS | MM_MAP_FIXED;
@@ -105,12 +86,12 @@ static bool map(struct op *op, uint64_t proc, uint64_t addr, uint64_t pages, uin
 static bool protect(struct op *op, uint64_t proc, uint64_t addr, uint64_t pages, uint32_t prot)
 {
 	op->prot = prot;
-	return on_range(op, OP_MPROTECT, proc, addr, pages);
+	return gen_at(op, OP_MPROTECT, proc, addr, pages);
 }
 
 static bool move(struct op *op, uint64_t proc, uint64_t from, uint64_t to, uint32_t flags)
 {
-	on_range(op, OP_MREMAP, proc, from, 2);
+	gen_at(op, OP_MREMAP, proc, from, 2);
 	op->new_len = op->len;
 	op->new_addr.off = to;
 	op->flags = MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED | flags;
@@ -120,7 +101,7 @@ static bool move(struct op *op, uint64_t proc, uint64_t from, uint64_t to, uint3
 static bool advise(struct op *op, uint64_t proc, uint64_t addr, uint64_t pages, uint32_t advice)
 {
 	op->flags = advice;
-	return on_range(op, OP_MADVISE, proc, addr, pages);
+	return gen_at(op, OP_MADVISE, proc, addr, pages);
 }
 
 /* ---------------------------------------------------------------- a case, step by step */
@@ -148,16 +129,18 @@ static bool make(const struct neighbours *c, unsigned int step, struct op *op)
 	uint64_t at = LEFT + k * 2 * PAGE;
 
 	if (step == 0)
-		return c->made == CUT && map(op, ELDEST, LEFT, 6, RW);
+		return c->made == CUT && map(op, GEN_ELDEST, LEFT, 6, RW);
 	if (step < 4)
-		return c->made == CUT && is_written(shape) && on_range(op, OP_WRITE, ELDEST, at, 1);
+		return c->made == CUT && is_written(shape) &&
+		       gen_at(op, OP_WRITE, GEN_ELDEST, at, 1);
 	if (step % 2)
-		return c->made != CUT && is_written(shape) && on_range(op, OP_WRITE, ELDEST, at, 1);
+		return c->made != CUT && is_written(shape) &&
+		       gen_at(op, OP_WRITE, GEN_ELDEST, at, 1);
 	if (c->made != CUT)
-		return shape != ABSENT && map(op, ELDEST, at, 2, prot_of(shape));
+		return shape != ABSENT && map(op, GEN_ELDEST, at, 2, prot_of(shape));
 	if (shape == ABSENT)
-		return on_range(op, OP_MUNMAP, ELDEST, at, 2);
-	return prot_of(shape) != RW && protect(op, ELDEST, at, 2, prot_of(shape));
+		return gen_at(op, OP_MUNMAP, GEN_ELDEST, at, 2);
+	return prot_of(shape) != RW && protect(op, GEN_ELDEST, at, 2, prot_of(shape));
 }
 
 static bool prepare_move(const struct neighbours *c, uint64_t who, bool write, struct op *op)
@@ -169,7 +152,7 @@ static bool prepare_move(const struct neighbours *c, uint64_t who, bool write, s
 	if (!write)
 		return map(op, who, ELSEWHERE, 2, RW);
 	return (c->call == MOVE_WRITTEN || c->call == COPY_WRITTEN) &&
-	       on_range(op, OP_WRITE, who, ELSEWHERE, 1);
+	       gen_at(op, OP_WRITE, who, ELSEWHERE, 1);
 }
 
 static bool act(const struct neighbours *c, uint64_t who, struct op *op)
@@ -190,12 +173,12 @@ static bool act(const struct neighbours *c, uint64_t who, struct op *op)
 	case MAP_RWX:
 		return map(op, who, MIDDLE, 2, RWX);
 	case UNMAP_HALF:
-		return on_range(op, OP_MUNMAP, who, MIDDLE, 1);
+		return gen_at(op, OP_MUNMAP, who, MIDDLE, 1);
 	case COPY_WRITTEN:
 	case COPY_UNTOUCHED:
 		return move(op, who, ELSEWHERE, MIDDLE, MM_MREMAP_DONTUNMAP);
 	case LOCK:
-		return on_range(op, OP_MLOCK, who, MIDDLE, 2);
+		return gen_at(op, OP_MLOCK, who, MIDDLE, 2);
 	case DONT_FORK:
 		return advise(op, who, MIDDLE, 2, MM_MADV_DONTFORK);
 	default:
@@ -208,17 +191,19 @@ static bool act(const struct neighbours *c, uint64_t who, struct op *op)
 /* False: the case has no such step. */
 static bool one_step(const struct neighbours *c, unsigned int step, struct op *op)
 {
-	uint64_t who = c->who == BY_CHILD ? SECOND : c->who == BY_GRANDCHILD ? THIRD : ELDEST;
+	uint64_t who = c->who == BY_CHILD	 ? GEN_SECOND
+		       : c->who == BY_GRANDCHILD ? GEN_THIRD
+						 : GEN_ELDEST;
 
 	if (step < 10)
 		return make(c, step, op);
 	switch (step) {
 	case 10:
-		return c->who != ALONE && gen_fork(op, ELDEST, SECOND);
+		return c->who != ALONE && gen_fork(op, GEN_ELDEST, GEN_SECOND);
 	case 11:
-		return c->who == BY_GRANDCHILD && on_range(op, OP_WRITE, SECOND, MIDDLE, 1);
+		return c->who == BY_GRANDCHILD && gen_at(op, OP_WRITE, GEN_SECOND, MIDDLE, 1);
 	case 12:
-		return c->who == BY_GRANDCHILD && gen_fork(op, SECOND, THIRD);
+		return c->who == BY_GRANDCHILD && gen_fork(op, GEN_SECOND, GEN_THIRD);
 	case 13:
 	case 14:
 		return prepare_move(c, who, step == 14, op);
@@ -227,85 +212,57 @@ static bool one_step(const struct neighbours *c, unsigned int step, struct op *o
 	case 16:
 	case 17:
 	case 18:
-		return on_range(op, OP_WRITE, who, LEFT + (step - 16) * 2 * PAGE, 1);
+		return gen_at(op, OP_WRITE, who, LEFT + (step - 16) * 2 * PAGE, 1);
 	case 19:
 		return map(op, who, LEFT + 6 * PAGE, 2, RW);
 	case 20:
 		return protect(op, who, LEFT, 6, RW);
 	case 21:
-		return on_range(op, OP_WRITE, who, LEFT + 4 * PAGE, 1);
+		return gen_at(op, OP_WRITE, who, LEFT + 4 * PAGE, 1);
 	case 22:
-		return c->call == LOCK && on_range(op, OP_MUNLOCK, who, LEFT, 8);
+		return c->call == LOCK && gen_at(op, OP_MUNLOCK, who, LEFT, 8);
 	case 23:
 		return c->call == DONT_FORK && advise(op, who, LEFT, 8, MM_MADV_DOFORK);
 	case 24:
 		return protect(op, who, LEFT, 8, MM_PROT_READ);
 	case 25:
-		return c->who == BY_GRANDCHILD && gen_exit(op, THIRD);
+		return c->who == BY_GRANDCHILD && gen_exit(op, GEN_THIRD);
 	case 26:
-		return c->who != ALONE && gen_exit(op, SECOND);
+		return c->who != ALONE && gen_exit(op, GEN_SECOND);
 	case 27:
-		return on_range(op, OP_MUNMAP, ELDEST, LEFT, 8);
+		return gen_at(op, OP_MUNMAP, GEN_ELDEST, LEFT, 8);
 	default:
-		return moves(c->call) && on_range(op, OP_MUNMAP, ELDEST, ELSEWHERE, 2);
+		return moves(c->call) && gen_at(op, OP_MUNMAP, GEN_ELDEST, ELSEWHERE, 2);
 	}
 }
 
 /* ---------------------------------------------------------------- the generator */
 
-static uint64_t end_of(const struct gen *gen)
+static bool neighbours_step(uint64_t n, unsigned int step, struct op *op)
 {
-	uint64_t from = gen->param[PARAM_FROM], cases = gen->param[PARAM_CASES];
+	struct neighbours c = take_apart(n);
 
-	return cases < CASES - from ? from + cases : CASES;
+	return one_step(&c, step, op);
 }
+
+static const struct gen_cases cases = { CASES, STEPS, neighbours_step };
 
 static void neighbours_config(struct gen *gen)
 {
-	uint64_t steps = 1;
-	struct op op;
-
-	for (uint64_t n = gen->param[PARAM_FROM]; n < end_of(gen); n++) {
-		struct neighbours c = take_apart(n);
-
-		for (unsigned int step = 0; step < STEPS; step++)
-			steps += one_step(&c, step, &op);
-	}
-	gen->source.config.frames = gen_frames(4, 4096, 256);
-	gen->source.config.steps = steps;
-	gen->i = gen->param[PARAM_FROM];
+	gen_cases_config(gen, &cases);
 }
 
 static bool neighbours_next(struct gen *gen, struct op *op)
 {
-	if (gen->stage == 0) {
-		gen->stage = 1;
-		return gen_new(op, ELDEST);
-	}
-	for (; gen->i < end_of(gen); gen->i++, gen->j = 0) {
-		struct neighbours c = take_apart(gen->i);
-
-		while (gen->j < STEPS)
-			if (one_step(&c, (unsigned int)gen->j++, op))
-				return true;
-	}
-	return false;
-}
-
-static void neighbours_proc_name(uint64_t proc, char *buf, size_t size)
-{
-	static const char *const names[] = { "first", "child", "grandchild" };
-
-	snprintf(buf, size, "%s", names[proc - 1 < 3 ? proc - 1 : 2]);
+	return gen_cases_next(gen, op, &cases);
 }
 
 const struct gen_kind gen_neighbours = {
 	.name = "neighbours",
 	.doc = "every way in which three VMAs can lie side by side, and every call that may join "
 	       "them",
-	.params = { { "from", 0, 0, CASES - 1, "the first case", NULL },
-		    { "cases", CASES, 1, CASES, "how many cases", NULL } },
+	.params = GEN_CASES_PARAMS(CASES),
 	.config = neighbours_config,
 	.next = neighbours_next,
-	.proc_name = neighbours_proc_name,
+	.proc_name = gen_cases_proc_name,
 };
