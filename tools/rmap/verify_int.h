@@ -101,12 +101,12 @@ struct verify_session {
 	size_t nr_engine_vmas, room_engine_vmas;
 	struct mm_file **engine_files; /* beside engine_vmas */
 	unsigned char *page;
-	uint64_t *entries;   /* ENTRIES */
-	uint64_t version;    /* the last pattern that nobody named */
-	bool engine_swaps;   /* the engine has swap space, the live side has not */
-	bool reclaimed;	     /* the engine's reclaim may have dropped file pages */
-	uint64_t freed;	     /* frames that the engine had reclaimed before the operation */
-	uint64_t *frames;    /* that have a name, by its number; 0: none */
+	uint64_t *entries; /* ENTRIES */
+	uint64_t version;  /* the last pattern that nobody named */
+	bool engine_swaps; /* the engine has swap space, the live side has not */
+	bool reclaimed;	   /* the engine's reclaim may have dropped file pages */
+	uint64_t freed;	   /* frames that the engine had reclaimed before the operation */
+	uint64_t *frames;  /* that have a name, by its number; 0: none */
 	uint32_t nr_frames;
 	struct touched touched;
 	/* what the last operation came to */
