@@ -274,8 +274,8 @@ void mm_unpin(struct mm_system *sys, struct page *page, uint32_t flags);
 /* Tier 1's part of a page, for rmap_walk(). */
 struct rmap_page *mm_page_rmap(struct page *page);
 /*
- * rmap_walk() of a page that the caller has a reference to, with the page lock held for the time of it, and with RMAP_WALK_SETTLE
- * where that holds: what reclaim does by itself, for those who ask from outside. Errors of rmap_walk().
+ * rmap_walk() of a page that the caller has a reference to, with the page lock held for the time of it, with RMAP_WALK_SETTLE, as
+ * reclaim does it, and with RMAP_WALK_MAY_ALLOC: for those who ask from outside. Errors of rmap_walk().
  */
 int mm_walk_page(struct mm_system *sys, struct page *page, struct rmap_walk *walk);
 /* Contents of a pinned page; NULL in a phantom system. */
