@@ -458,7 +458,7 @@ def main():
             ("**Wrong:**" if wrong else "Nothing was wrong under any design."), ""]
     out += ["- %s under `%s`: %s" % w for w in wrong] + ([""] if wrong else [])
     for outcome, sentence in (
-        ("late", "Not within the time that a design was given for a workload, and so left out:"),
+        ("late", "Not within the processor time that a design was given for a workload, and so left out:"),
         ("failed", "**The command ended early**, and so these are missing:"),
     ):
         lines = ["%s: %s" % (t, ", ".join(
