@@ -497,11 +497,10 @@ bool rmap_page_to_entry(struct rmap *rmap, struct rmap_page *page, struct rmap_v
 			uint64_t addr, void *pte);
 /*
  * The slot's entry, which stood for old_page, has become a PTE of page (old_page itself, or what took its place). Otherwise as
- * rmap_page_map() of one page: true when nothing mapped it before.
+ * rmap_page_map() of one page: true when nothing mapped it before. Nothing need be set aside: a design keeps what it had.
  */
 bool rmap_page_from_entry(struct rmap *rmap, struct rmap_page *page, struct rmap_page *old_page,
-			  struct rmap_vma *vma, uint64_t addr, void *pte, unsigned int flags,
-			  struct rmap_reserve *reserve);
+			  struct rmap_vma *vma, uint64_t addr, void *pte, unsigned int flags);
 /* Fork put a copy of such an entry in this slot. reserve: as for one rmap_page_map(). */
 void rmap_entry_copied(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
 		       uint64_t addr, void *pte, struct rmap_reserve *reserve);

@@ -20,7 +20,6 @@ struct migration {
 	struct page *old;
 	struct page *to; /* the frame that the entries will name */
 	struct rmap_walk walk;
-	struct rmap_reserve reserve;
 };
 
 /* exec moves its stack without holding walkers off; an entry put there now might be moved behind the second walk's back. */
@@ -82,7 +81,7 @@ static enum rmap_visit restore_one(struct rmap_hit *hit, void *arg)
 	if (entry & PTE_MIG_DIRTY)
 		pte |= PTE_DIRTY;
 	if (rmap_page_from_entry(&sys->rmap, rpage, &m->old->rmap, &vma->rmap, hit->addr, hit->pte,
-				 entry & PTE_MIG_EXCLUSIVE ? RMAP_MAP_EXCLUSIVE : 0, &m->reserve))
+				 entry & PTE_MIG_EXCLUSIVE ? RMAP_MAP_EXCLUSIVE : 0))
 		page_get(m->to);
 	pte_write(hit->pte, pte);
 	if (vma_flags(vma) & VM_LOCKED)
@@ -179,17 +178,13 @@ int migrate_page(struct mm_system *sys, struct page *page)
 		return RMAP_ENOMEM;
 	page_lock(sys, page);
 	page_lock(sys, to);
-	error = rmap_reserve(&sys->rmap, &m.reserve, rmap_page_mapcount(&page->rmap) + 1);
-	if (!error) {
-		listed = lru_del(sys, page);
-		error = migrate_locked(&m, to);
-		rmap_unreserve(&sys->rmap, &m.reserve);
-		/* Where reclaim had the page in hand, it has put it back by now, the old one; the new one is on no list yet. */
-		if (!error)
-			lru_add(sys, to);
-		else if (listed)
-			lru_add(sys, page);
-	}
+	listed = lru_del(sys, page);
+	error = migrate_locked(&m, to);
+	/* Where reclaim had the page in hand, it has put it back by now, the old one; the new one is on no list yet. */
+	if (!error)
+		lru_add(sys, to);
+	else if (listed)
+		lru_add(sys, page);
 	page_unlock(sys, to);
 	page_unlock(sys, page);
 	page_put(sys, to);

@@ -91,7 +91,7 @@ struct rmap_ops {
 	 * the map count goes down. PTL.
 	 */
 	void (*page_leave)(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma);
-	/* Migration entries. NULL: as page_unmap and page_map, and nothing. */
+	/* Migration entries. NULL: as page_unmap and page_map (without a reserve), and nothing. */
 	void (*page_to_entry)(struct rmap *rmap, struct rmap_page *page, void *pte);
 	void (*page_from_entry)(struct rmap *rmap, struct rmap_page *page,
 				struct rmap_page *old_page, void *pte);

@@ -199,15 +199,14 @@ bool rmap_page_to_entry(struct rmap *rmap, struct rmap_page *page, struct rmap_v
 }
 
 bool rmap_page_from_entry(struct rmap *rmap, struct rmap_page *page, struct rmap_page *old_page,
-			  struct rmap_vma *vma, uint64_t addr, void *pte, unsigned int flags,
-			  struct rmap_reserve *reserve)
+			  struct rmap_vma *vma, uint64_t addr, void *pte, unsigned int flags)
 {
 	bool first = map_known_pages(rmap, &page, 1, vma, addr, flags) != 0;
 
 	if (ops_of(rmap)->page_from_entry)
 		ops_of(rmap)->page_from_entry(rmap, page, old_page, pte);
 	else if (ops_of(rmap)->page_map)
-		ops_of(rmap)->page_map(rmap, &page, 1, vma, addr, pte, flags, reserve);
+		ops_of(rmap)->page_map(rmap, &page, 1, vma, addr, pte, flags, NULL);
 	return first;
 }
 
