@@ -222,35 +222,20 @@ static bool may_be_at_home(const struct lineage *n, const struct rmap_vma *vma,
 		     : !home_is_taken(n, vma);
 }
 
-/* Most can: they need no object, and no walker has to know. */
-static bool prepare_at_home(struct lineage *n, struct rmap_vma *vma, const struct rmap_vma *share)
-{
-	bool done;
-
-	rmap_spin_lock(&n->lock);
-	done = home_of(vma) != 0;
-	if (!done && may_be_at_home(n, vma, share)) {
-		set_home(vma, LINEAGE_AT_HOME);
-		done = true;
-	}
-	rmap_spin_unlock(&n->lock);
-	return done;
-}
-
 /* Racing first faults bring an object each; under the node's lock the first of them decides. */
 static int prepare_displaced(struct rmap *rmap, struct lineage *n, struct rmap_vma *vma,
 			     const struct rmap_vma *share)
 {
-	struct lineage_displaced *d;
+	struct lineage_displaced *d = displaced_alloc(rmap, vma, 0);
 
-	if (prepare_at_home(n, vma, share))
-		return RMAP_OK;
-	d = displaced_alloc(rmap, vma, 0);
 	if (!d)
 		return RMAP_ENOMEM;
-	/* What was taken is taken still: pages that moved away go on only under mmap write. */
 	change_begin(n);
-	if (!home_of(vma)) {
+	if (home_of(vma)) {
+		/* Somebody was first. */
+	} else if (may_be_at_home(n, vma, share)) {
+		set_home(vma, LINEAGE_AT_HOME);
+	} else {
 		d->shift = share ? shift_of(share) : fresh_shift(n, vma);
 		tree_enter(n, d);
 		set_home(vma, (uintptr_t)d);

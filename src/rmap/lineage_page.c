@@ -164,28 +164,45 @@ static bool count_any(struct rmap *rmap, struct rmap_page *page)
 
 /* ---------------------------------------------------------------- pages */
 
-/*
- * Several; or what was read from a swap slot, which has named it if more than one may come for it; or pages that relatives may have,
- * and of whom nobody knows more (a resumed image): all of the family.
- */
+/* Pages that relatives may have, too, and of whom nobody knows more (a resumed image): all of the family. */
+static rmap_cold void own_by_family(struct rmap *rmap, struct rmap_page *page,
+				    const struct rmap_vma *vma)
+{
+	set_owner(page,
+		  lineage_name(lineage_root_get(rmap, lineage_of(vma))) | LINEAGE_MAPPING_COUNTED,
+		  0);
+}
+
+/* What was read from a swap slot has a name already, if more than one may come for it. */
+static inline void own_one(struct rmap *rmap, struct rmap_page *page, struct rmap_vma *vma,
+			   bool exclusive)
+{
+	uintptr_t old = mapping_of(page);
+
+	if (exclusive) {
+		set_owner(page, lineage_name_of_mm(vma->mm), lineage_clock(lineage_of(vma)));
+		put_counted(rmap, old);
+	} else if (!old) {
+		own_by_family(rmap, page, vma);
+	}
+}
+
+static rmap_cold void own_run(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+			      struct rmap_vma *vma, bool exclusive)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		own_one(rmap, pages[i], vma, exclusive);
+}
+
+/* The parameters of the event, so that it gets here without one being moved. */
 static rmap_cold void own_others(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
 				 struct rmap_vma *vma, uint64_t addr, bool exclusive)
 {
-	struct lineage *n = lineage_of(vma);
-
 	(void)addr;
-	for (unsigned int i = 0; i < nr; i++) {
-		uintptr_t old = mapping_of(pages[i]);
-
-		if (exclusive) {
-			set_owner(pages[i], lineage_name(n), lineage_clock(n));
-			put_counted(rmap, old);
-		} else if (!old) {
-			set_owner(pages[i],
-				  lineage_name(lineage_root_get(rmap, n)) | LINEAGE_MAPPING_COUNTED,
-				  0);
-		}
-	}
+	if (nr == 1)
+		own_one(rmap, pages[0], vma, exclusive);
+	else
+		own_run(rmap, pages, nr, vma, exclusive);
 }
 
 /* A fault brings one page: fourteen instructions. */
