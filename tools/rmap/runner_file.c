@@ -71,7 +71,8 @@ static bool keep_copy(struct space *space, const struct layout_vma *vma, const s
 	return shadow_set(space->shadow, addr, stamp);
 }
 
-static bool keep_copies(struct runner *r, struct rfile *f, uint64_t at)
+/* Of the file's pages in [from, end), which are about to change. */
+static bool keep_copies(struct runner *r, struct rfile *f, uint64_t from, uint64_t end)
 {
 	if (!f->copied)
 		return true;
@@ -81,11 +82,14 @@ static bool keep_copies(struct runner *r, struct rfile *f, uint64_t at)
 
 		for (size_t i = 0; layout && space->shadow && i < layout->nr; i++) {
 			const struct layout_vma *vma = &layout->vmas[i];
+			uint64_t vma_end = vma->offset + (vma->end - vma->start);
+			uint64_t at = from > vma->offset ? from : vma->offset;
 
-			if (vma->file == f->file && !vma->shared && at >= vma->offset &&
-			    at - vma->offset < vma->end - vma->start &&
-			    !keep_copy(space, vma, f, at))
-				return false;
+			if (vma->file != f->file || vma->shared)
+				continue;
+			for (; at < end && at < vma_end; at += RMAP_PAGE_SIZE)
+				if (!keep_copy(space, vma, f, at))
+					return false;
 		}
 	}
 	return true;
@@ -117,7 +121,7 @@ bool rfile_written(struct runner *r, struct rfile *f, uint64_t offset, uint64_t 
 		f->size > at && f->size - at < RMAP_PAGE_SIZE ? f->size - at : RMAP_PAGE_SIZE;
 
 	/* Bytes behind the end are not written: should the file grow over them, they are zeros. */
-	return keep_copies(r, f, at) && shadow_set(f->pages, at, stamp) &&
+	return keep_copies(r, f, at, at + RMAP_PAGE_SIZE) && shadow_set(f->pages, at, stamp) &&
 	       shadow_set(f->tails, at,
 			  valid < RMAP_PAGE_SIZE ? STAMP_WRITTEN | valid : STAMP_NONE);
 }
@@ -130,9 +134,8 @@ bool rfile_punched(struct runner *r, struct rfile *f, uint64_t offset, uint64_t 
 	if (!f)
 		return false;
 	end = offset + len < f->size ? offset + len : f->size;
-	for (uint64_t at = page_of(offset); f->copied && at < end; at += RMAP_PAGE_SIZE)
-		if (!keep_copies(r, f, at))
-			return false;
+	if (!keep_copies(r, f, page_of(offset), end))
+		return false;
 	if (!f->seed) /* what was never written is zeros */
 		return shadow_clear(f->pages, offset, len) && shadow_clear(f->tails, offset, len);
 	for (uint64_t at = page_of(offset); at < end; at += RMAP_PAGE_SIZE)
@@ -354,7 +357,7 @@ static enum runner_result do_truncate(struct runner *r, const struct op *op, str
 	if (op->len < f->size) {
 		uint64_t tail = shadow_get(f->tails, at);
 
-		if (cut && !keep_copies(r, f, at))
+		if (cut && !keep_copies(r, f, at, at + RMAP_PAGE_SIZE))
 			return runner_no_memory(r);
 		if (op->len < f->base_size)
 			f->base_size = op->len;
