@@ -217,6 +217,8 @@ struct rmap {
 		_Atomic uint32_t nr;
 		_Atomic uint32_t wanted;
 	} spare;
+	/* Changes with every move that pte_chain's walkers could take for none, since it led back to where it began; atomic. */
+	_Atomic uint64_t moves;
 	struct rmap_counters count; /* atomics; read by rmap_get_counts() */
 	/* All kinds together, for the peak. */
 	struct {

@@ -78,16 +78,20 @@ static uint64_t move_entries(struct move *m)
 		m->entry = v;
 		if (m->obstacle != MOVE_FREE)
 			break;
-		v = pte_exchange(m->old_pte, 0);
-		pte_write(m->new_pte, v);
-		moved++;
-		flush |= pte_present(v);
+		/*
+		 * Told before it is done: a design that names slots must name the new one before a walker can find the old one
+		 * empty without waiting for its PTL.
+		 */
 		if ((pte_present(v) && !(v & PTE_SPECIAL)) || pte_is_migration(v)) {
 			struct rmap_page *page = &pfn_to_page(sys, pte_pfn(v))->rmap;
 
 			rmap_page_moved(&sys->rmap, &page, 1, &m->dst->rmap, m->new_addr + off,
 					m->new_pte, &m->src->rmap, m->old_addr + off, m->old_pte);
 		}
+		v = pte_exchange(m->old_pte, 0);
+		pte_write(m->new_pte, v);
+		moved++;
+		flush |= pte_present(v);
 	}
 	if (flush) {
 		COUNT(sys, tlb_flushes, 1);

@@ -50,6 +50,9 @@ struct swap_map {
 int swap_init(struct mm_system *sys);
 void swap_destroy(struct mm_system *sys);
 
+/* Give slots free that only the cache still uses: of pages that were busy when their last entry went. Sleeps for page locks. */
+void swap_drop_caches(struct mm_system *sys);
+
 /*
  * Give a locked page a slot and put it in the swap cache (which takes a reference). False: swap is full or off. Never allocates.
  */

@@ -179,8 +179,7 @@ static int unuse_mms(struct mm_system *sys)
 	return error;
 }
 
-/* Slots that only the cache still uses: a page that was busy when its last entry went. */
-static void drop_caches(struct mm_system *sys)
+void swap_drop_caches(struct mm_system *sys)
 {
 	uint64_t end;
 
@@ -226,7 +225,10 @@ int mm_swapoff(struct mm_system *sys)
 		error = unuse_mms(sys);
 		if (!error)
 			error = shmem_unuse(sys);
-		drop_caches(sys);
+		swap_drop_caches(sys);
+		/* What is left is held by somebody who is under way: a fork, a fault. */
+		if (!error && slots_in_use(sys))
+			rmap_cpu_relax();
 	}
 	if (error)
 		set_off(sys, false);

@@ -164,6 +164,7 @@ void mm_system_destroy(struct mm_system *sys)
 	/* VMAs that wait for their grace period hold files. */
 	port->os.rcu_barrier(port->os.ctx);
 	MM_ASSERT(sys, list_empty(&sys->files));
+	swap_drop_caches(sys);
 	rmap_destroy(&sys->rmap);
 	swap_destroy(sys);
 	frames_destroy(sys);

@@ -6,7 +6,10 @@
  * to the page: dirty for file pages, accessed for their ageing. Private copies that go keep nothing.
  *
  * A processor may go on writing through a dirty translation until the flush, and from the moment when its entry is unmapped nobody
- * who writes the file's page back would wait for that. So dirty entries of files are flushed before they are settled, in batches.
+ * who writes the file's page back would wait for that. And all mappings of a page hold one reference together: once this one is
+ * unmapped, another address space may unmap the last and free the frame, with a flush of its own translations only. So dirty
+ * entries of files, and all entries of pages that others may map, are flushed before they are settled, in batches. What is left is
+ * pages that are exclusively ours, whose reference the gathering holds, and exit, when no processor has the address space any more.
  */
 #include "file.h"
 #include "swap.h"
@@ -60,7 +63,7 @@ static void zap_entry(struct gather *g, struct vma *vma, pte_t *pte, pte_t old, 
 	}
 }
 
-/* Dirty entries of files, cleared but not settled; the PTL is held. */
+/* Entries that were cleared but are not settled before a flush; the PTL is held. */
 struct late {
 	unsigned int nr;
 	struct {
@@ -80,6 +83,15 @@ static void settle_late(struct gather *g, struct vma *vma, struct late *late)
 	late->nr = 0;
 }
 
+/* May the page go from here on, or be written back, before our processors have forgotten it? */
+static bool is_late(const struct gather *g, const struct rmap_page *rpage, pte_t old)
+{
+	if (!rmap_page_is_anon(rpage) && (old & PTE_DIRTY))
+		return true;
+	return !rmap_page_is_exclusive(rpage) &&
+	       atomic_load_explicit(&g->mm->users, memory_order_relaxed) != 0;
+}
+
 static void zap_present(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr,
 			struct late *late)
 {
@@ -88,7 +100,7 @@ static void zap_present(struct gather *g, struct vma *vma, pte_t *pte, uint64_t 
 	gather_address(g, addr);
 	if (old & PTE_SPECIAL)
 		return;
-	if (!(old & PTE_DIRTY) || rmap_page_is_anon(&pfn_to_page(g->mm->sys, pte_pfn(old))->rmap)) {
+	if (!is_late(g, &pfn_to_page(g->mm->sys, pte_pfn(old))->rmap, old)) {
 		zap_page(g, vma, pte, old, addr);
 		return;
 	}

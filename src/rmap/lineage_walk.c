@@ -135,7 +135,8 @@ static bool too_old(struct tour *t, const struct lineage *child, struct place *a
 	if (birth > at->stamp)
 		return false;
 	follow_top(t, at);
-	return birth <= at->stamp;
+	/* If it was child itself that took top's place, it is to be looked at, whatever birth it took. */
+	return child != at->top && birth <= at->stamp;
 }
 
 /*

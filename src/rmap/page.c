@@ -132,12 +132,13 @@ uint64_t rmap_page_unmap(struct rmap *rmap, struct rmap_page *const *pages, unsi
 	uint64_t now_unmapped = 0;
 
 	RMAP_ASSERT(rmap->port, nr >= 1 && nr <= RMAP_RUN_MAX);
+	/* First, since where others map a page too, it may be gone as soon as the count no longer counts this one. */
+	if (ops_of(rmap)->page_unmap)
+		ops_of(rmap)->page_unmap(rmap, pages, nr, vma, addr, pte);
 	for (unsigned int i = 0; i < nr; i++) {
 		if (unmap_one(rmap, pages[i], vma))
 			now_unmapped |= (uint64_t)1 << i;
 	}
-	if (ops_of(rmap)->page_unmap)
-		ops_of(rmap)->page_unmap(rmap, pages, nr, vma, addr, pte);
 	return now_unmapped;
 }
 

@@ -414,6 +414,7 @@ static void chain_page_moved(struct rmap *rmap, struct rmap_page *const *pages, 
 		chain_lock(&chain, pages[i]);
 		if (is_direct(chain.word)) {
 			RMAP_ASSERT(rmap->port, inline_pointer(chain.word) == slot_of(old_pte, i));
+			atomic_fetch_add_explicit(&rmap->moves, 1, memory_order_release);
 			chain.word = direct_word(slot_of(new_pte, i));
 		} else {
 			void **place = find(&chain, slot_of(old_pte, i));
@@ -429,18 +430,27 @@ static void chain_page_moved(struct rmap *rmap, struct rmap_page *const *pages, 
 
 /* ---------------------------------------------------------------- walk */
 
-/* One entry. True: go on. */
-static bool visit_slot(struct rmap_walk_state *state, struct rmap_page *page, void *pte)
+/* One entry. True: go on. *found: the page stood there. */
+static bool look_at_slot(struct rmap_walk_state *state, struct rmap_page *page, void *pte,
+			 bool *found)
 {
 	const struct rmap_port *port = state->port;
 	struct rmap_hit hit = { .vma = NULL };
 	enum rmap_find_result result;
 
 	result = port->pte_at(port->tables_ctx, pte, page, state->find_flags, &hit);
+	*found = result == RMAP_FIND_HIT;
 	if (result == RMAP_FIND_NO_SLOT)
 		return true;
 	state->walk->looks++;
 	return result != RMAP_FIND_HIT || walk_hit(state, &hit);
+}
+
+static bool visit_slot(struct rmap_walk_state *state, struct rmap_page *page, void *pte)
+{
+	bool found;
+
+	return look_at_slot(state, page, pte, &found);
 }
 
 /* How far a walk has come: entries older than this one were visited, or were not there. */
@@ -526,13 +536,24 @@ static void leave(struct rmap *rmap, struct rmap_page *page)
 	chain_unlock(&chain);
 }
 
+/*
+ * The only entry, which was visited without registering. If the page was not found there and the word still names the slot, the page
+ * was about to go from there, or it was moved away and back again: then something was moved since.
+ */
+struct visited {
+	void *pte;
+	bool found;
+	uint64_t moves; /* as it was behind the look at the word */
+};
+
 /* Register, or visit the only entry. False: done. */
-static bool walk_step(struct rmap_walk_state *state, struct rmap_page *page, void **visited,
-		      bool *registered)
+static bool walk_step(struct rmap *rmap, struct rmap_walk_state *state, struct rmap_page *page,
+		      struct visited *visited, bool *registered)
 {
 	struct chain chain;
 	bool wait = false;
 	void *pte = NULL;
+	uint64_t moves;
 
 	chain_lock(&chain, page);
 	if (is_direct(chain.word))
@@ -548,10 +569,14 @@ static bool walk_step(struct rmap_walk_state *state, struct rmap_page *page, voi
 		rmap_cpu_relax();
 		return true;
 	}
-	if (!pte || pte == *visited)
+	if (!pte)
 		return false;
-	*visited = pte;
-	return visit_slot(state, page, pte);
+	moves = atomic_load_explicit(&rmap->moves, memory_order_acquire);
+	if (pte == visited->pte && (visited->found || moves == visited->moves))
+		return false;
+	visited->pte = pte;
+	visited->moves = moves;
+	return look_at_slot(state, page, pte, &visited->found);
 }
 
 /*
@@ -561,13 +586,13 @@ static int chain_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_wal
 {
 	const struct rmap_port *port = rmap->port;
 	bool registered = false;
-	void *visited = NULL;
+	struct visited visited = { .pte = NULL };
 
 	port->rcu_read_lock(port->ctx);
-	while (walk_step(state, page, &visited, &registered))
+	while (walk_step(rmap, state, page, &visited, &registered))
 		;
 	if (registered) {
-		walk_blocks(state, page, visited);
+		walk_blocks(state, page, visited.found ? visited.pte : NULL);
 		leave(rmap, page);
 	}
 	port->rcu_read_unlock(port->ctx);

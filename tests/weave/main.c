@@ -57,6 +57,7 @@ static const struct named named[] = {
 	{ "migrate-fork", "migrate-a0+fork" },
 	{ "stack-walk", "grow+walk-s" },
 	{ "stack-fork-walk", "grow+fork+walk-s" },
+	{ "tlb-shared", "munmap+munmap-c+read-a0" },
 	{ "fork-fork-walk", "fork+fork-c+walk-a0" },
 };
 
@@ -71,6 +72,7 @@ enum {
 	OPT_JSON,
 	OPT_LIST,
 	OPT_SHARE,
+	OPT_TRACE,
 };
 
 static const struct argp_option argp_options[] = {
@@ -87,6 +89,8 @@ static const struct argp_option argp_options[] = {
 	  "Execute this one schedule of one scenario under one design", 0 },
 	{ "pairs", OPT_PAIRS, NULL, 0, "Every pair of operations", 0 },
 	{ "share", OPT_SHARE, "N", 0, "Only one in N of the pairs, chosen by the seed", 0 },
+	{ "trace", OPT_TRACE, NULL, 0,
+	  "With --schedule: print each point (addresses are for addr2line)", 0 },
 	{ "json", OPT_JSON, NULL, 0, "Print JSON", 0 },
 	{ "list", OPT_LIST, NULL, 0, "List scenarios and operations", 0 },
 	{ 0 },
@@ -99,7 +103,7 @@ static struct {
 	unsigned int nr_scenarios;
 	enum explore_strategy strategy;
 	uint64_t preemptions, executions, seed, seconds, share;
-	bool has_executions, pairs, json;
+	bool has_executions, pairs, json, trace;
 	const char *schedule;
 	bool terminal;
 } conf = { .preemptions = 2, .seed = 1, .share = 1 };
@@ -174,6 +178,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_SCHEDULE:
 		conf.schedule = arg;
+		return 0;
+	case OPT_TRACE:
+		conf.trace = true;
 		return 0;
 	case OPT_PAIRS:
 		conf.pairs = true;
@@ -305,7 +312,7 @@ static void run_case(struct total *total, const char *name, const struct op *con
 		r.failed = true;
 		snprintf(r.message, sizeof(r.message), "%s", weave_message());
 	} else if (conf.schedule) {
-		if (!explore_replay(&c, conf.schedule, &r)) {
+		if (!explore_replay(&c, conf.schedule, conf.trace, &r)) {
 			fprintf(stderr, "rmap-weave: '%s' is not a schedule.\n", conf.schedule);
 			exit(2);
 		}

@@ -16,12 +16,15 @@ static uint64_t value_of(int thread)
 
 /* ---------------------------------------------------------------- touching memory */
 
+/* Twice, so that the second time may go by a TLB entry of the first. What the first one saw is nobody's business. */
 #define READS(name, mm, addr)                                                                      \
 	static int name(struct world *w, int thread)                                               \
 	{                                                                                          \
-		return weave_cpu_read(mm, addr, &w->value[thread]);                                \
+		uint64_t value;                                                                    \
+		int r = weave_cpu_read(mm, addr, &value);                                          \
+                                                                                                   \
+		return r ? r : weave_cpu_read(mm, addr, &w->value[thread]);                        \
 	}
-/* Twice, so that the second time may go by a TLB entry of the first. */
 #define WRITES(name, mm, addr)                                                                     \
 	static int name(struct world *w, int thread)                                               \
 	{                                                                                          \
@@ -50,7 +53,16 @@ WRITES(write_f1, w->p, F(1))
 WRITES(write_v0, w->p, V(0))
 WRITES(write_v1, w->p, V(1))
 WRITES(write_b, w->p, B)
-WRITES(grow, w->p, S_LOW - 2 * PAGE)
+
+/* The VMA grows, then a page comes into it; a fork may come between. */
+static int grow(struct world *w, int thread)
+{
+	uint64_t value;
+	int r = weave_cpu_read(w->p, S_LOW - 2 * PAGE, &value);
+
+	weave_step();
+	return r ? r : weave_cpu_write(w->p, S_LOW - 2 * PAGE, value_of(thread));
+}
 
 /* ---------------------------------------------------------------- address spaces */
 
@@ -103,6 +115,7 @@ static int map_new(struct world *w, int thread)
 	uint64_t at;
 	int r = mm_mmap(w->p, &args, &at);
 
+	weave_step();
 	return r ? r : weave_cpu_write(w->p, NEW(thread), value_of(thread));
 }
 
@@ -176,13 +189,13 @@ static int mremap_down(struct world *w, int thread)
 /* There and back again: the second move goes into a VMA that was there before. */
 static int mremap_back(struct world *w, int thread)
 {
+	const uint32_t flags = MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED;
 	uint64_t at;
-	int r = mm_mremap(w->p, A(1), PAGE, PAGE, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, M(1), &at);
+	int r = mm_mremap(w->p, A(1), PAGE, PAGE, flags, M(1), &at);
 
 	(void)thread;
-	return r ? r
-		 : mm_mremap(w->p, M(1), PAGE, PAGE, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, A(1),
-			     &at);
+	weave_step();
+	return r ? r : mm_mremap(w->p, M(1), PAGE, PAGE, flags, A(1), &at);
 }
 
 static int write_file(struct world *w, int thread)

@@ -285,19 +285,6 @@ static void end(struct world *w)
 		weave_fail("%llu objects are left", (unsigned long long)weave_port_objects());
 }
 
-void world_learn(void *arg)
-{
-	struct world *w = world();
-
-	(void)arg;
-	weave_rcu_drain();
-	check(w);
-	observe(&scenario.allowed[scenario.nr_allowed]);
-	if (scenario.nr_allowed + 1 < ALLOWED_MAX)
-		scenario.nr_allowed++;
-	end(w);
-}
-
 static bool is_allowed(const struct observation *o)
 {
 	unsigned int i;
@@ -308,6 +295,22 @@ static bool is_allowed(const struct observation *o)
 			return true;
 	}
 	return false;
+}
+
+void world_learn(void *arg)
+{
+	struct world *w = world();
+
+	(void)arg;
+	weave_rcu_drain();
+	check(w);
+	observe(&scenario.seen);
+	if (!is_allowed(&scenario.seen)) {
+		if (scenario.nr_allowed == ALLOWED_MAX)
+			weave_fail("more ends than can be remembered");
+		scenario.allowed[scenario.nr_allowed++] = scenario.seen;
+	}
+	end(w);
 }
 
 void world_judge(void *arg)

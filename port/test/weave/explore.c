@@ -46,8 +46,6 @@ struct explorer {
 	uint32_t nr_nodes, depth;
 	uint32_t spent;
 	struct seen seen;
-	/* one after the other */
-	uint8_t order[WEAVE_THREADS_MAX];
 	/* pct */
 	uint32_t priority[WEAVE_THREADS_MAX + 1];
 	uint64_t change[CHANGES_MAX];
@@ -153,48 +151,20 @@ static bool seen_before(struct seen *s, uint64_t key, uint32_t spent)
 
 /* ---------------------------------------------------------------- choices */
 
-static int choose_in_order(void *arg, uint32_t mask, int current, bool shared)
-{
-	const struct explorer *e = arg;
-	int i;
-
-	(void)shared;
-	if (current >= 0)
-		return current;
-	for (i = 0; i < WEAVE_THREADS_MAX; i++) {
-		if (mask >> e->order[i] & 1)
-			return e->order[i];
-	}
-	return lowest(mask);
-}
-
 static int take(struct explorer *e, const struct node *n)
 {
 	e->spent = n->preemptions + (n->continues && n->taken ? 1u : 0u);
 	return n->options[n->taken];
 }
 
-static int choose_exhaustive(void *arg, uint32_t mask, int current, bool shared)
+/* The choice that stands next on the path, or a new one, whose first option is to continue. */
+static int choice(struct explorer *e, uint32_t mask, int current)
 {
-	struct explorer *e = arg;
 	struct node *n;
 	int i;
 
-	if (current >= 0 && !shared)
-		return current;
-	if (e->depth < e->nr_nodes) {
-		n = &e->node[e->depth];
-		if (n->points == weave_points()) {
-			e->depth++;
-			return take(e, n);
-		}
-	} else if (seen_before(&e->seen, weave_state(current), e->spent)) {
-		return -1;
-	}
-	if (current >= 0 && (e->spent >= e->options->preemptions || !(mask & (mask - 1))))
-		return current;
-	if (!(mask & (mask - 1)))
-		return lowest(mask);
+	if (e->depth < e->nr_nodes && e->node[e->depth].points == weave_points())
+		return take(e, &e->node[e->depth++]);
 	if (e->depth < e->nr_nodes || e->nr_nodes == NODES_MAX)
 		weave_fail("the weaver lost its way (choice %u of %u)", e->depth, e->nr_nodes);
 	n = &e->node[e->nr_nodes++];
@@ -209,6 +179,34 @@ static int choose_exhaustive(void *arg, uint32_t mask, int current, bool shared)
 	}
 	e->depth++;
 	return take(e, n);
+}
+
+/* One after the other, or step after step where what they do has such. */
+static int choose_in_order(void *arg, uint32_t mask, int current, bool shared)
+{
+	struct explorer *e = arg;
+
+	(void)shared;
+	if (current >= 0 && (!weave_at_step() || !(mask & (mask - 1))))
+		return current;
+	if (!(mask & (mask - 1)))
+		return lowest(mask);
+	return choice(e, mask, current);
+}
+
+static int choose_exhaustive(void *arg, uint32_t mask, int current, bool shared)
+{
+	struct explorer *e = arg;
+
+	if (current >= 0 && !shared)
+		return current;
+	if (e->depth >= e->nr_nodes && seen_before(&e->seen, weave_state(current), e->spent))
+		return -1;
+	if (!(mask & (mask - 1)))
+		return lowest(mask);
+	if (current >= 0 && e->spent >= e->options->preemptions)
+		return current;
+	return choice(e, mask, current);
 }
 
 static int choose_random(void *arg, uint32_t mask, int current, bool shared)
@@ -474,35 +472,6 @@ static bool execute_counted(struct explorer *e, weave_choose_fn *choose, bool ea
 	}
 }
 
-static bool execute_orders(struct explorer *e, uint8_t *order, int n, int all)
-{
-	int i;
-
-	if (n == all) {
-		enum weave_outcome outcome;
-
-		memcpy(e->order, order, sizeof(e->order));
-		outcome = execute(e, choose_in_order, true, call_learn);
-		e->result->executions++;
-		if (outcome == WEAVE_FAILED)
-			failed(e);
-		return outcome != WEAVE_FAILED;
-	}
-	for (i = n; i < all; i++) {
-		uint8_t swapped = order[n];
-		bool ok;
-
-		order[n] = order[i];
-		order[i] = swapped;
-		ok = execute_orders(e, order, n + 1, all);
-		order[i] = order[n];
-		order[n] = swapped;
-		if (!ok)
-			return false;
-	}
-	return true;
-}
-
 /* The next choice depth first. False: there is none. */
 static bool next_path(struct explorer *e)
 {
@@ -514,6 +483,26 @@ static bool next_path(struct explorer *e)
 		e->nr_nodes--;
 	}
 	return false;
+}
+
+/* Every order of whole operations, or of their steps: what they lead to is right. */
+static bool execute_orders(struct explorer *e)
+{
+	e->nr_nodes = 0;
+	do {
+		enum weave_outcome outcome;
+
+		e->depth = 0;
+		e->spent = 0;
+		outcome = execute(e, choose_in_order, true, call_learn);
+		e->result->executions++;
+		if (outcome == WEAVE_FAILED) {
+			failed(e);
+			return false;
+		}
+	} while (next_path(e));
+	e->nr_nodes = 0;
+	return true;
 }
 
 static bool explore_pass(struct explorer *e)
@@ -610,22 +599,12 @@ static struct explorer *explorer_new(const struct explore_case *c,
 	return e;
 }
 
-static int count_threads(const struct explore_case *c)
-{
-	int n = 0;
-
-	while (n < WEAVE_THREADS_MAX && c->body[n])
-		n++;
-	return n;
-}
-
 void explore(const struct explore_case *c, const struct explore_options *options,
 	     struct explore_result *result)
 {
 	struct explorer *e = explorer_new(c, options, result);
-	uint8_t order[WEAVE_THREADS_MAX] = { 0, 1, 2 };
 
-	if (execute_orders(e, order, 0, count_threads(c))) {
+	if (execute_orders(e)) {
 		weave_words_learn();
 		if (options->strategy == EXPLORE_EXHAUSTIVE)
 			explore_exhaustive(e);
@@ -637,18 +616,18 @@ void explore(const struct explore_case *c, const struct explore_options *options
 	explorer_end(e);
 }
 
-bool explore_replay(const struct explore_case *c, const char *schedule,
+bool explore_replay(const struct explore_case *c, const char *schedule, bool trace,
 		    struct explore_result *result)
 {
 	struct explorer *e = explorer_new(c, NULL, result);
-	uint8_t order[WEAVE_THREADS_MAX] = { 0, 1, 2 };
 	bool parsed = decisions_parse(e, schedule);
 
-	if (parsed && execute_orders(e, order, 0, count_threads(c))) {
+	if (parsed && execute_orders(e)) {
 		enum weave_outcome outcome;
 
 		decisions_parse(e, schedule);
 		e->next_decision = 0;
+		weave_trace(trace);
 		outcome = execute(e, choose_decided, false, call_judge);
 		result->executions++;
 		result->failed = outcome == WEAVE_FAILED;

@@ -66,8 +66,11 @@ struct explore_result {
 void explore(const struct explore_case *c, const struct explore_options *options,
 	     struct explore_result *result);
 
-/* One execution by a schedule as it was printed, "a12 b40 a3 r5": threads and how many points each passes. False: not one. */
-bool explore_replay(const struct explore_case *c, const char *schedule,
+/*
+ * One execution by a schedule as it was printed, "a12 b40 a3 r5": threads and how many points each passes. trace: each point on
+ * standard error. False: that is no schedule.
+ */
+bool explore_replay(const struct explore_case *c, const char *schedule, bool trace,
 		    struct explore_result *result);
 
 #endif

@@ -255,10 +255,10 @@ static inline bool rmap_rwsem_is_write_locked(const struct rmap_rwsem *l)
 
 /* ---------------------------------------------------------------- bit locks */
 
-/* Of the locks that are a bit of a word, only the page lock is slept for. */
+/* Of the locks that are a part of a word, the page lock and the VMA's are slept for. */
 static inline bool weave_bit_sleeps(enum rmap_lock_class lock_class)
 {
-	return lock_class == RMAP_LOCK_PAGE;
+	return lock_class == RMAP_LOCK_PAGE || lock_class == RMAP_LOCK_VMA;
 }
 
 static inline void rmap_bit_lock_wait(const void *lock, enum rmap_lock_class lock_class)
@@ -275,5 +275,12 @@ static inline void rmap_bit_lock_released(const void *lock, enum rmap_lock_class
 {
 	weave_lock_released(lock, (uint32_t)lock_class + 1, weave_bit_sleeps(lock_class));
 }
+
+/* ---------------------------------------------------------------- assertions */
+
+#define rmap_assert_spin_held(l) weave_lock_assert(l, true)
+#define rmap_assert_read_held(l) weave_lock_assert(l, true)
+#define rmap_assert_write_held(l) weave_lock_assert(l, rmap_rwsem_is_write_locked(l))
+#define rmap_assert_bit_held(l)	  weave_lock_assert(l, true)
 
 #endif

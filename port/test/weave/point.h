@@ -55,6 +55,8 @@ static inline void weave_at(const volatile void *object, enum weave_kind kind)
 void weave_lock_wait(const void *lock, uint32_t lock_class, bool nested, bool sleeps);
 void weave_lock_got(const void *lock, uint32_t lock_class, bool sleeps);
 void weave_lock_released(const void *lock, uint32_t lock_class, bool sleeps);
+/* The running thread holds it, and ok; else this execution fails. */
+void weave_lock_assert(const void *lock, bool ok);
 /* Does somebody wait for it? */
 bool weave_lock_wanted(const void *lock);
 

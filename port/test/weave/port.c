@@ -77,7 +77,7 @@ static struct mm_port port;
 
 static struct bucket *bucket_of(enum rmap_kind kind, size_t size, size_t *rounded)
 {
-	unsigned int power = 4;
+	unsigned int power = 6;
 
 	if (kind != RMAP_KIND_SYSTEM && kind != RMAP_KIND_BUFFER) {
 		*rounded = (size + 63) & ~(size_t)63;
@@ -86,7 +86,7 @@ static struct bucket *bucket_of(enum rmap_kind kind, size_t size, size_t *rounde
 	while (((size_t)1 << power) < size)
 		power++;
 	*rounded = (size_t)1 << power;
-	return &arena->state.bucket[RMAP_KINDS + power - 4];
+	return &arena->state.bucket[RMAP_KINDS + power - 6];
 }
 
 static bool poisoned(const unsigned char *object, size_t size)

@@ -40,6 +40,7 @@ struct thread {
 	/* what it does next */
 	const volatile void *object;
 	enum weave_kind kind;
+	uintptr_t caller;
 	/* what for it waits */
 	enum weave_wait wait;
 	const uint32_t *word;
@@ -62,6 +63,9 @@ struct callback {
 	uint64_t number;
 };
 
+/* The linker's: where the program begins. */
+extern const char __executable_start;
+
 static struct {
 	struct thread thread[WEAVE_THREADS_MAX + 1];
 	struct thread main; /* holds locks as well, in set-up and checks */
@@ -72,6 +76,7 @@ static struct {
 	uint64_t points, writes;
 	uint32_t preemptions;
 	bool too_long;
+	bool trace;
 	bool rcu_waits; /* the RCU thread's fiber is in its loop, at its first point */
 	uint32_t nr_segments;
 	struct weave_segment segment[WEAVE_SEGMENTS];
@@ -123,6 +128,7 @@ static const char *class_name(uint32_t lock_class)
 {
 	static const char *const names[RMAP_LOCK_CLASSES] = {
 		[RMAP_LOCK_MMAP] = "mmap_lock",
+		[RMAP_LOCK_VMA] = "VMA lock",
 		[RMAP_LOCK_INVALIDATE] = "invalidate lock",
 		[RMAP_LOCK_PAGE] = "page lock",
 		[RMAP_LOCK_FILE_MAP] = "file map lock",
@@ -416,9 +422,27 @@ static void schedule(struct thread *t)
 	passed(t);
 }
 
+/* What each thread does, and where: addresses for addr2line. */
+static void trace(const struct thread *t)
+{
+	static const char *const kinds[] = { "reads", "adds to", "writes" };
+
+	fprintf(stderr, "%c %4u %-7s %p at %#lx%s\n",
+		is_user(t) ? 'a' + number_of(t) : 'r', t->points + 1, kinds[t->kind],
+		(const void *)t->object, (unsigned long)(t->caller - (uintptr_t)&__executable_start),
+		t->wait == WEAVE_WAIT_CLEAR ? " (locks)" : "");
+}
+
+void weave_trace(bool on)
+{
+	w.trace = on;
+}
+
 /* Its operation is about to be done. */
 static void passed(struct thread *t)
 {
+	if (w.trace)
+		trace(t);
 	t->wait = WEAVE_WAIT_NOTHING;
 	t->points++;
 	note_segment(number_of(t));
@@ -436,6 +460,7 @@ void weave_point(const volatile void *object, enum weave_kind kind)
 
 	t->object = object;
 	t->kind = kind;
+	t->caller = (uintptr_t)__builtin_return_address(0);
 	schedule(t);
 }
 
@@ -452,7 +477,10 @@ void weave_point_clear(const volatile void *object, enum weave_kind kind, const 
 	t->word = word;
 	t->mask = bits;
 	t->wait = WEAVE_WAIT_CLEAR;
-	weave_point(object, kind);
+	t->object = object;
+	t->kind = kind;
+	t->caller = (uintptr_t)__builtin_return_address(0);
+	schedule(t);
 }
 
 void weave_relax(void)
@@ -469,6 +497,20 @@ void weave_relax(void)
 	t->mask = t->round;
 	t->round = w.writes - t->writes;
 	weave_point(t, WEAVE_READ);
+}
+
+/* A word that nobody shares: no place to switch at but for executions one after the other. */
+static const uint64_t step_words[WEAVE_THREADS_MAX];
+
+void weave_step(void)
+{
+	weave_at(&step_words[number_of(w.running)], WEAVE_READ);
+}
+
+bool weave_at_step(void)
+{
+	return is_user(w.running) && w.running->state == THREAD_RUNS &&
+	       w.running->object == &step_words[number_of(w.running)];
 }
 
 void weave_sleep(const _Atomic uint32_t *word, uint32_t value)
@@ -550,6 +592,17 @@ void weave_lock_released(const void *lock, uint32_t lock_class, bool sleeps)
 	for (t->nr_held--; i <= t->nr_held; i++)
 		t->held[i - 1] = t->held[i];
 	t->nr_spin -= !sleeps;
+}
+
+void weave_lock_assert(const void *lock, bool ok)
+{
+	const struct thread *t = w.running;
+	uint32_t i = t->nr_held;
+
+	while (i && t->held[i - 1].lock != lock)
+		i--;
+	if (!ok || !i)
+		weave_fail("touches what a lock guards that it does not hold");
 }
 
 bool weave_lock_wanted(const void *lock)

@@ -77,11 +77,22 @@ uint64_t weave_points(void);
 uint32_t weave_thread_points(int thread);
 uint32_t weave_preemptions(void);
 
+/* Print each point on standard error. */
+void weave_trace(bool on);
+
 /* The number of the running thread, or -1: main. */
 int weave_self(void);
 
 /* Points off and on, for the running thread: what is in between happens at once. */
 void weave_quiet(bool on);
+
+/*
+ * A boundary inside what a thread does: where it does two things, neither of which is bound to the other. Executions one after
+ * the other may switch here.
+ */
+void weave_step(void);
+/* Does the running thread stand at one? */
+bool weave_at_step(void);
 
 /* A hash of what happened and who could go on; see above. */
 uint64_t weave_state(int current);
