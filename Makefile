@@ -40,6 +40,10 @@ coverage: ## lines, branches and MC/DC that the tests reach in src/
 	@scripts/setup.sh
 	@scripts/coverage.sh
 
+weave: ## explore interleavings for WEAVE_SECONDS (3600), named scenarios and every pair of operations
+	@scripts/setup.sh build
+	@scripts/weave.sh
+
 tidy: ## clang-tidy
 	@scripts/tidy.sh
 
@@ -57,4 +61,4 @@ install: all ## install to PREFIX (/usr/local), below DESTDIR if given
 	@DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
 
 clean: ## remove everything that was built
-	@rm -rf build build-debug build-asan build-tsan build-lockdep build-clang build-fuzz build-coverage
+	@rm -rf build build-debug build-asan build-tsan build-lockdep build-weave build-weave-tsan build-weave-asan build-clang build-fuzz build-coverage

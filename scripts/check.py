@@ -28,6 +28,7 @@ PRESETS = {
     "asan": "unit|scenario|cli|example|fuzz|stress",
     "tsan": "unit|example|stress",
     "lockdep": "unit|scenario|example|stress",
+    "weave": None,
 }
 
 

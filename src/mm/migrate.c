@@ -267,8 +267,12 @@ static int poison_locked(struct mm_system *sys, struct page *page)
 	if (file && page_mkclean(sys, page))
 		file_set_dirty(page, sys);
 	lost = !file || page_test(page, PG_DIRTY) || page_test(page, PG_SWAPBACKED);
-	if (!page_unmap_all(sys, page, UNMAP_IGNORE_MLOCK | (lost ? UNMAP_POISON : 0)))
-		return RMAP_EBUSY;
+	/* A fork may add mappings meanwhile, and who unmaps one under its PTL still counts: then what is left is looked for again. */
+	while (!page_unmap_all(sys, page, UNMAP_IGNORE_MLOCK | (lost ? UNMAP_POISON : 0))) {
+		if (!lost)
+			return RMAP_EBUSY;
+		rmap_cpu_relax();
+	}
 	page_set(page, PG_POISON);
 	COUNT(sys, poisoned, 1);
 	/* A page that is lost stays in its file's tree (and in the swap cache) for those who come later: they get the error too. */

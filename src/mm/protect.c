@@ -34,10 +34,13 @@ static void protect_entry(struct gather *g, struct vma *vma, pte_t *pte, uint64_
 			pte_write(pte, old & ~PTE_MIG_WRITE);
 		return;
 	}
-	/* Taken out while it changes, so that accessed and dirty bits of the MMU are in old or fault again. */
-	old = pte_exchange(pte, 0);
-	now = (old & kept) | vma_pte_bits(vma, may_write_now(g->mm->sys, vma, old));
-	pte_write(pte, now);
+	/*
+	 * Again if the MMU set its accessed or dirty bit meanwhile. Not by taking it out: a walker that saw the PTL free reads the
+	 * slot without it, and must not take for unmapped what is only being changed.
+	 */
+	do
+		now = (old & kept) | vma_pte_bits(vma, may_write_now(g->mm->sys, vma, old));
+	while (!pte_compare_exchange(pte, &old, now));
 	/* The right to execute is taken away by setting a bit. */
 	if ((old & ~now) | (now & ~old & PTE_NX))
 		gather_address(g, addr);

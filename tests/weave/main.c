@@ -58,6 +58,12 @@ static const struct named named[] = {
 	{ "stack-walk", "grow+walk-s" },
 	{ "stack-fork-walk", "grow+fork+walk-s" },
 	{ "tlb-shared", "munmap+munmap-c+read-a0" },
+	{ "protect-walk", "mprotect+walk-a0" },
+	{ "protect-reclaim", "mprotect-none+reclaim" },
+	{ "fork-poison", "fork+poison" },
+	{ "zap-poison", "dontneed+poison" },
+	{ "cow-cache", "write-a1+pageout" },
+	{ "fault-munmap", "write-a3+munmap" },
 	{ "fork-fork-walk", "fork+fork-c+walk-a0" },
 };
 
@@ -290,9 +296,9 @@ static void run_case(struct total *total, const char *name, const struct op *con
 		     unsigned int nr, const struct rmap_ops *design, uint64_t nanoseconds)
 {
 	static struct explore_result r;
-	struct explore_case c = { .reset = world_reset,
-				  .judge = world_judge,
-				  .learn = world_learn };
+	struct explore_case c = {
+		.reset = world_reset, .judge = world_judge, .way = world_way, .learn = world_learn
+	};
 	struct explore_options o = { .strategy = conf.strategy,
 				     .preemptions = (uint32_t)conf.preemptions,
 				     .executions = conf.executions,
@@ -302,12 +308,15 @@ static void run_case(struct total *total, const char *name, const struct op *con
 				     .arg = total };
 	double began = now(), took;
 	unsigned int i;
+	bool made;
 
 	current_name = name;
 	current_design = rmap_design_name(design);
 	for (i = 0; i < nr; i++)
 		c.body[i] = world_thread;
-	if (!world_make(design, threads, nr)) {
+	made = world_make(design, threads, nr);
+	c.ways = world_ways();
+	if (!made) {
 		memset(&r, 0, sizeof(r));
 		r.failed = true;
 		snprintf(r.message, sizeof(r.message), "%s", weave_message());

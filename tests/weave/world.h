@@ -48,6 +48,8 @@ struct world {
 	struct mm_file *file, *private_file;
 	struct mm *child[WEAVE_THREADS_MAX];  /* made by fork */
 	struct page *page[WEAVE_THREADS_MAX]; /* pinned for a walk */
+	uint32_t missed
+		[WEAVE_THREADS_MAX]; /* who had the page before a walk and was not found by it */
 	int result[WEAVE_THREADS_MAX];
 	uint64_t value[WEAVE_THREADS_MAX]; /* what was read, if it is told */
 };
@@ -59,6 +61,10 @@ enum op_uses {
 	LOOSE = 4,
 	/* mappings of a page go and come back while others run */
 	UNMAPS = 8,
+	/* may do nothing at all, if it is refused */
+	MAYBE = 16,
+	/* ends of its own: whom it hits depends on when it looks */
+	ANY_END = 32,
 };
 
 struct op {
@@ -78,6 +84,9 @@ const struct op *op_find(const char *name, size_t len);
 /* Threads of this scenario unmap pages that they map again: a walk may miss one in between. */
 bool world_unmaps(void);
 
+/* All is quiet: were the walks right? */
+void walks_check(struct world *w);
+
 /* Fails the execution with a sentence if r is not 0: set-up. */
 void must(int r, const char *what);
 
@@ -87,6 +96,9 @@ bool world_make(const struct rmap_ops *design, const struct op *const *threads, 
 /* For struct explore_case. */
 void world_thread(int thread, void *arg);
 void world_reset(void *arg);
+/* The ways to learn: with each of those that may do nothing, and without. */
+uint32_t world_ways(void);
+void world_way(void *arg, uint32_t n);
 void world_learn(void *arg);
 void world_judge(void *arg);
 

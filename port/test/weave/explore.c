@@ -50,6 +50,7 @@ struct explorer {
 	uint32_t priority[WEAVE_THREADS_MAX + 1];
 	uint64_t change[CHANGES_MAX];
 	uint32_t nr_changes, changed;
+	uint64_t met, met_most; /* points that matter, of this execution and of the one with the most */
 	/* replay */
 	struct decision decision[DECISIONS_MAX];
 	uint32_t nr_decisions, next_decision;
@@ -227,8 +228,8 @@ static int choose_pct(void *arg, uint32_t mask, int current, bool shared)
 	struct explorer *e = arg;
 	int i, best = -1;
 
-	(void)shared;
-	while (e->changed < e->nr_changes && weave_points() >= e->change[e->changed]) {
+	e->met += shared;
+	while (e->changed < e->nr_changes && e->met >= e->change[e->changed]) {
 		/* Below everybody, and below those that were lowered before. */
 		if (current >= 0)
 			e->priority[current] = e->nr_changes - e->changed;
@@ -444,8 +445,8 @@ static bool go_on(struct explorer *e)
 
 	if (o->executions && n >= o->executions)
 		return false;
-	if (((n + e->result->pruned) & 1023) == 0) {
-		if (o->progress)
+	if (((n + e->result->pruned) & 31) == 0) {
+		if (o->progress && ((n + e->result->pruned) & 1023) == 0)
 			o->progress(o->arg, n);
 		if (o->nanoseconds && nanoseconds() - e->began > o->nanoseconds)
 			return false;
@@ -485,7 +486,7 @@ static bool next_path(struct explorer *e)
 	return false;
 }
 
-/* Every order of whole operations, or of their steps: what they lead to is right. */
+/* Every order of whole operations, or of their steps. */
 static bool execute_orders(struct explorer *e)
 {
 	e->nr_nodes = 0;
@@ -503,6 +504,19 @@ static bool execute_orders(struct explorer *e)
 	} while (next_path(e));
 	e->nr_nodes = 0;
 	return true;
+}
+
+/* What these lead to is right. */
+static bool learn_ends(struct explorer *e)
+{
+	bool ok = true;
+	uint32_t n;
+
+	for (n = e->c->ways; ok && n-- > 0;) {
+		e->c->way(e->c->arg, n);
+		ok = execute_orders(e);
+	}
+	return ok;
 }
 
 static bool explore_pass(struct explorer *e)
@@ -549,8 +563,11 @@ static void explore_pct(struct explorer *e)
 		e->nr_changes = e->options->preemptions < CHANGES_MAX ? e->options->preemptions
 								      : CHANGES_MAX;
 		e->changed = 0;
+		if (e->met > e->met_most)
+			e->met_most = e->met;
+		e->met = 0;
 		for (i = 0; i < e->nr_changes; i++)
-			e->change[i] = 1 + random_next(e) % e->result->points;
+			e->change[i] = 1 + random_next(e) % (e->met_most + 1);
 		qsort(e->change, e->nr_changes, sizeof(e->change[0]), compare_points);
 		for (i = 0; i <= WEAVE_RCU; i++) {
 			uint32_t j = (uint32_t)(random_next(e) % (i + 1));
@@ -560,6 +577,8 @@ static void explore_pct(struct explorer *e)
 		}
 		if (!execute_counted(e, choose_pct, false))
 			return;
+		if ((e->result->executions & 255) == 0)
+			weave_words_learn();
 	}
 }
 
@@ -604,7 +623,7 @@ void explore(const struct explore_case *c, const struct explore_options *options
 {
 	struct explorer *e = explorer_new(c, options, result);
 
-	if (execute_orders(e)) {
+	if (learn_ends(e)) {
 		weave_words_learn();
 		if (options->strategy == EXPLORE_EXHAUSTIVE)
 			explore_exhaustive(e);
@@ -622,7 +641,7 @@ bool explore_replay(const struct explore_case *c, const char *schedule, bool tra
 	struct explorer *e = explorer_new(c, NULL, result);
 	bool parsed = decisions_parse(e, schedule);
 
-	if (parsed && execute_orders(e)) {
+	if (parsed && learn_ends(e)) {
 		enum weave_outcome outcome;
 
 		decisions_parse(e, schedule);

@@ -6,7 +6,7 @@
  *                a switch can matter there is a choice; the choices are gone through depth first. A prefix that is another order of
  *                events that were seen before (the same hashes, no more preemptions to spend) is given up.
  *   pct          random priorities with few change points (Burckhardt and others, 2010): a bug that needs d orderings among n
- *                points and k threads is found with a probability of at least 1 / (k n^(d - 1)) by each execution.
+ *                points and k threads is found with a probability of at least 1 / (k n^(d - 1)) by each execution. Only points that matter are counted.
  *   random       any thread that can go on, at each point that matters.
  */
 #ifndef WEAVE_EXPLORE_H
@@ -27,6 +27,9 @@ struct explore_case {
 	void (*reset)(void *arg);
 	/* All threads have ended: main looks whether everything is right, else weave_fail(). */
 	void (*judge)(void *arg);
+	/* What is right may depend on what a thread chooses to do: so many ways, each is learned. 0 is the one of all other executions. */
+	uint32_t ways;
+	void (*way)(void *arg, uint32_t n);
 	/* As judge, for executions one thread after the other, which say what is right. */
 	void (*learn)(void *arg);
 };

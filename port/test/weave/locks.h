@@ -278,8 +278,8 @@ static inline void rmap_bit_lock_released(const void *lock, enum rmap_lock_class
 
 /* ---------------------------------------------------------------- assertions */
 
-#define rmap_assert_spin_held(l) weave_lock_assert(l, true)
-#define rmap_assert_read_held(l) weave_lock_assert(l, true)
+#define rmap_assert_spin_held(l)  weave_lock_assert(l, true)
+#define rmap_assert_read_held(l)  weave_lock_assert(l, true)
 #define rmap_assert_write_held(l) weave_lock_assert(l, rmap_rwsem_is_write_locked(l))
 #define rmap_assert_bit_held(l)	  weave_lock_assert(l, true)
 

@@ -427,9 +427,9 @@ static void trace(const struct thread *t)
 {
 	static const char *const kinds[] = { "reads", "adds to", "writes" };
 
-	fprintf(stderr, "%c %4u %-7s %p at %#lx%s\n",
-		is_user(t) ? 'a' + number_of(t) : 'r', t->points + 1, kinds[t->kind],
-		(const void *)t->object, (unsigned long)(t->caller - (uintptr_t)&__executable_start),
+	fprintf(stderr, "%c %4u %-7s %p at %#lx%s\n", is_user(t) ? 'a' + number_of(t) : 'r',
+		t->points + 1, kinds[t->kind], (const void *)t->object,
+		(unsigned long)(t->caller - (uintptr_t)&__executable_start),
 		t->wait == WEAVE_WAIT_CLEAR ? " (locks)" : "");
 }
 

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# rmap-weave from outside: cli.sh WEAVE BUILD_DIR. Misuse is a sentence and exit code 2; a schedule that was printed does the same
+# again; equal seeds find the same.
+set -u
+weave=$1 build=$2
+failed=0
+
+expect() { # CODE PATTERN ARGUMENT...
+	local code=$1 pattern=$2 output status
+	shift 2
+	output=$("$@" 2>&1)
+	status=$?
+	if [ $status -ne "$code" ] || ! grep -q -- "$pattern" <<<"$output"; then
+		printf '%s\nexit code %d, not %d, or no "%s" in:\n%s\n' "$*" $status "$code" "$pattern" "$output"
+		failed=1
+	fi
+}
+
+expect 2 'no scenario' "$weave" fork+nonsense
+expect 2 'no scenario' "$weave" fork+fork+fork+fork
+expect 2 'no design' "$weave" fork-walk -d nonsense
+expect 2 'no strategy' "$weave" fork-walk --strategy nonsense
+expect 2 'not a number' "$weave" fork-walk --executions -3
+expect 2 'one scenario and one design' "$weave" fork-walk --schedule 'a1'
+expect 2 'not a schedule' "$weave" fork-walk -d lineage --schedule 'a1 x9'
+expect 2 'not a schedule' "$weave" fork-walk -d lineage --schedule 'a'
+expect 0 '0 wrong' "$weave" fork-walk -d lineage --schedule 'a1000000'
+expect 0 'two-faults' "$weave" --list
+expect 0 '"wrong": 0' "$weave" two-faults -d lineage --json
+
+planted="$build/rmap-weave-lost-busy"
+one=$("$planted" mremap+walk-a0 -d anon_vma_chain --json)
+two=$("$planted" mremap+walk-a0 -d anon_vma_chain --json)
+shrunk=$(python3 -c 'import json,sys; print(json.loads(sys.argv[1])["results"][0]["shrunk"])' "$one")
+again=$(python3 -c 'import json,sys; print(json.loads(sys.argv[1])["results"][0]["shrunk"])' "$two")
+if [ -z "$shrunk" ] || [ "$shrunk" != "$again" ]; then
+	echo "two searches found '$shrunk' and '$again'"
+	failed=1
+fi
+expect 1 'a walk missed' "$planted" mremap+walk-a0 -d anon_vma_chain --schedule "$shrunk"
+expect 0 '0 wrong' "$weave" mremap+walk-a0 -d anon_vma_chain --schedule "$shrunk"
+for strategy in pct random; do
+	expect 1 'a walk missed' "$planted" mremap+walk-a0 -d anon_vma_chain --strategy $strategy --seed 5
+done
+exit $failed

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Are planted races found? planted.sh WEAVE BUILD_DIR: for each .plant beside this script the variant of rmap-weave that has it is
+# run on its scenario, and must find something; the ordinary one must find nothing there. Prints how many schedules it took.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+weave=$1 build=$2
+failed=0
+
+printf '%-20s %-26s %-15s %10s %12s  %s\n' race scenario design schedules preemptions 'found as'
+for plant in "$here"/*.plant; do
+	name=$(basename "$plant" .plant)
+	scenario=$(python3 "$here/plant.py" --field scenario "$plant")
+	design=$(python3 "$here/plant.py" --field design "$plant")
+	found=$("$build/rmap-weave-$name" "$scenario" --design "$design" --json)
+	status=$?
+	if [ $status -ne 1 ]; then
+		echo "$name: not found (exit code $status)"
+		failed=1
+		continue
+	fi
+	printf '%s' "$found" | python3 -c '
+import json, sys
+r = json.load(sys.stdin)["results"][0]
+print("%-20s %-26s %-15s %10d %12d  %s" % (sys.argv[1], r["scenario"], r["design"], r["found_after"] + r["pruned"], r["preemptions"],
+                                          r["message"].splitlines()[0][:70]))' "$name"
+	if ! "$weave" "$scenario" --design "$design" >/dev/null; then
+		echo "$name: its scenario finds something without it, too"
+		failed=1
+	fi
+done
+exit $failed
