@@ -50,7 +50,8 @@ struct explorer {
 	uint32_t priority[WEAVE_THREADS_MAX + 1];
 	uint64_t change[CHANGES_MAX];
 	uint32_t nr_changes, changed;
-	uint64_t met, met_most; /* points that matter, of this execution and of the one with the most */
+	uint64_t met,
+		met_most; /* points that matter, of this execution and of the one with the most */
 	/* replay */
 	struct decision decision[DECISIONS_MAX];
 	uint32_t nr_decisions, next_decision;

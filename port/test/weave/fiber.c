@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Coroutines. See fiber.h.
+ * Coroutines. See fiber.h. The weaver itself is compiled without ThreadSanitizer, which would take its own doings, switched behind
+ * its back, for races; WEAVE_TSAN says that the sources above are compiled with it.
  */
 #include "fiber.h"
 
@@ -17,7 +18,7 @@
 
 #define FIBERS_MAX 8
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(WEAVE_TSAN)
 #define STACK_SIZE (1024u << 10)
 #else
 #define STACK_SIZE (256u << 10)
@@ -45,7 +46,7 @@ static unsigned int nr_fibers;
 #include <sanitizer/common_interface_defs.h>
 static struct fiber *asan_from;
 #endif
-#ifdef __SANITIZE_THREAD__
+#ifdef WEAVE_TSAN
 void *__tsan_get_current_fiber(void);
 void *__tsan_create_fiber(unsigned int flags);
 void __tsan_destroy_fiber(void *fiber);
@@ -104,7 +105,7 @@ static void fiber_entry(void)
 
 void fiber_switch(struct fiber *from, struct fiber *to)
 {
-#ifdef __SANITIZE_THREAD__
+#ifdef WEAVE_TSAN
 	__tsan_switch_to_fiber(to->tsan, TSAN_NO_SYNC);
 #endif
 #ifdef __SANITIZE_ADDRESS__
@@ -137,7 +138,7 @@ void fiber_prepare(struct fiber *fiber, void (*fn)(void *arg), void *arg)
 	fiber->fn = fn;
 	fiber->arg = arg;
 	fiber->asan_fake = NULL;
-#ifdef __SANITIZE_THREAD__
+#ifdef WEAVE_TSAN
 	if (fiber->tsan)
 		__tsan_destroy_fiber(fiber->tsan);
 	fiber->tsan = __tsan_create_fiber(0);
@@ -171,7 +172,7 @@ struct fiber *fiber_main(void)
 void fiber_start(void)
 {
 	nr_fibers = 1;
-#ifdef __SANITIZE_THREAD__
+#ifdef WEAVE_TSAN
 	fibers[0].tsan = __tsan_get_current_fiber();
 #endif
 }
@@ -194,7 +195,7 @@ struct fiber *fiber_create(void)
 
 void fiber_sync_release(void *address)
 {
-#ifdef __SANITIZE_THREAD__
+#ifdef WEAVE_TSAN
 	__tsan_release(address);
 #else
 	(void)address;
@@ -203,7 +204,7 @@ void fiber_sync_release(void *address)
 
 void fiber_sync_acquire(void *address)
 {
-#ifdef __SANITIZE_THREAD__
+#ifdef WEAVE_TSAN
 	__tsan_acquire(address);
 #else
 	(void)address;
@@ -212,7 +213,7 @@ void fiber_sync_acquire(void *address)
 
 void fiber_release_all(void)
 {
-#ifdef __SANITIZE_THREAD__
+#ifdef WEAVE_TSAN
 	void *self = __tsan_get_current_fiber();
 
 	for (unsigned int i = 1; i < nr_fibers; i++) {
