@@ -217,7 +217,10 @@ static void willneed_swap(struct vma *vma, uint64_t start, uint64_t end)
 	}
 }
 
-/* Shared memory that was never touched stays so: only what is in swap comes back. */
+/*
+ * Shared memory that was never touched stays so: only what is in swap comes back, and only into the swap cache. The file goes on
+ * holding the slot until somebody needs the page.
+ */
 static void willneed_shmem(struct vma *vma, uint64_t start, uint64_t end)
 {
 	uint64_t index = rmap_vma_index(&vma->rmap, start);
@@ -227,13 +230,17 @@ static void willneed_shmem(struct vma *vma, uint64_t start, uint64_t end)
 
 	for (; (entry = file_next_entry(file, &index)) != NULL; index++) {
 		struct page *page = entry;
+		bool cached;
 
 		if (file_entry_is_slot(entry)) {
-			if (index > last || file_get_page(file, index, &page))
+			if (index > last ||
+			    swap_read_page(file->sys, file_entry_slot(entry), &page, &cached))
 				return;
-			page_unlock(file->sys, page);
+			if (page)
+				page_unlock(file->sys, page);
 		}
-		page_put(file->sys, page);
+		if (page)
+			page_put(file->sys, page);
 		if (index >= last)
 			return;
 	}

@@ -10,13 +10,28 @@
 
 #include "table.h"
 
-/* Is there an entry that allows what a fault would be for? */
+/*
+ * Is there an entry that allows what a fault would be for? One that would be written counts as written, as after a fault: what
+ * was given up by MADV_FREE is wanted again.
+ */
 static bool entry_ready(const struct mm *mm, uint64_t addr, bool write)
 {
-	const pte_t *pte = table_find(mm, addr);
+	pte_t *pte = table_find(mm, addr);
 	pte_t v = pte ? pte_read(pte) : 0;
+	struct rmap_spinlock *ptl;
 
-	return pte_present(v) && (!write || (v & PTE_WRITE));
+	if (!pte_present(v) || (write && !(v & PTE_WRITE)))
+		return false;
+	if (!write || (v & PTE_DIRTY))
+		return true;
+	ptl = table_ptl(mm->sys, pte);
+	rmap_spin_lock(ptl);
+	v = pte_read(pte);
+	if (pte_present(v) && (v & PTE_WRITE))
+		atomic_fetch_or_explicit((_Atomic pte_t *)pte, PTE_ACCESSED | PTE_DIRTY,
+					 memory_order_acq_rel);
+	rmap_spin_unlock(ptl);
+	return pte_present(v) && (v & PTE_WRITE);
 }
 
 int page_populate(struct vma *vma, uint64_t addr, bool write)

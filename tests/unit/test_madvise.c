@@ -466,9 +466,42 @@ static void test_willneed_shared(void **state)
 	assert_int_equal(core[0], 1);
 	assert_int_equal(core[1] | core[2] | core[3], 0);
 	mm_get_memory(e.sys, &memory);
-	assert_int_equal(memory.shmem, 1);
+	/* Into the swap cache: the file holds the slot until somebody needs the page. */
+	assert_int_equal(memory.shmem, 0);
+	assert_int_equal(memory.swap_cache, 1);
 	assert_int_equal(peek(&e, mm, AT(0)), 5);
 	mm_put(mm);
+}
+
+/*
+ * MADV_FREE, then mlock or MADV_POPULATE_WRITE: the page counts as written, and is not given up any more.
+ *
+ * covers: 1.11-3, 1.11-7
+ */
+static void test_populate_after_free(void **state)
+{
+	(void)state;
+	for (unsigned int lock = 0; lock < 2; lock++) {
+		struct mm *mm = engine_mm(&e);
+		struct mm_smaps smaps;
+
+		map_anon(&e, mm, AT(0), 1);
+		poke(&e, mm, AT(0), 5);
+		assert_int_equal(advise(&e, mm, 0, 1, MM_MADV_FREE), 0);
+		assert_int_equal(mm_smaps(mm, AT(0), &smaps), 0);
+		assert_int_equal(smaps.lazyfree, PAGE);
+		if (lock)
+			assert_int_equal(STEP(&e, mm_mlock(mm, AT(0), PAGE, 0)), 0);
+		else
+			assert_int_equal(advise(&e, mm, 0, 1, MM_MADV_POPULATE_WRITE), 0);
+		assert_int_equal(mm_smaps(mm, AT(0), &smaps), 0);
+		assert_int_equal(smaps.lazyfree, 0);
+		assert_int_equal(STEP(&e, mm_munlock(mm, AT(0), PAGE)), 0);
+		mm_reclaim(e.sys, 100);
+		mm_reclaim(e.sys, 100);
+		assert_int_equal(peek(&e, mm, AT(0)), 5);
+		mm_put(mm);
+	}
 }
 
 /* ---------------------------------------------------------------- REMOVE, POPULATE */
@@ -556,6 +589,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pageout_of_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_willneed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_willneed_shared, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_populate_after_free, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_populate, setup, teardown),
 	};

@@ -88,6 +88,12 @@ const struct verify_rule verify_rules[] = {
 			      "the kernel's heuristic refuses only what exceeds all memory and "
 			      "swap, "
 			      "and the two machines' sizes differ" },
+	[RULE_LAZYFREE] = { "lazyfree",
+			    "smaps' LazyFree may be lower live while any process has locked memory",
+			    "the kernel counts who locked a page; the engine looks when it "
+			    "reclaims, and "
+			    "until then takes a page that one of its processes unlocked for "
+			    "evictable" },
 	[RULE_HEAP] = { "heap",
 			"the heap of a process that was never told where begins at mmap_min_addr, "
 			"on "
