@@ -209,7 +209,7 @@ static void unmap_moved(struct mm *mm, uint64_t start, uint64_t end, bool keep_c
 /*
  * The old place stays, empty: unlocked, and if all of its VMA was moved, as if it had never been touched. Linux forgets to take the
  * unlocked pages off locked_vm (up to 6.18 at least), so that they count against RLIMIT_MEMLOCK until the process ends; so it is
- * here.
+ * here. It also leaves the mark on what was not moved of the VMA: such pages stay unevictable until they are freed.
  */
 static void keep_empty(struct remap *r, const struct vma *copy)
 {
@@ -219,7 +219,6 @@ static void keep_empty(struct remap *r, const struct vma *copy)
 	if (vma->flags & VM_LOCKED) {
 		mm->locked_lost += vma_pages(vma);
 		vma_set_flags(vma, vma->flags & ~VM_LOCKED_MASK);
-		vma_mlock_pages(vma, vma->rmap.start, vma->rmap.end);
 	}
 	if (copy == vma || vma->rmap.start != r->addr || vma->rmap.end != r->addr + r->old_len)
 		return;

@@ -159,9 +159,22 @@ static void add_entry(struct smaps *s, struct mm_system *sys, pte_t v)
 	}
 }
 
-/* Pages of shared memory that went to swap have left no entry here; the file knows them. */
+/* Has the process something of its own at the place of this index? */
+static bool has_entry(const struct vma *vma, uint64_t index)
+{
+	uint64_t addr = vma->rmap.start + ((index - vma->rmap.pgoff) << RMAP_PAGE_SHIFT);
+	const pte_t *pte = table_find(vma_mm(vma), addr);
+
+	return pte && pte_read(pte);
+}
+
+/*
+ * Pages of shared memory that went to swap have left no entry here; the file knows them. Where a private mapping has a page of its
+ * own, that of the file is not what it would see.
+ */
 static void add_shmem_swap(struct smaps *s, const struct vma *vma)
 {
+	bool copies = (vma->flags & (VM_SHARED | VM_WRITE)) == VM_WRITE;
 	struct mm_file *file = vma_file(vma);
 	uint64_t index = vma->rmap.pgoff, end = index + vma_pages(vma);
 	void *entry;
@@ -170,7 +183,7 @@ static void add_shmem_swap(struct smaps *s, const struct vma *vma)
 		return;
 	rmap_spin_lock(&file->lock);
 	while ((entry = file_tree_next(&file->pages, &index)) && index < end) {
-		if (file_entry_is_slot(entry))
+		if (file_entry_is_slot(entry) && !(copies && has_entry(vma, index)))
 			s->out.swap += RMAP_PAGE_SIZE;
 		index++;
 	}
