@@ -101,6 +101,9 @@ static bool pin_allowed(const struct mm_system *sys, const struct vma *vma, pte_
 
 	if (!(v & PTE_USER) && !(flags & MM_PIN_FORCE))
 		return false;
+	/* The page of zeros is nobody's to pin by the entry alone: there Linux asks the VMA. */
+	if ((v & PTE_SPECIAL) && !(flags & MM_PIN_FORCE) && !(vma_flags(vma) & VM_READ))
+		return false;
 	if (flags & MM_PIN_WRITE) {
 		if (v & PTE_WRITE)
 			return true;
@@ -155,6 +158,27 @@ static bool try_pin(struct mm *mm, struct vma *vma, uint64_t addr, uint32_t flag
 	return pin_page(mm, vma, addr, flags, page);
 }
 
+/*
+ * Does the VMA refuse it? As for Linux's get_user_pages: nothing grows a stack for it (since 6.5), a page must not be faulted in for
+ * what the VMA does not allow, even where the processor would not mind, and nobody writes to a stored file behind the back of its
+ * write-back for long (since 6.4).
+ */
+static int pin_refused(const struct vma *vma, uint32_t flags)
+{
+	const uint64_t shared = VM_SHARED | VM_WRITE;
+	const uint32_t writes = MM_PIN_LONGTERM | MM_PIN_WRITE;
+
+	if (!vma)
+		return RMAP_EFAULT;
+	if (!(flags & MM_PIN_FORCE) &&
+	    !(vma_flags(vma) & (flags & MM_PIN_WRITE ? VM_WRITE : VM_READ)))
+		return RMAP_EACCES;
+	if ((flags & writes) == writes && (vma_flags(vma) & shared) == shared && vma->rmap.file &&
+	    !mm_file_is_shmem(file_of_rmap(vma->rmap.file)))
+		return RMAP_EFAULT;
+	return 0;
+}
+
 int mm_pin(struct mm *mm, uint64_t addr, uint32_t flags, struct page **page)
 {
 	uint64_t at = addr & RMAP_PAGE_MASK;
@@ -173,16 +197,21 @@ int mm_pin(struct mm *mm, uint64_t addr, uint32_t flags, struct page **page)
 		int error;
 
 		if (vma) {
-			ok = try_pin(mm, vma, at, flags, page);
+			error = pin_refused(vma, flags);
+			ok = error != RMAP_EFAULT && try_pin(mm, vma, at, flags, page);
 			vma_read_unlock(vma);
 		} else {
 			mm_read_lock(mm);
 			vma = vma_at(mm, at);
-			ok = vma && try_pin(mm, vma, at, flags, page);
+			error = pin_refused(vma, flags);
+			ok = error != RMAP_EFAULT && try_pin(mm, vma, at, flags, page);
 			mm_read_unlock(mm);
 		}
+		/* What the entry allows is enough, as where Linux pins without a look at VMAs. */
 		if (ok)
 			return 0;
+		if (error)
+			return error;
 		error = fault_on_behalf(mm, at, write, !write && (flags & MM_PIN_LONGTERM),
 					flags & MM_PIN_FORCE);
 		if (error)

@@ -103,7 +103,9 @@ static bool may_lock(const struct mm *mm, uint64_t start, uint64_t len)
 
 	if (pages <= limit || mm_capable(mm, MM_CAP_IPC_LOCK))
 		return true;
-	return pages - locked_in(mm, start, start + len) <= limit;
+	/* A range that wraps is refused, but only after this. */
+	return pages - locked_in(mm, start, start + len < start ? UINT64_MAX : start + len) <=
+	       limit;
 }
 
 /* What a fault says, in the words of POSIX's mlock. */

@@ -307,6 +307,13 @@ static void put_process(struct line *l, const struct op *op)
 			put_size(l, op->len);
 		put_value(l, op);
 		break;
+	case OP_PIN:
+		put(l, " pin ");
+		put_at(l, &op->addr);
+		put(l, "%s%s%s", op->flags & MM_PIN_WRITE ? " write" : "",
+		    op->flags & MM_PIN_LONGTERM ? " longterm" : "",
+		    op->flags & MM_PIN_FORCE ? " force" : "");
+		break;
 	case OP_EXIT:
 		put(l, " exit");
 		break;
@@ -323,6 +330,14 @@ static void put_machine(struct line *l, const struct op *op)
 	switch (op->kind) {
 	case OP_NEW:
 		put(l, "process %s", proc_name(l, op->proc, name));
+		break;
+	case OP_PIN_READ:
+	case OP_PIN_WRITE:
+		put(l, "%s x%u", op_kind_name(op->kind), op->pin);
+		put_value(l, op);
+		break;
+	case OP_UNPIN:
+		put(l, "unpin x%u", op->pin);
 		break;
 	case OP_FILE:
 		put(l, "file ");
@@ -397,7 +412,7 @@ static void put_outcome(struct line *l, const struct op *op)
 static bool of_process(enum op_kind kind)
 {
 	return (kind >= OP_FORK && kind <= OP_CAPS) || (kind >= OP_MMAP && kind <= OP_FETCH) ||
-	       kind == OP_MIGRATE;
+	       kind == OP_MIGRATE || kind == OP_PIN;
 }
 
 const char *op_write(const struct op *op, struct op_source *source, char *buf, size_t size)
@@ -411,6 +426,8 @@ const char *op_write(const struct op *op, struct op_source *source, char *buf, s
 	} else {
 		if (op->kind == OP_FORK || op->kind == OP_SHARE)
 			put(&l, "%s = ", proc_name(&l, op->target, name));
+		else if (op->kind == OP_PIN)
+			put(&l, "x%u = ", op->pin);
 		else if (op->out)
 			put(&l, "m%u = ", op->out);
 		put(&l, "%s", proc_name(&l, op->proc, name));

@@ -8,6 +8,7 @@
  */
 #include "runner_int.h"
 
+#include <mm/file.h>
 #include <mm/page.h>
 
 #include <stdio.h>
@@ -418,10 +419,15 @@ static enum runner_result seen_by_all(struct runner *r, struct page *page, uint6
 	struct rmap_walk walk = {
 		.visit = note_hit, .arg = hits, .flags = RMAP_WALK_CHECK, .purpose = RMAP_WALK_PROBE
 	};
+	struct rmap_file *in = rmap_page_file(&page->rmap);
+	struct rfile *f = in ? rfile_of(r, file_of_rmap(in)) : NULL;
 	enum runner_result ret = RUNNER_OK;
 
 	if (!hits)
 		return runner_no_memory(r);
+	/* A file's page may be mapped by nobody. */
+	if (f && !rfile_written(r, f, page->rmap.index << RMAP_PAGE_SHIFT, STAMP_WRITTEN | value))
+		ret = runner_no_memory(r);
 	rmap_walk(mm_system_rmap(r->sys), &page->rmap, &walk);
 	for (uint32_t i = 0; i < hits->nr && ret == RUNNER_OK; i++)
 		for (struct process *proc = r->procs; proc && ret == RUNNER_OK; proc = proc->next)

@@ -31,6 +31,8 @@ struct variant {
 static const struct variant variants[] = {
 	{ OP_NEW, "", ANY, 0, 0, -1, "ok" },
 	{ OP_FORK, "", ANY, 0, 0, -1, "ok" },
+	{ OP_SHARE, "", ANY, 0, 0, -1, "ok" },
+	{ OP_EXEC, "", ANY, 0, 0, -1, "ok" },
 	{ OP_EXIT, "", ANY, 0, 0, -1, "ok" },
 	{ OP_LIMIT, "as", FLAGS, ~0u, MM_LIMIT_AS, -1, "ok" },
 	{ OP_LIMIT, "data", FLAGS, ~0u, MM_LIMIT_DATA, -1, "ok" },
@@ -143,6 +145,13 @@ static const struct variant variants[] = {
 
 	{ OP_READ, "", ANY, 0, 0, -1, "ok SEGV_MAPERR SEGV_ACCERR SIGBUS" },
 	{ OP_WRITE, "", ANY, 0, 0, -1, "ok SEGV_MAPERR SEGV_ACCERR SIGBUS" },
+
+	{ OP_FETCH, "", ANY, 0, 0, -1, "ok SEGV_MAPERR SEGV_ACCERR SIGBUS" },
+	{ OP_PIN, "reference", FLAGS, ~0u, 0, -1, "ok EFAULT" },
+	{ OP_PIN, "longterm", FLAGS, MM_PIN_LONGTERM, MM_PIN_LONGTERM, -1, "ok EFAULT" },
+	{ OP_PIN_READ, "", ANY, 0, 0, -1, "ok" },
+	{ OP_PIN_WRITE, "", ANY, 0, 0, -1, "ok" },
+	{ OP_UNPIN, "", ANY, 0, 0, -1, "ok" },
 
 	{ OP_FILE, "", ANY, 0, 0, -1, "ok" },
 	{ OP_FILE_TRUNCATE, "", ANY, 0, 0, -1, "ok" },
@@ -260,7 +269,7 @@ static bool is_variant(const struct variant *v, const struct op *op)
 
 static const char *outcome_name(const struct op *op, int error)
 {
-	bool access = op->kind == OP_READ || op->kind == OP_WRITE;
+	bool access = op->kind == OP_READ || op->kind == OP_WRITE || op->kind == OP_FETCH;
 
 	if (!error)
 		return "ok";

@@ -87,10 +87,11 @@ void op_list_source(struct op_source *source, bool swap)
 }
 
 #define FILES 4096u
+#define PINS  65536u
 
-/* Which files are open: the runner would end the run at one that is not. */
+/* Which files are open, which pins held: the runner would end the run at one that is not. */
 struct open_files {
-	bool open[FILES];
+	bool open[FILES], held[PINS];
 };
 
 static bool applies(struct runner *r, const struct open_files *files, const struct op *op)
@@ -99,6 +100,9 @@ static bool applies(struct runner *r, const struct open_files *files, const stru
 
 	if (op->file >= FILES || (op->kind != OP_FILE && op->file && !files->open[op->file]) ||
 	    (op->kind == OP_FILE && files->open[op->file]))
+		return false;
+	if (op->kind >= OP_PIN && op->kind <= OP_UNPIN &&
+	    (op->pin >= PINS || files->held[op->pin] != (op->kind != OP_PIN)))
 		return false;
 	if (op->kind == OP_NEW)
 		return !runner_mm(r, op->proc);
@@ -127,6 +131,8 @@ static void run_in(struct verify_session *s, const struct op_list *list, struct 
 			run->errors[run->at] = verify_last_error(s);
 		if (op->kind == OP_FILE || op->kind == OP_FILE_CLOSE)
 			files->open[op->file] = op->kind == OP_FILE;
+		if (op->kind == OP_PIN || op->kind == OP_UNPIN)
+			files->held[op->pin] = op->kind == OP_PIN && !verify_last_error(s);
 		if (run->result != VERIFY_AGREE)
 			break;
 	}

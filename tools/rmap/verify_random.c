@@ -9,6 +9,7 @@
  *
  * Nothing here depends on how an operation came out on the live side, nor on time: the same seed makes the same list.
  */
+#include "runner_int.h"
 #include "verify_random_int.h"
 
 #include <stdio.h>
@@ -114,6 +115,19 @@ static void note_mark(struct random *g)
 		g->next_mark = (g->next_mark + 1) % RANDOM_MARKS;
 	}
 	g->pending.number = 0;
+}
+
+/* A hold that came to nothing is none. */
+static void forget_pins(struct random *g)
+{
+	for (uint32_t i = 0; i < RANDOM_PINS; i++) {
+		const struct pin *pin = g->runner->pins;
+
+		while (pin && pin->id != g->pin[i])
+			pin = pin->next;
+		if (!pin)
+			g->pin[i] = 0;
+	}
 }
 
 /* A process that is about to be; if it comes to nothing it is forgotten at the next look. */
@@ -230,6 +244,7 @@ static int random_next(struct op_source *source, struct op *op, char err[OPS_ERR
 		return 0;
 	forget_dead(g);
 	note_mark(g);
+	forget_pins(g);
 	if (g->given >= g->mood_ends)
 		change_mood(g);
 	g->given++;

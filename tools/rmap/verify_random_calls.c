@@ -460,6 +460,59 @@ static bool make_caps(struct random *g, struct op *op)
 	return true;
 }
 
+/* A thread, or one that vforked: it lives in the same address space. */
+static bool make_share(struct random *g, struct op *op)
+{
+	return make_fork(g, op);
+}
+
+/* ---------------------------------------------------------------- pins */
+
+static bool make_pin(struct random *g, struct op *op)
+{
+	for (uint32_t i = 0; i < RANDOM_PINS; i++) {
+		if (g->pin[i])
+			continue;
+		aim_address(g, aim_page(g), &op->addr);
+		op->flags = random_percent(g, 50) ? 0 : MM_PIN_LONGTERM | MM_PIN_WRITE;
+		op->pin = g->pin[i] = ++g->last_pin;
+		g->pin_flags[i] = op->flags;
+		return true;
+	}
+	return false;
+}
+
+/* One that is held: its place, RANDOM_PINS where there is none. */
+static uint32_t held_pin(struct random *g, bool writable)
+{
+	uint32_t first = (uint32_t)random_below(g, RANDOM_PINS);
+
+	for (uint32_t i = 0; i < RANDOM_PINS; i++) {
+		uint32_t at = (first + i) % RANDOM_PINS;
+
+		if (g->pin[at] && (!writable || g->pin_flags[at] & MM_PIN_WRITE))
+			return at;
+	}
+	return RANDOM_PINS;
+}
+
+static bool make_pin_use(struct random *g, struct op *op)
+{
+	uint32_t at = held_pin(g, op->kind == OP_PIN_WRITE);
+
+	if (at == RANDOM_PINS)
+		return false;
+	op->proc = OP_NOTHING;
+	op->pin = g->pin[at];
+	if (op->kind == OP_UNPIN)
+		g->pin[at] = 0;
+	if (op->kind == OP_PIN_WRITE) {
+		op->has_value = true;
+		op->value = 1 + random_below(g, 1000000);
+	}
+	return true;
+}
+
 /* ---------------------------------------------------------------- files */
 
 static bool make_truncate(struct random *g, struct op *op)
@@ -516,7 +569,14 @@ const struct random_call random_calls[] = {
 	{ 3, make_setbrk, OP_SET_BRK },
 	{ 80, make_access, OP_READ },
 	{ 165, make_access, OP_WRITE },
+	{ 6, make_access, OP_FETCH },
+	{ 5, make_pin, OP_PIN },
+	{ 2, make_pin_use, OP_PIN_READ },
+	{ 3, make_pin_use, OP_PIN_WRITE },
+	{ 4, make_pin_use, OP_UNPIN },
 	{ 34, make_fork, OP_FORK },
+	{ 2, make_share, OP_SHARE },
+	{ 2, make_nothing, OP_EXEC },
 	{ 28, make_exit, OP_EXIT },
 	{ 8, make_limit, OP_LIMIT },
 	{ 4, make_caps, OP_CAPS },

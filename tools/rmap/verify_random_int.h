@@ -33,6 +33,7 @@
 #define RANDOM_VMAS  48u
 #define RANDOM_LOOK  256u
 #define RANDOM_FILES 7u
+#define RANDOM_PINS  4u
 #define RANDOM_QUEUE 24u
 
 struct random_process {
@@ -80,8 +81,11 @@ struct random {
 	uint32_t next_mark;	    /* in mark[] */
 	uint32_t last_mark;	    /* the last number given out */
 	struct random_mark pending; /* number 0: the last operation named none */
+	/* pages that are held; number 0: a free place */
+	uint32_t pin[RANDOM_PINS], pin_flags[RANDOM_PINS];
+	uint32_t last_pin;
 	/* what is liked at the moment, and until which operation */
-	uint32_t weight[32];
+	uint32_t weight[48];
 	uint64_t mood_ends;
 	uint32_t weird; /* per mille of operations with senseless arguments */
 	/* operations that were made in advance */
