@@ -232,7 +232,8 @@ static enum verify_result compare_counts(struct verify_session *s, struct puppet
 
 			if (kib - live->counts[k] + 1 <= 2)
 				continue;
-			if (k == LOOK_LAZYFREE && live->counts[k] < kib && any_locked(s)) {
+			if (k == LOOK_LAZYFREE &&
+			    (s->options.swap || (live->counts[k] < kib && any_locked(s)))) {
 				verify_rule(s, RULE_LAZYFREE);
 				continue;
 			}

@@ -89,11 +89,16 @@ const struct verify_rule verify_rules[] = {
 			      "swap, "
 			      "and the two machines' sizes differ" },
 	[RULE_LAZYFREE] = { "lazyfree",
-			    "smaps' LazyFree may be lower live while any process has locked memory",
-			    "the kernel counts who locked a page; the engine looks when it "
-			    "reclaims, and "
-			    "until then takes a page that one of its processes unlocked for "
-			    "evictable" },
+			    "smaps' LazyFree is not compared with --swap, and may else be lower "
+			    "live while any "
+			    "process has locked memory",
+			    "whether MADV_FREE takes a shared page depends on whether it was still "
+			    "being "
+			    "written when it came back from swap; and the kernel counts who locked "
+			    "a page, "
+			    "where the engine looks when it reclaims, and until then takes a page "
+			    "that one "
+			    "of its processes unlocked for evictable" },
 	[RULE_HEAP] = { "heap",
 			"the heap of a process that was never told where begins at mmap_min_addr, "
 			"on "
