@@ -5,7 +5,6 @@
  */
 #include "fiber.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +52,10 @@ void __tsan_destroy_fiber(void *fiber);
 void __tsan_switch_to_fiber(void *fiber, unsigned int flags);
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
+void AnnotateIgnoreWritesBegin(const char *file, int line);
+void AnnotateIgnoreWritesEnd(const char *file, int line);
 #define TSAN_NO_SYNC 1u
 #endif
 
@@ -208,6 +211,21 @@ void fiber_sync_acquire(void *address)
 	__tsan_acquire(address);
 #else
 	(void)address;
+#endif
+}
+
+void fiber_unwatched(bool on)
+{
+#ifdef WEAVE_TSAN
+	if (on) {
+		AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+		AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+	} else {
+		AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+		AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+	}
+#else
+	(void)on;
 #endif
 }
 

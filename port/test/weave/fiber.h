@@ -8,6 +8,8 @@
 #ifndef WEAVE_FIBER_H
 #define WEAVE_FIBER_H
 
+#include <stdbool.h>
+
 struct fiber;
 
 void fiber_start(void);
@@ -24,6 +26,8 @@ void fiber_end(struct fiber *from, struct fiber *to);
 /* What happened up to here on this fiber happened before what follows an acquire elsewhere. Only ThreadSanitizer cares. */
 void fiber_sync_release(void *address);
 void fiber_sync_acquire(void *address);
+/* What this fiber reads and writes from here on (until the end of it) is not looked at. */
+void fiber_unwatched(bool on);
 /* All that any fiber did happens before what main does next. */
 void fiber_release_all(void);
 

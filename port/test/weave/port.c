@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "fiber.h"
 #include "mm/system.h"
 #include "weave.h"
 
@@ -115,6 +116,7 @@ static void *port_alloc(void *ctx, enum rmap_kind kind, size_t size)
 	s->objects++;
 	if (b->nr) {
 		object = b->free[--b->nr];
+		fiber_sync_acquire(object);
 		if (rmap_kind_is_type_stable(kind))
 			return object;
 		ASAN_UNPOISON_MEMORY_REGION(object, rounded);
@@ -143,6 +145,7 @@ static void port_free(void *ctx, enum rmap_kind kind, void *object, size_t size)
 		memset(object, POISON, rounded);
 		ASAN_POISON_MEMORY_REGION(object, rounded);
 	}
+	fiber_sync_release(object);
 	b->free[b->nr++] = object;
 }
 

@@ -108,7 +108,10 @@ int weave_self(void)
 
 void weave_quiet(bool on)
 {
-	weave_active = !on && w.on && w.running != &w.main;
+	if (!w.on || w.running == &w.main)
+		return;
+	weave_active = !on;
+	fiber_unwatched(on);
 }
 
 /* ---------------------------------------------------------------- the end of an execution */
@@ -764,7 +767,7 @@ static void user_thread(void *arg)
 		next = pick();
 		w.running = next ? next : &w.main;
 		if (!next)
-			fiber_sync_release(&w.main);
+			fiber_release_all();
 		fiber_end(t->fiber, next ? next->fiber : fiber_main());
 	}
 }
