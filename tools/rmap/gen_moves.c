@@ -63,10 +63,10 @@ static void take_way(struct moves *c, uint64_t way)
 	c->place = FREE;
 	if (way < PLACES) {
 		c->flags = TO;
-		c->place = way;
+		c->place = (enum place)way;
 	} else if (way < 2 * (uint64_t)PLACES) {
 		c->flags = COPY_TO;
-		c->place = way - PLACES;
+		c->place = (enum place)(way - PLACES);
 	} else {
 		static const enum flags others[] = { NONE, MAYMOVE, COPY, FIXED_ONLY };
 
