@@ -13,6 +13,7 @@
 #define MERGE 1 /* a new mapping is not joined with the one behind it */
 #define COW   2 /* a page that two processes share is written in place */
 #define ERRNO 3 /* madvise over a hole says EINVAL */
+#define COPY  4 /* a page that one process has alone again is copied before it is written */
 
 #if PLANTED == MERGE
 
@@ -60,6 +61,26 @@ int __wrap_mm_madvise(struct mm *mm, uint64_t addr, uint64_t len, int advice)
 	int error = __real_mm_madvise(mm, addr, len, advice);
 
 	return error == RMAP_ENOMEM ? RMAP_EINVAL : error;
+}
+
+#elif PLANTED == COPY
+
+int __real_fault_cow(struct fault *f);
+int __wrap_fault_cow(struct fault *f);
+
+int __wrap_fault_cow(struct fault *f)
+{
+	struct mm_system *sys = f->mm->sys;
+	struct page *page = pfn_to_page(sys, pte_pfn(f->old));
+	bool held = !(f->old & PTE_SPECIAL);
+	int error;
+
+	if (held)
+		page_get(page);
+	error = __real_fault_cow(f);
+	if (held)
+		page_put(sys, page);
+	return error;
 }
 
 #else

@@ -78,7 +78,17 @@ config swap=0
 process P
 P madvise 0x10000000 1p dontneed -> any
 EOF
-for mistake in merge cow errno; do
+cat >"$dir/copy.rmw" <<'EOF'
+config swap=0
+process P
+a = P mmap 1p rw
+P write a
+f = P frame a
+C = P fork
+C exit
+P write a
+EOF
+for mistake in merge cow errno copy; do
 	planted=PLANTED_$mistake
 	expect_code 0 "$rmap" verify "$dir/$mistake.rmw"
 	expect_code 1 "${!planted}" verify "$dir/$mistake.rmw"

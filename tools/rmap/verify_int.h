@@ -68,6 +68,13 @@ struct frame_pair {
 
 #define FRAME_PAIRS (1u << 16)
 
+/* A place whose frames have a name. */
+struct named_frame {
+	uint64_t proc; /* 0: none */
+	uint64_t addr, live, engine;
+	bool watched;
+};
+
 /* A pin of the workload, on the live side. */
 struct verify_pin {
 	uint32_t id; /* the workload's number */
@@ -102,12 +109,12 @@ struct verify_session {
 	size_t nr_engine_vmas, room_engine_vmas;
 	struct mm_file **engine_files; /* beside engine_vmas */
 	unsigned char *page;
-	uint64_t *entries; /* ENTRIES */
-	uint64_t version;  /* the last pattern that nobody named */
-	bool engine_swaps; /* the engine has swap space, the live side has not */
-	bool reclaimed;	   /* the engine's reclaim may have dropped file pages */
-	uint64_t freed;	   /* frames that the engine had reclaimed before the operation */
-	uint64_t *frames;  /* that have a name, by its number; 0: none */
+	uint64_t *entries;	    /* ENTRIES */
+	uint64_t version;	    /* the last pattern that nobody named */
+	bool engine_swaps;	    /* the engine has swap space, the live side has not */
+	bool reclaimed;		    /* the engine's reclaim may have dropped file pages */
+	uint64_t freed;		    /* frames that the engine had reclaimed before the operation */
+	struct named_frame *frames; /* by the number of the name */
 	uint32_t nr_frames;
 	struct touched touched;
 	/* what the last operation came to */
@@ -160,6 +167,8 @@ enum verify_result verify_files(struct verify_session *s);
 
 /* FRAME and EXPECT_PAGE, after the engine: of the live side's frame. */
 enum verify_result verify_frame(struct verify_session *s, const struct op *op);
+/* After any other operation: is every page that is watched copied on both sides or on none? */
+enum verify_result verify_watch(struct verify_session *s, const struct op *op);
 
 /* verify_compare.c */
 

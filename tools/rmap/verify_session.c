@@ -489,6 +489,8 @@ enum verify_result verify_step(struct verify_session *s, const struct op *asked)
 	ret = compare_results(s, &op);
 	if (ret == VERIFY_AGREE)
 		ret = compare_touched(s);
+	if (ret == VERIFY_AGREE)
+		ret = verify_watch(s, &op);
 	return ret == VERIFY_AGREE ? expected(s, asked) : ret;
 }
 
