@@ -12,6 +12,25 @@
 
 struct mm;
 
+/* Why translations must go: for ports that count. */
+enum mm_flush {
+	MM_FLUSH_FAULT,	  /* another page came where one was mapped: COW, the zero page's end */
+	MM_FLUSH_UNMAP,	  /* munmap, exit, DONTNEED, truncation */
+	MM_FLUSH_PROTECT, /* mprotect */
+	MM_FLUSH_ADVISE,  /* madvise, which clears accessed and dirty bits */
+	MM_FLUSH_MOVE,	  /* mremap */
+	MM_FLUSH_FORK,	  /* the parent's right to write */
+	MM_FLUSH_AGE,	  /* accessed bits */
+	MM_FLUSH_RECLAIM, /* a page leaves all tables: swap-out, poison */
+	MM_FLUSH_CLEAN,	  /* write-back takes the right to write */
+	MM_FLUSH_MIGRATE,
+	MM_FLUSH_EXIT, /* the address space itself goes */
+	MM_FLUSH_REASONS,
+};
+
+/* One word: "fork". Never NULL. */
+const char *mm_flush_name(enum mm_flush why);
+
 struct mm_port {
 	/* Passed to the callbacks below. */
 	void *ctx;
@@ -33,9 +52,10 @@ struct mm_port {
 
 	/*
 	 * No processor may have a translation of [start, end) of mm when this returns. Called with PTLs held. After the flush
-	 * frames may be freed. mm is also passed when it is about to go.
+	 * frames may be freed. mm is also passed when it is about to go. why is for counting alone.
 	 */
-	void (*tlb_flush)(void *ctx, struct mm *mm, uint64_t start, uint64_t end);
+	void (*tlb_flush)(void *ctx, struct mm *mm, uint64_t start, uint64_t end,
+			  enum mm_flush why);
 
 	/*
 	 * Swap space: slots numbered from 0 below nr_swap_slots, one page each. 0, or RMAP_EIO: the slot is then not used again.

@@ -93,6 +93,15 @@ static inline unsigned int pt_index(uint64_t addr, int level)
 }
 
 /*
+ * May a processor have this entry's translation? A processor sets the accessed bit before it remembers one, and whoever clears the bit
+ * flushes; so where it is clear, nobody has one.
+ */
+static inline bool pte_maybe_cached(pte_t pte)
+{
+	return (pte & (PTE_PRESENT | PTE_ACCESSED)) == (PTE_PRESENT | PTE_ACCESSED);
+}
+
+/*
  * Entries are read and written by several processors and by the MMU, which sets accessed and dirty bits by itself. Clearing a
  * present entry is an exchange, so that a dirty bit set in between is not lost.
  */

@@ -49,10 +49,14 @@ struct hosted_config {
 	/* Of 4 KiB; 64 at least, 2^36 at most; address space only until they are touched. */
 	uint64_t nr_frames;
 	uint64_t nr_swap_slots; /* of 4 KiB; 0: no swap */
-	bool phantom;	       /* for a phantom system: frames hold no contents, swap has no file */
-	uint32_t nr_cpus;      /* virtual processors, 1 to 256; 0: 1 */
-	bool no_tlb;	       /* every access walks the tables, for comparison */
-	enum hosted_huge huge; /* transparent huge pages behind frames and descriptors */
+	bool phantom;	  /* for a phantom system: frames hold no contents, swap has no file */
+	uint32_t nr_cpus; /* virtual processors, 1 to 256; 0: 1 */
+	bool no_tlb;	  /* every access walks the tables, for comparison */
+	/* look at the tables at each hit of a TLB, too, and remember who went on by an old translation: hosted_tlb_check() */
+	bool watch_tlb;
+	/* what a flush that interrupts other processors costs the one that asks, in nanoseconds of waiting; 0: nothing */
+	uint64_t interrupt_ns;
+	enum hosted_huge huge;	       /* transparent huge pages behind frames and descriptors */
 	enum hosted_deferral deferral; /* when what call_rcu() was given runs */
 	const char *directory; /* for the swap file and files' overlays; NULL: $TMPDIR, or /tmp */
 
@@ -186,19 +190,34 @@ int hosted_write(struct hosted_cpu *cpu, struct mm *mm, uint64_t addr, const voi
 int hosted_exec(struct hosted_cpu *cpu, struct mm *mm, uint64_t addr, void *data, uint64_t len,
 		uint64_t *done);
 
+/*
+ * A flush looks into every processor's TLB, but interrupts only those that run the address space, or had translations that
+ * went: a real machine keeps a mask for that. The thread's own processor, the one that it accessed memory through last, needs no
+ * interrupt.
+ */
+struct hosted_flush_stats {
+	uint64_t flushes;    /* calls of tlb_flush */
+	uint64_t interrupts; /* other processors that were interrupted */
+	uint64_t entries;    /* translations that went */
+};
+
 struct hosted_mmu_stats {
 	uint64_t hits, misses; /* translations from the TLB, by a walk */
 	uint64_t faults;       /* calls of mm_fault */
 	uint64_t flushes;      /* calls of tlb_flush */
-	uint64_t flushed;      /* entries that they removed */
+	uint64_t flushed;      /* entries that went, also those that a processor forgot by itself */
+	uint64_t interrupts;
+	struct hosted_flush_stats by[MM_FLUSH_REASONS];
 };
 /* All processors together. */
 void hosted_mmu_get_stats(struct hosted *h, struct hosted_mmu_stats *out);
 
 /*
- * Does every TLB entry still agree with the page tables: same frame, no right and no dirty bit that the PTE has not? (The
- * accessed bit may be cleared without a flush, as Linux does on x86.) An entry that outlived its address space is wrong, too.
- * The system must be quiet. 0, or RMAP_EBADMSG with a sentence in error.
+ * Does every TLB entry still agree with the page tables: same frame, no right, no dirty and no accessed bit that the PTE has not?
+ * (libmm flushes what it clears the accessed bit of, and takes a clear one to mean that no flush is due.) An entry that outlived its
+ * address space is wrong, too. The sentence says which processor, address and frame, who should have flushed, and with watch_tlb
+ * also whether the processor has read or written there since by the old translation. The system must be quiet. 0, or RMAP_EBADMSG
+ * with the sentence in error.
  */
 int hosted_tlb_check(struct hosted *h, char *error);
 

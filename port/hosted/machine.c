@@ -191,7 +191,7 @@ int hosted_create(const struct hosted_config *config, struct hosted **out, char 
 	h->directory = strdup(machine_directory(config));
 	r = h->directory ? hosted_cache_init(h) : RMAP_ENOMEM;
 	if (!r)
-		r = hosted_mmu_init(h, config->nr_cpus ? config->nr_cpus : 1, config->no_tlb);
+		r = hosted_mmu_init(h, config, config->nr_cpus ? config->nr_cpus : 1);
 	if (r)
 		hosted_say(error, "Out of memory.");
 	else if (!(r = machine_map(h, config, error)) && !(r = machine_swap(h, config, error)))

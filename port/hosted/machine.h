@@ -151,9 +151,9 @@ void hosted_files_destroy(struct hosted *h);
 
 /* ---------------------------------------------------------------- mmu.c */
 
-int hosted_mmu_init(struct hosted *h, uint32_t nr_cpus, bool no_tlb);
+int hosted_mmu_init(struct hosted *h, const struct hosted_config *config, uint32_t nr_cpus);
 void hosted_mmu_destroy(struct hosted *h);
-void hosted_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end);
+void hosted_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end, enum mm_flush why);
 /* The memory of an object of RMAP_KIND_MM is about to be reused: nothing may translate through it any more. */
 void hosted_mmu_forget(struct hosted *h, const void *object, size_t size);
 
@@ -190,7 +190,11 @@ struct hosted {
 	struct hosted_cpu *cpus; /* fixed */
 	uint32_t nr_cpus;	 /* fixed */
 	bool no_tlb;		 /* fixed */
-	_Atomic uint64_t flushes;
+	bool watch_tlb;		 /* fixed */
+	uint64_t interrupt_ns;	 /* fixed */
+	struct {
+		_Atomic uint64_t flushes, interrupts, entries;
+	} flush[MM_FLUSH_REASONS];
 	struct hosted_spin stale_lock;
 	char stale[HOSTED_ERROR]; /* an entry outlived its address space; stale_lock */
 };

@@ -36,6 +36,8 @@ struct tlb_entry {
 	uint64_t vpn;
 	pte_t pte; /* frame, and the rights of all levels together: WRITE, NX; DIRTY if the PTE has it */
 	struct mm *mm;
+	/* watch_tlb: reads and writes that went by it although the tables said otherwise; a flush may be on its way */
+	uint32_t stale_reads, stale_writes;
 };
 
 struct hosted_cpu {
@@ -59,6 +61,9 @@ struct access {
 	void *into;	  /* read, exec: where to, or NULL */
 	const void *from; /* write: where from, or NULL */
 };
+
+/* The processor that this thread accessed memory through last. Only compared. */
+static __thread const struct hosted_cpu *own_cpu;
 
 static const pte_t access_refused[] = {
 	[MM_ACCESS_READ] = 0,
@@ -107,7 +112,7 @@ static void tlb_insert(struct hosted_cpu *cpu, uint64_t vpn, pte_t pte)
 		entry = &set[cpu->victim++ % TLB_WAYS];
 	else if (!entry->mm_id)
 		cpu->valid++;
-	*entry = (struct tlb_entry){ cpu->mm_id, vpn, pte, cpu->mm };
+	*entry = (struct tlb_entry){ .mm_id = cpu->mm_id, .vpn = vpn, .pte = pte, .mm = cpu->mm };
 }
 
 static inline char *frame_data(const struct hosted *h, uint64_t pfn)
@@ -178,6 +183,24 @@ static pte_t walk_and_mark(struct hosted_cpu *cpu, uint64_t addr, enum mm_access
 	return effective(pte | marks, rights);
 }
 
+struct staleness {
+	const char *what; /* NULL: the entry is good */
+	const char *who;  /* should have flushed */
+};
+
+static struct staleness entry_wrong(const struct hosted *h, const struct tlb_entry *e);
+
+/* The processor goes by this entry: note it if the tables say otherwise by now. */
+static void watch(const struct hosted *h, struct tlb_entry *entry, enum mm_access kind)
+{
+	if (!entry_wrong(h, entry).what)
+		return;
+	if (kind == MM_ACCESS_WRITE)
+		entry->stale_writes++;
+	else
+		entry->stale_reads++;
+}
+
 /* => the effective PTE, or 0: a fault; the processor's lock held */
 static pte_t translate(struct hosted_cpu *cpu, uint64_t addr, enum mm_access kind)
 {
@@ -191,6 +214,8 @@ static pte_t translate(struct hosted_cpu *cpu, uint64_t addr, enum mm_access kin
 		if (entry && allowed(entry->pte, kind) &&
 		    (kind != MM_ACCESS_WRITE || (entry->pte & PTE_DIRTY))) {
 			cpu->hits++;
+			if (rmap_unlikely(cpu->h->watch_tlb))
+				watch(cpu->h, entry, kind);
 			return entry->pte;
 		}
 		/* x86 walks again before it faults, and forgets what did not allow it. */
@@ -252,6 +277,7 @@ static int access_range(struct hosted_cpu *cpu, struct mm *mm, struct access a, 
 	uint64_t at = 0;
 	int r = 0;
 
+	own_cpu = cpu;
 	while (at < len) {
 		uint64_t left = RMAP_PAGE_SIZE - (a.addr & ~RMAP_PAGE_MASK);
 
@@ -308,46 +334,69 @@ static struct tlb_entry *tlb_begin(struct hosted_cpu *cpu)
 	return (struct tlb_entry *)(void *)cpu->tlb;
 }
 
-static void flush_cpu(struct hosted_cpu *cpu, uint64_t mm_id, uint64_t first, uint64_t end)
+/* => entries that went */
+static uint64_t flush_cpu(struct hosted_cpu *cpu, uint64_t mm_id, uint64_t first, uint64_t end)
 {
+	uint64_t before = cpu->flushed;
 	struct tlb_entry *entry;
 	uint64_t vpn;
 
 	if (!cpu->valid)
-		return;
+		return 0;
 	if (end - first <= FLUSH_BY_PAGE) {
 		for (vpn = first; vpn < end; vpn++) {
 			entry = tlb_find(cpu, mm_id, vpn);
 			if (entry)
 				tlb_drop(cpu, entry);
 		}
-		return;
+		return cpu->flushed - before;
 	}
 	for (entry = tlb_begin(cpu); entry < tlb_begin(cpu) + TLB_SIZE; entry++) {
 		if (entry->mm_id == mm_id && entry->vpn >= first && entry->vpn < end)
 			tlb_drop(cpu, entry);
 	}
+	return cpu->flushed - before;
 }
 
-void hosted_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end)
+/* What waiting for the others' answers takes: they answer at the same time. */
+static void wait_for_answers(const struct hosted *h)
+{
+	uint64_t end = h->port.now(h->port.ctx) + h->interrupt_ns;
+
+	while (h->port.now(h->port.ctx) < end)
+		rmap_cpu_relax();
+}
+
+void hosted_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end, enum mm_flush why)
 {
 	struct hosted *h = ctx;
 	uint64_t id = mm_id(mm);
 	uint64_t first = start >> RMAP_PAGE_SHIFT;
 	uint64_t last = end ? (end - 1) >> RMAP_PAGE_SHIFT : 0;
+	uint64_t entries = 0, interrupts = 0;
 	uint32_t i;
 
-	atomic_fetch_add_explicit(&h->flushes, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&h->flush[why].flushes, 1, memory_order_relaxed);
 	if (end <= start)
 		return;
 	for (i = 0; i < h->nr_cpus; i++) {
 		struct hosted_cpu *cpu = &h->cpus[i];
+		uint64_t gone;
 
 		/* Also with an empty TLB: a walk that is under way has to end. */
 		hosted_spin_lock(&cpu->lock);
-		flush_cpu(cpu, id, first, last + 1);
+		gone = flush_cpu(cpu, id, first, last + 1);
+		interrupts += cpu != own_cpu && (gone || (cpu->mm && cpu->mm_id == id));
 		hosted_spin_unlock(&cpu->lock);
+		entries += gone;
 	}
+	if (entries)
+		atomic_fetch_add_explicit(&h->flush[why].entries, entries, memory_order_relaxed);
+	if (!interrupts)
+		return;
+	atomic_fetch_add_explicit(&h->flush[why].interrupts, interrupts, memory_order_relaxed);
+	if (h->interrupt_ns)
+		wait_for_answers(h);
 }
 
 void hosted_mmu_forget(struct hosted *h, const void *object, size_t size)
@@ -382,29 +431,49 @@ void hosted_mmu_forget(struct hosted *h, const void *object, size_t size)
 
 /* ---------------------------------------------------------------- the check */
 
-/* => what is wrong with the entry, or NULL */
-static const char *entry_wrong(const struct hosted *h, const struct tlb_entry *e)
+/* What is wrong with the entry, and who makes tables say such a thing. */
+static struct staleness entry_wrong(const struct hosted *h, const struct tlb_entry *e)
 {
 	pte_t rights, pte;
 	const pte_t *slot = table_walk(h, mm_table_root(e->mm), e->vpn << RMAP_PAGE_SHIFT, &rights);
 
 	if (!slot)
-		return "but there is no page table";
+		return (struct staleness){ "but there is no page table", "munmap or exit" };
 	pte = pte_read(slot);
 	if (!pte_present(pte))
-		return "but the PTE is not present";
+		return (struct staleness){ "but the PTE is not present",
+					   "munmap, mremap, madvise, truncation, swap-out or "
+					   "migration" };
 	pte = effective(pte, rights);
 	if (pte_pfn(pte) != pte_pfn(e->pte))
-		return "but the PTE names another frame";
+		return (struct staleness){ "but the PTE names another frame",
+					   "a copy on write, swap-out or migration" };
 	if (!(pte & PTE_USER))
-		return "but the PTE does not let a process in";
+		return (struct staleness){ "but the PTE does not let a process in", "mprotect" };
 	if ((e->pte & PTE_WRITE) && !(pte & PTE_WRITE))
-		return "for writing, but the PTE does not allow it";
+		return (struct staleness){ "for writing, but the PTE does not allow it",
+					   "fork, mprotect or write-back" };
 	if ((e->pte & PTE_DIRTY) && !(pte & PTE_DIRTY))
-		return "without marking writes, but the PTE is clean";
+		return (struct staleness){ "without marking writes, but the PTE is clean",
+					   "write-back or madvise" };
 	if (!(e->pte & PTE_NX) && (pte & PTE_NX))
-		return "for execution, but the PTE does not allow it";
-	return NULL;
+		return (struct staleness){ "for execution, but the PTE does not allow it",
+					   "mprotect" };
+	if (!(pte & PTE_ACCESSED))
+		return (struct staleness){ "but the PTE says that nobody has used it",
+					   "ageing or madvise" };
+	return (struct staleness){ 0 };
+}
+
+/* What the processor did by an old translation, as far as somebody watched. */
+static void say_used(const struct tlb_entry *e, char *text, size_t room)
+{
+	if (e->stale_writes)
+		snprintf(text, room, "; it has written there %u times since", e->stale_writes);
+	else if (e->stale_reads)
+		snprintf(text, room, "; it has read there %u times since", e->stale_reads);
+	else
+		text[0] = '\0';
 }
 
 static int cpu_check(struct hosted_cpu *cpu, char *error)
@@ -412,15 +481,19 @@ static int cpu_check(struct hosted_cpu *cpu, char *error)
 	const struct tlb_entry *entry;
 
 	for (entry = tlb_begin(cpu); entry < tlb_begin(cpu) + TLB_SIZE; entry++) {
-		const char *wrong = entry->mm_id ? entry_wrong(cpu->h, entry) : NULL;
+		struct staleness wrong = { 0 };
+		char used[64];
 
-		if (!wrong)
+		if (entry->mm_id)
+			wrong = entry_wrong(cpu->h, entry);
+		if (!wrong.what)
 			continue;
-		hosted_say(
-			error,
-			"Processor %u translates 0x%llx of address space %llu to frame %llu, %s.",
-			cpu->number, shown_addr(entry), (unsigned long long)entry->mm_id,
-			(unsigned long long)pte_pfn(entry->pte), wrong);
+		say_used(entry, used, sizeof(used));
+		hosted_say(error,
+			   "Processor %u translates 0x%llx of address space %llu to frame %llu, %s "
+			   "(%s should have flushed it)%s.",
+			   cpu->number, shown_addr(entry), (unsigned long long)entry->mm_id,
+			   (unsigned long long)pte_pfn(entry->pte), wrong.what, wrong.who, used);
 		return RMAP_EBADMSG;
 	}
 	return 0;
@@ -468,7 +541,14 @@ void hosted_mmu_get_stats(struct hosted *h, struct hosted_mmu_stats *out)
 {
 	uint32_t i;
 
-	*out = (struct hosted_mmu_stats){ .flushes = atomic_load(&h->flushes) };
+	*out = (struct hosted_mmu_stats){ 0 };
+	for (i = 0; i < MM_FLUSH_REASONS; i++) {
+		out->by[i].flushes = atomic_load(&h->flush[i].flushes);
+		out->by[i].interrupts = atomic_load(&h->flush[i].interrupts);
+		out->by[i].entries = atomic_load(&h->flush[i].entries);
+		out->flushes += out->by[i].flushes;
+		out->interrupts += out->by[i].interrupts;
+	}
 	for (i = 0; i < h->nr_cpus; i++) {
 		struct hosted_cpu *cpu = &h->cpus[i];
 
@@ -481,7 +561,7 @@ void hosted_mmu_get_stats(struct hosted *h, struct hosted_mmu_stats *out)
 	}
 }
 
-int hosted_mmu_init(struct hosted *h, uint32_t nr_cpus, bool no_tlb)
+int hosted_mmu_init(struct hosted *h, const struct hosted_config *config, uint32_t nr_cpus)
 {
 	uint32_t i;
 
@@ -490,7 +570,9 @@ int hosted_mmu_init(struct hosted *h, uint32_t nr_cpus, bool no_tlb)
 		return RMAP_ENOMEM;
 	memset(h->cpus, 0, nr_cpus * sizeof(*h->cpus));
 	h->nr_cpus = nr_cpus;
-	h->no_tlb = no_tlb;
+	h->no_tlb = config->no_tlb;
+	h->watch_tlb = config->watch_tlb;
+	h->interrupt_ns = config->interrupt_ns;
 	for (i = 0; i < nr_cpus; i++) {
 		h->cpus[i].number = i;
 		h->cpus[i].h = h;

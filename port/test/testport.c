@@ -142,11 +142,12 @@ test_panic(void *ctx, const char *file, int line, const char *what)
 	tp->real->os.panic(tp->real->os.ctx, file, line, what);
 }
 
-static void test_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end)
+static void test_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end,
+			   enum mm_flush why)
 {
 	struct testport *tp = ctx;
 
-	tp->real->tlb_flush(tp->real->ctx, mm, start, end);
+	tp->real->tlb_flush(tp->real->ctx, mm, start, end, why);
 	pthread_mutex_lock(&tp->lock);
 	tp->flushes++;
 	pthread_mutex_unlock(&tp->lock);

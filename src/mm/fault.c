@@ -50,9 +50,8 @@ int fault_install_anon(struct fault *f, struct page *page, bool *lost)
 	}
 	if (pte_present(f->old)) {
 		/* No processor may write to, or read from, the old page once the new one can be seen. */
-		pte_exchange(f->pte, 0);
-		COUNT(sys, tlb_flushes, 1);
-		sys->port->tlb_flush(sys->port->ctx, f->mm, f->addr, f->addr + RMAP_PAGE_SIZE);
+		if (pte_maybe_cached(pte_exchange(f->pte, 0)))
+			mm_flush(f->mm, f->addr, f->addr + RMAP_PAGE_SIZE, MM_FLUSH_FAULT);
 		if (!(f->old & PTE_SPECIAL))
 			old_rpage = &pfn_to_page(sys, pte_pfn(f->old))->rmap;
 	}

@@ -136,8 +136,7 @@ int mm_fork(struct mm *parent, struct mm **out)
 	mm_publish(child);
 	error = fork_vmas(child, parent);
 	/* The parent's entries lost their right to write: no processor may keep it. */
-	COUNT(sys, tlb_flushes, 1);
-	sys->port->tlb_flush(sys->port->ctx, parent, 0, UINT64_MAX);
+	mm_flush(parent, 0, UINT64_MAX, MM_FLUSH_FORK);
 	rmap_mm_fork_end(&sys->rmap, &child->rmap, &parent->rmap, !error);
 	mm_write_unlock(child);
 	mm_write_unlock(parent);

@@ -15,9 +15,10 @@ static void gather_reset(struct gather *g)
 	g->nr = 0;
 }
 
-void gather_begin(struct gather *g, struct mm *mm)
+void gather_begin(struct gather *g, struct mm *mm, enum mm_flush why)
 {
 	g->mm = mm;
+	g->why = why;
 	gather_reset(g);
 }
 
@@ -25,10 +26,8 @@ void gather_flush(struct gather *g)
 {
 	struct mm_system *sys = g->mm->sys;
 
-	if (g->start < g->end) {
-		COUNT(sys, tlb_flushes, 1);
-		sys->port->tlb_flush(sys->port->ctx, g->mm, g->start, g->end);
-	}
+	if (g->start < g->end)
+		mm_flush(g->mm, g->start, g->end, g->why);
 	for (unsigned int i = 0; i < g->nr; i++)
 		swap_put_page(sys, g->pages[i]);
 	gather_reset(g);
@@ -37,4 +36,18 @@ void gather_flush(struct gather *g)
 void gather_end(struct gather *g)
 {
 	gather_flush(g);
+}
+
+const char *mm_flush_name(enum mm_flush why)
+{
+	static const char *const names[MM_FLUSH_REASONS] = {
+		[MM_FLUSH_FAULT] = "fault",	[MM_FLUSH_UNMAP] = "unmap",
+		[MM_FLUSH_PROTECT] = "protect", [MM_FLUSH_ADVISE] = "advise",
+		[MM_FLUSH_MOVE] = "move",	[MM_FLUSH_FORK] = "fork",
+		[MM_FLUSH_AGE] = "age",		[MM_FLUSH_RECLAIM] = "reclaim",
+		[MM_FLUSH_CLEAN] = "clean",	[MM_FLUSH_MIGRATE] = "migrate",
+		[MM_FLUSH_EXIT] = "exit",
+	};
+
+	return (unsigned int)why < MM_FLUSH_REASONS ? names[why] : "no reason";
 }

@@ -30,7 +30,7 @@ static void for_each_entry(struct vma *vma, uint64_t start, uint64_t end, entry_
 	struct gather g;
 
 	list_init(&pages);
-	gather_begin(&g, mm);
+	gather_begin(&g, mm, MM_FLUSH_ADVISE);
 	while ((start = table_next(mm, start, end)) < end) {
 		uint64_t stop = table_end(start, end);
 		pte_t *pte = table_find(mm, start);
@@ -59,7 +59,7 @@ void madvise_dontneed(struct vma *vma, uint64_t start, uint64_t end)
 {
 	struct gather g;
 
-	gather_begin(&g, vma_mm(vma));
+	gather_begin(&g, vma_mm(vma), MM_FLUSH_UNMAP);
 	zap_range(&g, vma, start, end, ZAP_ALL);
 	gather_end(&g);
 }

@@ -41,9 +41,9 @@ static enum rmap_visit migrate_one(struct rmap_hit *hit, void *arg)
 	pte_t old = pte_exchange(hit->pte, 0);
 	pte_t entry = pte_make(pte_pfn(old), PTE_KIND_MIGRATION);
 
-	COUNT(sys, tlb_flushes, 1);
-	sys->port->tlb_flush(sys->port->ctx, mm_of_rmap(hit->mm), hit->addr,
-			     hit->addr + RMAP_PAGE_SIZE);
+	if (pte_maybe_cached(old))
+		mm_flush(mm_of_rmap(hit->mm), hit->addr, hit->addr + RMAP_PAGE_SIZE,
+			 MM_FLUSH_MIGRATE);
 	if (rmap_page_is_anon(rpage) && rmap_page_is_exclusive(rpage)) {
 		if (page_maybe_pinned(page)) {
 			pte_write(hit->pte, old);

@@ -106,7 +106,7 @@ void mm_put(struct mm *mm)
 	rmap_spin_lock(&sys->list_lock);
 	list_del_init(&mm->list);
 	rmap_spin_unlock(&sys->list_lock);
-	sys->port->tlb_flush(sys->port->ctx, mm, 0, UINT64_MAX);
+	sys->port->tlb_flush(sys->port->ctx, mm, 0, UINT64_MAX, MM_FLUSH_EXIT);
 	table_destroy(mm);
 	mm_drop(mm);
 }

@@ -180,6 +180,13 @@ static inline void mm_write_unlock(struct mm *mm)
 	rmap_write_unlock(&mm->mmap_lock, mm_os(mm));
 }
 
+/* No processor has a translation of [start, end) afterwards. PTLs may be held. */
+static inline void mm_flush(struct mm *mm, uint64_t start, uint64_t end, enum mm_flush why)
+{
+	COUNT(mm->sys, tlb_flushes, 1);
+	mm->sys->port->tlb_flush(mm->sys->port->ctx, mm, start, end, why);
+}
+
 /* Which rss a mapped page counts in. */
 static inline enum rss_kind page_rss_kind(const struct page *page)
 {

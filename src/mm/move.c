@@ -91,12 +91,10 @@ static uint64_t move_entries(struct move *m)
 		v = pte_exchange(m->old_pte, 0);
 		pte_write(m->new_pte, v);
 		moved++;
-		flush |= pte_present(v);
+		flush |= pte_maybe_cached(v);
 	}
-	if (flush) {
-		COUNT(sys, tlb_flushes, 1);
-		sys->port->tlb_flush(sys->port->ctx, mm, m->old_addr, m->old_addr + m->len);
-	}
+	if (flush)
+		mm_flush(mm, m->old_addr, m->old_addr + m->len, MM_FLUSH_MOVE);
 	unlock_two(old_ptl, new_ptl);
 	COUNT(sys, moved_ptes, moved);
 	return off;

@@ -122,7 +122,7 @@ int mm_mprotect(struct mm *mm, uint64_t addr, uint64_t len, uint32_t prot)
 	mm_write_lock(mm);
 	error = find_start(mm, prot, &addr, end);
 	if (!error) {
-		gather_begin(&g, mm);
+		gather_begin(&g, mm, MM_FLUSH_PROTECT);
 		error = protect_vmas(&g, mm, addr, end, prot);
 		gather_end(&g);
 	}

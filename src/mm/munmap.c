@@ -41,7 +41,7 @@ static void zap_vmas(struct mm *mm, struct vma *first, uint64_t end)
 {
 	struct gather g;
 
-	gather_begin(&g, mm);
+	gather_begin(&g, mm, MM_FLUSH_UNMAP);
 	for (struct vma *vma = first; vma && vma->rmap.start < end; vma = vma_next(vma))
 		zap_range(&g, vma, vma->rmap.start, vma->rmap.end, ZAP_ALL);
 	gather_end(&g);

@@ -54,7 +54,7 @@ struct page {
 		struct rmap_rcu rcu; /* a table page on its way out */
 	};
 	union {
-		uint64_t private; /* SWAPCACHE: the slot; page lock */
+		uint64_t private; /* SWAPCACHE: the slot; page lock and swap lock to change */
 		struct {
 			struct rmap_spinlock ptl; /* TABLE: guards its entries (level 1) */
 			/* TABLE above level 1: used entries; table_lock. Level 1 is not counted */

@@ -42,7 +42,7 @@ static void protect_entry(struct gather *g, struct vma *vma, pte_t *pte, uint64_
 		now = (old & kept) | vma_pte_bits(vma, may_write_now(g->mm->sys, vma, old));
 	while (!pte_compare_exchange(pte, &old, now));
 	/* The right to execute is taken away by setting a bit. */
-	if ((old & ~now) | (now & ~old & PTE_NX))
+	if (pte_maybe_cached(old) && ((old & ~now) | (now & ~old & PTE_NX)))
 		gather_address(g, addr);
 }
 

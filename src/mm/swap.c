@@ -287,6 +287,22 @@ void swap_free(struct mm_system *sys, uint64_t slot)
 		drop_idle_cache(sys, idle, slot);
 }
 
+bool swap_slot_of(struct mm_system *sys, const struct page *page, uint64_t *slot, uint32_t *count)
+{
+	bool cached;
+
+	if (!page_test(page, PG_SWAPCACHE))
+		return false;
+	rmap_spin_lock(&sys->swap.lock);
+	cached = page_test(page, PG_SWAPCACHE);
+	if (cached) {
+		*slot = page->private;
+		*count = slot_get(sys, page->private)->count;
+	}
+	rmap_spin_unlock(&sys->swap.lock);
+	return cached;
+}
+
 uint32_t swap_count(struct mm_system *sys, uint64_t slot)
 {
 	uint32_t count;

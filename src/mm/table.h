@@ -53,12 +53,13 @@ void table_fill_port(struct mm_system *sys, struct rmap_port *port);
 
 struct gather {
 	struct mm *mm;
+	enum mm_flush why;
 	uint64_t start, end; /* to be flushed; start > end: nothing */
 	unsigned int nr;
 	struct page *pages[GATHER_PAGES]; /* one reference each to return after the flush */
 };
 
-void gather_begin(struct gather *g, struct mm *mm);
+void gather_begin(struct gather *g, struct mm *mm, enum mm_flush why);
 /* A present entry for addr went away or lost rights. */
 static inline void gather_address(struct gather *g, uint64_t addr)
 {

@@ -26,7 +26,7 @@ static void unmap_visit(struct rmap_vma *rvma, uint64_t first, uint64_t last, vo
 	uint64_t start = rvma->start + ((first - rvma->pgoff) << RMAP_PAGE_SHIFT);
 	struct gather gather;
 
-	gather_begin(&gather, mm_of_rmap(rvma->mm));
+	gather_begin(&gather, mm_of_rmap(rvma->mm), MM_FLUSH_UNMAP);
 	zap_range(&gather, vma_of_rmap(rvma), start,
 		  start + ((last - first + 1) << RMAP_PAGE_SHIFT), *what);
 	gather_end(&gather);

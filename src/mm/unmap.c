@@ -10,11 +10,9 @@
 #include "swap.h"
 #include "vma.h"
 
-static void flush_hit(struct mm_system *sys, const struct rmap_hit *hit)
+static void flush_hit(const struct rmap_hit *hit, enum mm_flush why)
 {
-	COUNT(sys, tlb_flushes, 1);
-	sys->port->tlb_flush(sys->port->ctx, mm_of_rmap(hit->mm), hit->addr,
-			     hit->addr + RMAP_PAGE_SIZE);
+	mm_flush(mm_of_rmap(hit->mm), hit->addr, hit->addr + RMAP_PAGE_SIZE, why);
 }
 
 static struct vma *hit_vma(struct mm_system *sys, struct rmap_walk *walk, struct rmap_hit *hit)
@@ -52,7 +50,7 @@ static enum rmap_visit referenced_one(struct rmap_hit *hit, void *arg)
 		 * The MMU sets the bit when it loads a translation, so the old one must go, or a page in constant use would
 		 * look idle for as long as it stays in the TLB.
 		 */
-		flush_hit(r->sys, hit);
+		flush_hit(hit, MM_FLUSH_AGE);
 		if (!(vma_flags(vma) & VM_SEQ_READ)) {
 			r->count++;
 			r->vm_flags |= vma_flags(vma);
@@ -155,8 +153,10 @@ static enum rmap_visit unmap_one(struct rmap_hit *hit, void *arg)
 		lru_mlock(sys, page);
 		return RMAP_VISIT_STOP;
 	}
+	/* What ageing has found idle for a while is in no TLB: most of what goes needs no flush. */
 	old = pte_exchange(hit->pte, 0);
-	flush_hit(sys, hit);
+	if (pte_maybe_cached(old))
+		flush_hit(hit, MM_FLUSH_RECLAIM);
 	if (old & PTE_DIRTY) {
 		if (rmap_page_is_anon(rpage))
 			page_set(page, PG_DIRTY);
@@ -216,7 +216,7 @@ static enum rmap_visit mkclean_one(struct rmap_hit *hit, void *arg)
 	if (!(pte_read(hit->pte) & (PTE_WRITE | PTE_DIRTY)))
 		return RMAP_VISIT_NEXT;
 	pte_clear_bits(hit->pte, PTE_WRITE);
-	flush_hit(m->sys, hit);
+	flush_hit(hit, MM_FLUSH_CLEAN);
 	/* Only now can no processor set it any more. */
 	pte_clear_bits(hit->pte, PTE_DIRTY);
 	m->cleaned++;

@@ -60,14 +60,10 @@ static void fill_page(struct mm_system *sys, pte_t v, struct mm_page_info *info)
 	info->writable = v & PTE_WRITE;
 	info->dirty = (v & PTE_DIRTY) || page_test(page, PG_DIRTY);
 	info->accessed = (v & PTE_ACCESSED) || page_test(page, PG_REFERENCED);
-	info->swapcache = page_test(page, PG_SWAPCACHE);
+	info->swapcache = swap_slot_of(sys, page, &info->slot, &info->swap_count);
 	info->locked = page_test(page, PG_MLOCKED);
 	info->mapcount = rmap_page_mapcount(&page->rmap);
 	info->index = page->rmap.index;
-	if (info->swapcache) {
-		info->slot = page->private;
-		info->swap_count = swap_count(sys, page->private);
-	}
 }
 
 static void fill_entry(struct mm_system *sys, pte_t v, struct mm_page_info *info)

@@ -86,6 +86,8 @@ static void settle_late(struct gather *g, struct vma *vma, struct late *late)
 /* May the page go from here on, or be written back, before our processors have forgotten it? */
 static bool is_late(const struct gather *g, const struct rmap_page *rpage, pte_t old)
 {
+	if (!pte_maybe_cached(old))
+		return false;
 	if (!rmap_page_is_anon(rpage) && (old & PTE_DIRTY))
 		return true;
 	return !rmap_page_is_exclusive(rpage) &&
@@ -97,7 +99,8 @@ static void zap_present(struct gather *g, struct vma *vma, pte_t *pte, uint64_t 
 {
 	pte_t old = pte_exchange(pte, 0);
 
-	gather_address(g, addr);
+	if (pte_maybe_cached(old))
+		gather_address(g, addr);
 	if (old & PTE_SPECIAL)
 		return;
 	if (!is_late(g, &pfn_to_page(g->mm->sys, pte_pfn(old))->rmap, old)) {

@@ -43,7 +43,7 @@ static void flush(struct mm *mm, uint64_t addr)
 {
 	const struct mm_port *port = hosted_port(e.h);
 
-	port->tlb_flush(port->ctx, mm, addr, addr + PAGE);
+	port->tlb_flush(port->ctx, mm, addr, addr + PAGE, MM_FLUSH_UNMAP);
 }
 
 /*
@@ -179,6 +179,7 @@ static void test_accessed_and_dirty(void **state)
 	pte_clear_bits(slot, PTE_ACCESSED);
 	assert_int_equal(hosted_write(e.cpu, mm, a, NULL, 1, NULL), 0);
 	assert_int_equal(pte_read(slot) & marks, PTE_DIRTY);
+	flush(mm, a);
 	engine_check(&e);
 	mm_put(mm);
 	engine_teardown(&e);
@@ -309,6 +310,7 @@ static void test_stale_entries(void **state)
 		{ PTE_WRITE, 0, "for writing, but the PTE does not allow it" },
 		{ PTE_DIRTY, 0, "without marking writes, but the PTE is clean" },
 		{ 0, PTE_NX, "for execution, but the PTE does not allow it" },
+		{ PTE_ACCESSED, 0, "but the PTE says that nobody has used it" },
 	};
 	char error[HOSTED_ERROR];
 	struct mm *mm;
@@ -330,7 +332,7 @@ static void test_stale_entries(void **state)
 			continue; /* the frame number had that bit anyway */
 		pte_write(slot, bad);
 		assert_int_equal(hosted_tlb_check(e.h, error), RMAP_EBADMSG);
-		if (!strstr(error, cases[i].says))
+		if (!strstr(error, cases[i].says) || !strstr(error, "should have flushed it"))
 			fail_msg("'%s' does not say '%s'", error, cases[i].says);
 		/* With the flush that was missing all is well. */
 		flush(mm, a);
@@ -339,18 +341,159 @@ static void test_stale_entries(void **state)
 		assert_int_equal(hosted_read(e.cpu, mm, a, NULL, 1, NULL), 0);
 		assert_int_equal(hosted_write(e.cpu, mm, a, NULL, 1, NULL), 0);
 	}
-	/* The accessed bit may go without. */
-	pte_clear_bits(slot, PTE_ACCESSED);
-	assert_int_equal(hosted_tlb_check(e.h, error), 0);
-	pte_write(slot, good);
 	mm_put(mm);
 	engine_teardown(&e);
 }
 
-static void no_flush(void *ctx, struct mm *mm, uint64_t start_addr, uint64_t end)
+/* A machine that watches names who has gone on by an old translation, and what it did. */
+static void test_watched(void **state)
+{
+	struct hosted_cpu *second;
+	char error[HOSTED_ERROR];
+	uint64_t a, value = 1;
+	struct mm *mm;
+	pte_t *slot, good;
+
+	(void)state;
+	start(&(struct engine_config){ .machine = { .nr_cpus = 2, .watch_tlb = true } });
+	second = hosted_cpu(e.h, 1);
+	mm = engine_mm(&e);
+	a = map_anon(&e, mm, 0, 1);
+	poke(&e, mm, a, 1);
+	assert_int_equal(hosted_write(second, mm, a, &value, 8, NULL), 0);
+	slot = slot_of(mm, a);
+	good = pte_read(slot);
+	pte_write(slot, good & ~PTE_WRITE);
+	assert_int_equal(hosted_read(second, mm, a, &value, 8, NULL), 0);
+	assert_int_equal(hosted_write(second, mm, a, &value, 8, NULL), 0);
+	assert_int_equal(hosted_write(second, mm, a, &value, 8, NULL), 0);
+	/* The first processor's is as stale, but it has not used it. */
+	assert_int_equal(hosted_tlb_check(e.h, error), RMAP_EBADMSG);
+	assert_non_null(strstr(error, "Processor 0"));
+	assert_null(strstr(error, "since"));
+	assert_int_equal(hosted_write(e.cpu, mm, a, &value, 8, NULL), 0);
+	assert_int_equal(hosted_tlb_check(e.h, error), RMAP_EBADMSG);
+	assert_non_null(strstr(error, "fork, mprotect or write-back should have flushed it"));
+	assert_non_null(strstr(error, "it has written there 1 times since"));
+	flush(mm, a);
+	pte_write(slot, good);
+	assert_int_equal(hosted_tlb_check(e.h, error), 0);
+	mm_put(mm);
+	engine_teardown(&e);
+}
+
+static struct hosted_flush_stats flushes_for(enum mm_flush why)
+{
+	struct hosted_mmu_stats stats;
+
+	hosted_mmu_get_stats(e.h, &stats);
+	return stats.by[why];
+}
+
+/*
+ *	processor 0   |rw 0 1 2 … 99|     wrote all
+ *	processor 1   |r  0         |     read one, then went over to another address space
+ */
+static void test_flushes_are_counted(void **state)
+{
+	struct hosted_flush_stats before, now;
+	struct hosted_cpu *second;
+	struct mm *mm, *child;
+	uint64_t a, value;
+
+	(void)state;
+	start(&(struct engine_config){ .machine = { .nr_cpus = 2 } });
+	second = hosted_cpu(e.h, 1);
+	mm = engine_mm(&e);
+	a = map_anon(&e, mm, 0, 100);
+	for (uint64_t i = 0; i < 100; i++)
+		poke(&e, mm, a + i * PAGE, i);
+	assert_int_equal(hosted_read(second, mm, a, &value, 8, NULL), 0);
+	hosted_cpu_switch(second, NULL);
+	peek(&e, mm, a);
+
+	/* Only the other processor is interrupted, for the one page that it has; nobody for the other one. */
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a, PAGE, MM_PROT_READ)), 0);
+	now = flushes_for(MM_FLUSH_PROTECT);
+	assert_int_equal(now.flushes, 1);
+	assert_int_equal(now.interrupts, 1);
+	assert_int_equal(now.entries, 2);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a + PAGE, PAGE, MM_PROT_READ)), 0);
+	now = flushes_for(MM_FLUSH_PROTECT);
+	assert_int_equal(now.flushes, 2);
+	assert_int_equal(now.interrupts, 1);
+	assert_int_equal(now.entries, 3);
+
+	/* A child that touches nothing goes without: no processor can have translations of it. */
+	child = engine_fork(&e, mm);
+	assert_int_equal(flushes_for(MM_FLUSH_FORK).flushes, 1);
+	before = flushes_for(MM_FLUSH_UNMAP);
+	assert_int_equal(STEP(&e, mm_munmap(child, a, 100 * PAGE)), 0);
+	assert_int_equal(flushes_for(MM_FLUSH_UNMAP).flushes, before.flushes);
+	mm_put(child);
+
+	/* Of a hundred pages that somebody else had, too: in batches. */
+	for (uint64_t i = 0; i < 100; i++)
+		peek(&e, mm, a + i * PAGE);
+	before = flushes_for(MM_FLUSH_UNMAP);
+	assert_int_equal(STEP(&e, mm_munmap(mm, a, 100 * PAGE)), 0);
+	now = flushes_for(MM_FLUSH_UNMAP);
+	assert_in_range(now.flushes, before.flushes + 1, before.flushes + 4);
+	assert_int_equal(now.entries, before.entries + 100);
+	mm_put(mm);
+	engine_teardown(&e);
+}
+
+/* Ageing flushes what it finds used; when the page goes for that it was idle, nobody has its translation any more. */
+static void test_idle_pages_go_without(void **state)
+{
+	struct mm *mm;
+	uint64_t a;
+
+	(void)state;
+	start(NULL);
+	mm = engine_mm(&e);
+	a = map_anon(&e, mm, 0, 64);
+	for (uint64_t i = 0; i < 64; i++)
+		poke(&e, mm, a + i * PAGE, i);
+	for (int i = 0; i < 4; i++)
+		(void)mm_reclaim(e.sys, 64);
+	engine_check(&e);
+	assert_true(counters_of(&e).swap_out >= 32);
+	assert_true(flushes_for(MM_FLUSH_AGE).flushes > 0);
+	assert_int_equal(flushes_for(MM_FLUSH_RECLAIM).flushes, 0);
+	for (uint64_t i = 0; i < 64; i++)
+		assert_int_equal(peek(&e, mm, a + i * PAGE), i);
+	mm_put(mm);
+	engine_teardown(&e);
+}
+
+/* A flush that interrupts takes as long as it is told to. */
+static void test_interrupts_cost(void **state)
+{
+	const struct mm_port *port;
+	struct mm *mm;
+	uint64_t a, value, began, ns = 2000000;
+
+	(void)state;
+	start(&(struct engine_config){ .machine = { .nr_cpus = 2, .interrupt_ns = ns } });
+	port = hosted_port(e.h);
+	mm = engine_mm(&e);
+	a = map_anon(&e, mm, 0, 1);
+	assert_int_equal(hosted_read(hosted_cpu(e.h, 1), mm, a, &value, 8, NULL), 0);
+	peek(&e, mm, a);
+	began = port->now(port->ctx);
+	assert_int_equal(mm_munmap(mm, a, PAGE), 0);
+	assert_true(port->now(port->ctx) - began >= ns);
+	mm_put(mm);
+	engine_teardown(&e);
+}
+
+static void no_flush(void *ctx, struct mm *mm, uint64_t start_addr, uint64_t end, enum mm_flush why)
 {
 	(void)ctx;
 	(void)mm;
+	(void)why;
 	(void)start_addr;
 	(void)end;
 }
@@ -499,12 +642,22 @@ static void test_flush_against_access(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_access),	      cmocka_unit_test(test_odd_addresses),
-		cmocka_unit_test(test_exec),	      cmocka_unit_test(test_accessed_and_dirty),
-		cmocka_unit_test(test_hits),	      cmocka_unit_test(test_more_than_fits),
-		cmocka_unit_test(test_tags),	      cmocka_unit_test(test_other_processors),
-		cmocka_unit_test(test_stale_entries), cmocka_unit_test(test_outlived),
-		cmocka_unit_test(test_phantom),	      cmocka_unit_test(test_flush_against_access),
+		cmocka_unit_test(test_access),
+		cmocka_unit_test(test_odd_addresses),
+		cmocka_unit_test(test_exec),
+		cmocka_unit_test(test_accessed_and_dirty),
+		cmocka_unit_test(test_hits),
+		cmocka_unit_test(test_more_than_fits),
+		cmocka_unit_test(test_tags),
+		cmocka_unit_test(test_other_processors),
+		cmocka_unit_test(test_stale_entries),
+		cmocka_unit_test(test_outlived),
+		cmocka_unit_test(test_watched),
+		cmocka_unit_test(test_flushes_are_counted),
+		cmocka_unit_test(test_idle_pages_go_without),
+		cmocka_unit_test(test_interrupts_cost),
+		cmocka_unit_test(test_phantom),
+		cmocka_unit_test(test_flush_against_access),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

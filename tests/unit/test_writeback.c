@@ -176,7 +176,7 @@ struct spy {
 	unsigned int flushes, mapped;
 };
 
-static void spy_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end)
+static void spy_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end, enum mm_flush why)
 {
 	struct spy *s = rmap_container_of(ctx, struct spy, port);
 
@@ -184,7 +184,7 @@ static void spy_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end)
 		s->flushes++;
 		s->mapped += rmap_page_mapcount(mm_page_rmap(s->page));
 	}
-	s->real->tlb_flush(s->real->ctx, mm, start, end);
+	s->real->tlb_flush(s->real->ctx, mm, start, end, why);
 }
 
 static int spy_swap_write(void *ctx, uint64_t slot, const void *data)

@@ -102,6 +102,7 @@ struct totals {
 	uint64_t anon_vma_reused, anon_vma_shared, adopted, merges_refused, locks_family,
 		locks_file;
 	uint64_t tlb_hits, tlb_misses, tlb_flushed;
+	struct hosted_flush_stats flush[MM_FLUSH_REASONS];
 	struct {
 		uint64_t peak_bytes, allocated;
 	} object[RMAP_KIND_TIER1_END];

@@ -152,6 +152,11 @@ void runner_totals(struct runner *r, struct totals *out)
 	out->tlb_hits += mmu.hits;
 	out->tlb_misses += mmu.misses;
 	out->tlb_flushed += mmu.flushed;
+	for (unsigned int i = 0; i < MM_FLUSH_REASONS; i++) {
+		out->flush[i].flushes += mmu.by[i].flushes;
+		out->flush[i].interrupts += mmu.by[i].interrupts;
+		out->flush[i].entries += mmu.by[i].entries;
+	}
 }
 
 /* ---------------------------------------------------------------- hibernation */

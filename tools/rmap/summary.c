@@ -160,6 +160,24 @@ static void print_traffic(const struct totals *t, FILE *out)
 		count(m->migrated, a), count(m->poisoned, b), count(m->tlb_flushes, c));
 }
 
+static void print_flushes(const struct totals *t, FILE *out)
+{
+	char a[32], b[32], c[32];
+	bool any = false;
+
+	for (unsigned int i = 0; i < MM_FLUSH_REASONS; i++) {
+		const struct hosted_flush_stats *f = &t->flush[i];
+
+		if (!f->flushes)
+			continue;
+		if (!any)
+			fprintf(out, "\nTLB flushes      flushes  interrupts     entries\n");
+		any = true;
+		fprintf(out, "  %-10s %11s %11s %11s\n", mm_flush_name((enum mm_flush)i),
+			count(f->flushes, a), count(f->interrupts, b), count(f->entries, c));
+	}
+}
+
 static void print_walks(const struct totals *t, FILE *out)
 {
 	char a[32], b[32], c[32], d[32], e[32];
@@ -285,6 +303,7 @@ void runner_print(struct runner *r, FILE *out)
 	print_operations(r, out);
 	print_faults(&t, out);
 	print_traffic(&t, out);
+	print_flushes(&t, out);
 	print_walks(&t, out);
 	print_objects(r, &t, out);
 	print_memory(r, &t, out);
@@ -313,6 +332,21 @@ static json_t *json_phases(const struct runner *r)
 		json_array_append_new(array, o);
 	}
 	return array;
+}
+
+static json_t *json_flushes(const struct totals *t)
+{
+	json_t *object = json_object();
+
+	for (unsigned int i = 0; i < MM_FLUSH_REASONS; i++) {
+		json_t *o = json_object();
+
+		put(o, "flushes", t->flush[i].flushes);
+		put(o, "interrupts", t->flush[i].interrupts);
+		put(o, "entries", t->flush[i].entries);
+		json_object_set_new(object, mm_flush_name((enum mm_flush)i), o);
+	}
+	return object;
 }
 
 static json_t *json_operations(const struct runner *r)
@@ -450,6 +484,7 @@ int runner_print_json(struct runner *r, FILE *out, enum runner_result result, co
 				    json_string(rmap_design_name(mm_system_rmap(r->sys)->ops)));
 		json_object_set_new(root, "counters", json_counters(r));
 		json_object_set_new(root, "walks", json_walks(&t));
+		json_object_set_new(root, "tlb_flushes", json_flushes(&t));
 		json_object_set_new(root, "objects", json_objects(r, &t));
 	}
 	put(root, "frames", r->frames);

@@ -287,12 +287,14 @@ static uint64_t port_now(void *ctx)
 
 /* ---------------------------------------------------------------- processors */
 
-static void port_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end)
+static void port_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end,
+			   enum mm_flush why)
 {
 	uint64_t id = mm_id(mm);
 	int i;
 
 	(void)ctx;
+	(void)why;
 	for (i = 0; i < CPUS; i++) {
 		struct tlb *t = &arena->state.tlb[i];
 
