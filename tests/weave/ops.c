@@ -351,7 +351,9 @@ static int walk(struct world *w, int thread)
 	if (who & who_maps(w, thread))
 		weave_fail("a walk missed a mapping");
 	w->missed[thread] = who;
-	mm_unpin(w->sys, w->page[thread], 0);
+	/* What is still to be looked at must not be another page by then. */
+	if (!who)
+		mm_unpin(w->sys, w->page[thread], 0);
 	return r;
 }
 
@@ -360,8 +362,11 @@ void walks_check(struct world *w)
 	int i;
 
 	for (i = 0; i < WEAVE_THREADS_MAX; i++) {
-		if (w->missed[i] && (w->missed[i] & who_maps(w, i)))
+		if (!w->missed[i])
+			continue;
+		if (w->missed[i] & who_maps(w, i))
 			weave_fail("a walk missed a mapping that was there all the time");
+		mm_unpin(w->sys, w->page[i], 0);
 	}
 }
 

@@ -336,6 +336,7 @@ void world_learn(void *arg)
 	struct world *w = world();
 
 	(void)arg;
+	walks_check(w);
 	weave_rcu_drain();
 	check(w);
 	observe(&scenario.seen);
