@@ -122,3 +122,35 @@ for signal in KILL TERM HUP; do
 			fail "a puppet outlived SIG$signal"
 	done
 done
+
+# -- nor swap: a keeper of its own takes it away
+swap_of() {
+	# the swap file of the keeper that process $1 started
+	local keeper
+	keeper=$(pgrep -P "$1" -x rmap-swap || true)
+	[ -z "$keeper" ] || grep -o "^[^ ]*rmap-verify-$keeper\.swap" /proc/swaps || true
+}
+sed -i 's/swap=0/swap=64/' "$dir/long.rmw"
+expect_code 0 "$rmap" verify --swap "$source/workloads/tour.rmw"
+if ! grep -q ': skipped: ' "$dir/out"; then
+	for signal in KILL INT; do
+		(trap - INT; exec "$rmap" verify --swap "$dir/long.rmw" >/dev/null 2>&1) &
+		pid=$!
+		file=
+		for _ in $(seq 300); do
+			file=$(swap_of $pid)
+			[ -z "$file" ] || break
+			sleep 0.1
+		done
+		[ -n "$file" ] || fail "no swap file was seen"
+		kill -$signal $pid
+		wait $pid 2>/dev/null || true
+		for _ in $(seq 100); do
+			grep -q "^$file" /proc/swaps || break
+			sleep 0.1
+		done
+		! grep -q "^$file" /proc/swaps || fail "$file is in use after SIG$signal"
+		sleep 0.2
+		[ ! -e "$file" ] || fail "$file was left by SIG$signal"
+	done
+fi

@@ -205,7 +205,7 @@ static enum verify_result compare_counts(struct verify_session *s, struct puppet
 {
 	char who[80];
 
-	if (s->engine_swaps || s->reclaimed)
+	if (s->engine_swaps || s->reclaimed || s->copies_at_move)
 		return VERIFY_AGREE;
 	/* MADV_FREE has done with a page when it comes off this processor's list. */
 	look_drain(s->look);
@@ -441,10 +441,15 @@ static enum verify_result compare_page(struct verify_session *s, struct puppet *
 	}
 	if (live == ZERO)
 		return VERIFY_AGREE;
-	ret = pair_frames(s, p, addr,
-			  live == SWAPPED ? (entry & PM_FRAME) | SLOT_KEY : entry & PM_FRAME,
-			  engine_key(s, &info));
-	if (ret == VERIFY_AGREE && live != SWAPPED && ours != SWAPPED)
+	if (s->copies_at_move && live != FILE_PAGE)
+		ret = VERIFY_AGREE;
+	else
+		ret = pair_frames(s, p, addr,
+				  live == SWAPPED ? (entry & PM_FRAME) | SLOT_KEY
+						  : entry & PM_FRAME,
+				  engine_key(s, &info));
+	if (ret == VERIFY_AGREE && live != SWAPPED && ours != SWAPPED &&
+	    (!s->copies_at_move || live == FILE_PAGE))
 		ret = compare_count(s, p, addr, entry, &info);
 	if (ret == VERIFY_AGREE && live != SWAPPED && bytes->limit && addr >= bytes->from &&
 	    addr < bytes->to) {

@@ -39,6 +39,7 @@ enum rule {
 	RULE_PAGEOUT,
 	RULE_RECLAIM,
 	RULE_SETTINGS,
+	RULE_ANONMM,
 	RULE_ENGINE_ALONE,
 	RULES,
 };
@@ -113,6 +114,7 @@ struct verify_session {
 	uint64_t version;	    /* the last pattern that nobody named */
 	bool engine_swaps;	    /* the engine has swap space, the live side has not */
 	bool reclaimed;		    /* the engine's reclaim may have dropped file pages */
+	bool copies_at_move;	    /* the design of RULE_ANONMM */
 	uint64_t freed;		    /* frames that the engine had reclaimed before the operation */
 	struct named_frame *frames; /* by the number of the name */
 	uint32_t nr_frames;

@@ -130,6 +130,13 @@ const struct verify_rule verify_rules[] = {
 			    "guard "
 			    "gap, an overcommit policy or failing allocations is skipped",
 			    "no setting of the machine is touched" },
+	[RULE_ANONMM] = { "anonmm",
+			  "with --design anonmm, who shares an anonymous page with whom, its map "
+			  "count, and "
+			  "smaps' counts are not compared",
+			  "that design must copy a shared page when mremap moves it; contents, "
+			  "layout and "
+			  "what is present are compared all the same" },
 	[RULE_ENGINE_ALONE] = { "engine-alone",
 				"expectations, checks, phases, probes and snapshots are the "
 				"engine's; "

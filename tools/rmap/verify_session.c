@@ -238,6 +238,9 @@ int verify_session_new(const struct verify_options *options, struct op_source *s
 	if (runner_create(&engine, source, &s->runner, err))
 		goto fail;
 	s->engine_swaps = s->runner->swap_slots && !options->swap;
+	s->copies_at_move = options->design && !strcmp(options->design, "anonmm");
+	if (s->copies_at_move)
+		verify_rule(s, RULE_ANONMM);
 	if (options->swap && verify_swap_set(s->runner->swap_slots != 0)) {
 		snprintf(err, OPS_ERR_SIZE, "swap cannot be switched");
 		goto fail;

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,14 +13,17 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/swap.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PAGE   4096u
-#define NAME   "rmap-verify-"
-#define SUFFIX ".swap"
+#define PAGE	 4096u
+#define NAME	 "rmap-verify-"
+#define SUFFIX	 ".swap"
 /* Before any other swap space that the machine has. */
-#define FIRST  (SWAP_FLAG_PREFER | 0x7fff)
+/* A minute and a half, in steps of 20 ms. */
+#define PATIENCE 4500u
+#define FIRST	 (SWAP_FLAG_PREFER | 0x7fff)
 
 struct verify_swap {
 	pid_t keeper;
@@ -83,6 +87,29 @@ static int make(const char *path)
 	return ret;
 }
 
+/*
+ * One keeper at a time: with two, the kernel would take turns between their files, and pages of one tester would come back when the
+ * other ends. A name among the kernel's abstract sockets is the lock; it is gone with its process.
+ */
+static int wait_for_turn(int maker)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	struct pollfd gone = { .fd = maker, .events = POLLIN };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	memcpy(name.sun_path + 1, NAME "swap", sizeof(NAME "swap"));
+	for (unsigned int i = 0; fd >= 0 && i < PATIENCE; i++) {
+		if (!bind(fd, (struct sockaddr *)&name, sizeof(name)))
+			return 0;
+		if (errno != EADDRINUSE)
+			break;
+		/* Nothing is said to us before we have answered: only its end. */
+		if (poll(&gone, 1, 20) > 0)
+			break;
+	}
+	return -EBUSY;
+}
+
 /* Answers are errors; an order is one byte. */
 static bool say(int socket, int error)
 {
@@ -96,8 +123,11 @@ static void keep(int socket)
 	bool on;
 
 	snprintf(path, sizeof(path), "%.4000s/" NAME "%ld" SUFFIX, directory(), (long)getpid());
-	clear_away(directory());
-	error = make(path);
+	error = wait_for_turn(socket);
+	if (!error) {
+		clear_away(directory());
+		error = make(path);
+	}
 	on = !error;
 	if (say(socket, error) && on)
 		while (recv(socket, &order, 1, 0) == 1) {
@@ -113,7 +143,8 @@ static void keep(int socket)
 		}
 	if (on)
 		swapoff(path);
-	unlink(path);
+	if (error != -EBUSY)
+		unlink(path);
 }
 
 static void keeper(int socket)
@@ -170,8 +201,11 @@ static struct verify_swap *begin(char error[VERIFY_SWAP_ERROR])
 	ret = swap->keeper < 0 ? -errno : answer(swap);
 	if (!ret)
 		return swap;
-	snprintf(error, VERIFY_SWAP_ERROR, "no swap file in %.150s: %s", directory(),
-		 strerror(-ret));
+	if (ret == -EBUSY)
+		snprintf(error, VERIFY_SWAP_ERROR, "another rmap verify --swap is at work");
+	else
+		snprintf(error, VERIFY_SWAP_ERROR, "no swap file in %.150s: %s", directory(),
+			 strerror(-ret));
 	end(swap);
 	return NULL;
 }
