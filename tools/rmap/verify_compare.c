@@ -422,35 +422,47 @@ struct bytes {
 	uint64_t from, to, limit;
 };
 
+static bool anonymous(enum state state)
+{
+	return state == ANON_PAGE || state == SWAPPED;
+}
+
+/* Who shares the page, and how many map it. */
+static enum verify_result compare_sharing(struct verify_session *s, struct puppet *p, uint64_t addr,
+					  uint64_t entry, enum state live,
+					  const struct mm_page_info *info)
+{
+	uint64_t key = live == SWAPPED ? (entry & PM_FRAME) | SLOT_KEY : entry & PM_FRAME;
+	enum verify_result ret = pair_frames(s, p, addr, key, engine_key(s, info));
+
+	if (ret == VERIFY_AGREE && live != SWAPPED && info->state == MM_PAGE_PRESENT)
+		ret = compare_count(s, p, addr, entry, info);
+	return ret;
+}
+
 static enum verify_result compare_page(struct verify_session *s, struct puppet *p, struct mm *mm,
 				       uint64_t addr, uint64_t entry, struct bytes *bytes)
 {
+	enum verify_result ret = VERIFY_AGREE;
 	enum state live = live_state(s, entry), ours;
-	enum verify_result ret;
 	struct mm_page_info info;
+	bool copied;
 
 	mm_page_info(mm, addr, &info);
 	ours = engine_state(&info);
+	copied = s->copies_at_move && anonymous(live) && anonymous(ours);
 	s->count.pages++;
 	if (live == NONE && ours == NONE)
 		return VERIFY_AGREE;
-	if (live != ours) {
+	if (live != ours && !copied) {
 		if (ours != SWAPPED || !s->engine_swaps || (live != ANON_PAGE && live != FILE_PAGE))
 			return state_differs(s, p, addr, live, ours);
 		verify_rule(s, RULE_NO_SWAP);
 	}
 	if (live == ZERO)
 		return VERIFY_AGREE;
-	if (s->copies_at_move && live != FILE_PAGE)
-		ret = VERIFY_AGREE;
-	else
-		ret = pair_frames(s, p, addr,
-				  live == SWAPPED ? (entry & PM_FRAME) | SLOT_KEY
-						  : entry & PM_FRAME,
-				  engine_key(s, &info));
-	if (ret == VERIFY_AGREE && live != SWAPPED && ours != SWAPPED &&
-	    (!s->copies_at_move || live == FILE_PAGE))
-		ret = compare_count(s, p, addr, entry, &info);
+	if (!copied)
+		ret = compare_sharing(s, p, addr, entry, live, &info);
 	if (ret == VERIFY_AGREE && live != SWAPPED && bytes->limit && addr >= bytes->from &&
 	    addr < bytes->to) {
 		bytes->limit--;

@@ -133,10 +133,11 @@ const struct verify_rule verify_rules[] = {
 	[RULE_ANONMM] = { "anonmm",
 			  "with --design anonmm, who shares an anonymous page with whom, its map "
 			  "count, and "
-			  "smaps' counts are not compared",
-			  "that design must copy a shared page when mremap moves it; contents, "
-			  "layout and "
-			  "what is present are compared all the same" },
+			  "smaps' counts are not compared; with --swap it is skipped",
+			  "that design must copy a shared page when mremap moves it, and what is "
+			  "not shared "
+			  "goes to swap; contents, layout and what is present are compared all the "
+			  "same" },
 	[RULE_ENGINE_ALONE] = { "engine-alone",
 				"expectations, checks, phases, probes and snapshots are the "
 				"engine's; "

@@ -145,6 +145,9 @@ const char *verify_unable(const struct verify_options *options)
 		return "address randomisation cannot be turned off for a process here";
 	if (setting("/proc/sys/vm/overcommit_memory", 0) == 2)
 		return "this machine's overcommit policy is \"never\"";
+	if (options->swap && options->design && !strcmp(options->design, "anonmm"))
+		return "anonmm copies at mremap, and what is not shared goes to swap: --swap says "
+		       "nothing of it";
 	if (options->swap) {
 		static char error[VERIFY_SWAP_ERROR];
 
