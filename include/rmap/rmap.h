@@ -421,8 +421,8 @@ void rmap_unreserve(struct rmap *rmap, struct rmap_reserve *reserve);
 /*
  * pages[0..nr-1] are now mapped at addr, addr + PAGE, … by the slots pte[0..nr-1]; NULL reserve: the design needs none.
  *
- * RMAP_MAP_NEW: an anonymous page gets its owner (vma must be prepared) and its index. Without it the page has an owner
- * already: a file, or (fork, swap-in from the swap cache) that of an anonymous page.
+ * RMAP_MAP_NEW: an anonymous page gets its owner (vma must be prepared) and its index, and needs no reserve. Without it the page
+ * has an owner already: a file, or (fork, swap-in from the swap cache) that of an anonymous page.
  * Returns the mask of pages that were unmapped before (the first mapping takes a reference in libmm).
  * The slots' PTL held; without NEW on an anonymous page, the page lock or an existing mapping under its PTL.
  */

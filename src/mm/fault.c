@@ -24,29 +24,21 @@
 #include "vma.h"
 #include "vma_lock.h"
 
-int fault_install_anon(struct fault *f, struct page *page, bool *lost)
+bool fault_install_anon(struct fault *f, struct page *page)
 {
 	struct mm_system *sys = f->mm->sys;
 	struct rmap_page *rpage = &page->rmap;
 	struct rmap_page *old_rpage = NULL;
-	struct rmap_reserve reserve = { 0 };
 	pte_t bits;
-	int error = rmap_reserve(&sys->rmap, &reserve, 1);
 
-	if (error) {
-		page_put(sys, page);
-		return error;
-	}
 	page_set(page, PG_UPTODATE | PG_SWAPBACKED);
 	/* Dirty also where nobody writes (yet): what it says stands nowhere else, which MADV_FREE and reclaim tell by that. */
 	bits = vma_pte_bits(f->vma, !f->force && !f->unshare) | PTE_ACCESSED | PTE_DIRTY;
 	rmap_spin_lock(f->ptl);
-	*lost = pte_read(f->pte) != f->old;
-	if (*lost) {
+	if (pte_read(f->pte) != f->old) {
 		rmap_spin_unlock(f->ptl);
-		rmap_unreserve(&sys->rmap, &reserve);
 		page_put(sys, page);
-		return 0;
+		return false;
 	}
 	if (pte_present(f->old)) {
 		/* No processor may write to, or read from, the old page once the new one can be seen. */
@@ -55,8 +47,9 @@ int fault_install_anon(struct fault *f, struct page *page, bool *lost)
 		if (!(f->old & PTE_SPECIAL))
 			old_rpage = &pfn_to_page(sys, pte_pfn(f->old))->rmap;
 	}
+	/* The first mapping of a page needs nothing that was set aside. */
 	rmap_page_map(&sys->rmap, &rpage, 1, &f->vma->rmap, f->addr, f->pte,
-		      RMAP_MAP_NEW | RMAP_MAP_EXCLUSIVE, &reserve);
+		      RMAP_MAP_NEW | RMAP_MAP_EXCLUSIVE, NULL);
 	atomic_fetch_add_explicit(&sys->nr_anon, 1, memory_order_relaxed);
 	pte_write(f->pte, pte_make(page_to_pfn(sys, page), bits));
 	mm_rss_add(f->mm, RSS_ANON, 1);
@@ -74,8 +67,7 @@ int fault_install_anon(struct fault *f, struct page *page, bool *lost)
 		page_set(page, PG_MLOCKED);
 	lru_add(sys, page);
 	rmap_spin_unlock(f->ptl);
-	rmap_unreserve(&sys->rmap, &reserve);
-	return 0;
+	return true;
 }
 
 /* First read of anonymous memory: all share the zero page, and nothing of the reverse map is needed. */
@@ -101,7 +93,6 @@ static int fault_anon(struct fault *f)
 {
 	struct mm_system *sys = f->mm->sys;
 	struct page *page;
-	bool lost;
 	int error;
 
 	if (!f->write && !f->unshare)
@@ -112,13 +103,10 @@ static int fault_anon(struct fault *f)
 	page = page_alloc(sys, PAGE_ALLOC_ZERO);
 	if (!page)
 		return RMAP_ENOMEM;
-	error = fault_install_anon(f, page, &lost);
-	if (error)
-		return error;
-	if (lost)
-		COUNT(sys, fault_spurious, 1);
-	else
+	if (fault_install_anon(f, page))
 		COUNT(sys, fault_zero_fill, 1);
+	else
+		COUNT(sys, fault_spurious, 1);
 	return 0;
 }
 

@@ -55,7 +55,6 @@ static int copy(struct fault *f, struct page *old)
 {
 	struct mm_system *sys = f->mm->sys;
 	struct page *page;
-	bool lost;
 	int error = fault_prepare_anon(f);
 
 	if (error)
@@ -65,10 +64,7 @@ static int copy(struct fault *f, struct page *old)
 		return RMAP_ENOMEM;
 	if (old)
 		page_copy(sys, page, old);
-	error = fault_install_anon(f, page, &lost);
-	if (error)
-		return error;
-	if (lost)
+	if (!fault_install_anon(f, page))
 		COUNT(sys, fault_spurious, 1);
 	else if (!old)
 		COUNT(sys, fault_zero_fill, 1);

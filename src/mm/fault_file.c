@@ -159,7 +159,7 @@ static int fault_private_copy(struct fault *f)
 {
 	struct mm_system *sys = f->mm->sys;
 	struct page *page, *copy;
-	bool lost;
+	bool installed;
 	int error = fault_prepare_anon(f);
 
 	if (error)
@@ -173,15 +173,13 @@ static int fault_private_copy(struct fault *f)
 		return error;
 	}
 	page_copy(sys, copy, page);
-	error = fault_install_anon(f, copy, &lost);
+	installed = fault_install_anon(f, copy);
 	page_unlock(sys, page);
 	page_put(sys, page);
-	if (error)
-		return error;
-	if (lost)
-		COUNT(sys, fault_spurious, 1);
-	else
+	if (installed)
 		COUNT(sys, fault_file_cow, 1);
+	else
+		COUNT(sys, fault_spurious, 1);
 	return 0;
 }
 

@@ -62,16 +62,11 @@ int fault_swap_copy(struct fault *f, struct page *cached)
 {
 	struct mm_system *sys = f->mm->sys;
 	struct page *page = page_alloc(sys, 0);
-	bool lost;
-	int error;
 
 	if (!page)
 		return RMAP_ENOMEM;
 	page_copy(sys, page, cached);
-	error = fault_install_anon(f, page, &lost);
-	if (error)
-		return error;
-	if (lost) {
+	if (!fault_install_anon(f, page)) {
 		COUNT(sys, fault_spurious, 1);
 		return 0;
 	}

@@ -626,14 +626,13 @@ static int copy_site(struct reader *r, const struct site *s)
 		.pte = s->pte,
 		.ptl = table_ptl(r->sys, s->pte),
 	};
-	bool lost;
-	int error = RMAP_ENOMEM;
 
-	if (page) {
-		page_copy(r->sys, page, r->page);
-		error = fault_install_anon(&f, page, &lost);
-	}
-	return error ? fail(r, error) : 0;
+	if (!page)
+		return fail(r, RMAP_ENOMEM);
+	page_copy(r->sys, page, r->page);
+	/* Nobody else is there who could have been first. */
+	(void)fault_install_anon(&f, page);
+	return 0;
 }
 
 static int map_site(struct reader *r, const struct site *s)

@@ -161,10 +161,10 @@ int fault_swap_copy(struct fault *f, struct page *cached);
 int fault_cow(struct fault *f);
 /*
  * Install a new exclusive anonymous page, whose contents are ready, over f->old if that still stands; what was mapped there is
- * unmapped after it. Consumes the caller's reference to page (maps or frees it). vma_prepare_anon() was done. 0, with *lost
- * true when somebody was first; RMAP_ENOMEM.
+ * unmapped after it. Consumes the caller's reference to page (maps or frees it). vma_prepare_anon() was done. False when somebody was
+ * first.
  */
-int fault_install_anon(struct fault *f, struct page *page, bool *lost);
+bool fault_install_anon(struct fault *f, struct page *page);
 /* The same checks and the same fault that a processor would raise at addr (page aligned), for pins and forced writes. */
 int fault_on_behalf(struct mm *mm, uint64_t addr, bool write, bool unshare, bool force);
 
