@@ -117,18 +117,21 @@ const struct verify_rule verify_rules[] = {
 			   "that takes "
 			   "is the device's matter" },
 	[RULE_RECLAIM] = { "reclaim",
-			   "reclaim, balance, swapoff, swapon, migrate and hibernate are done by "
-			   "the "
-			   "engine alone; file pages that it dropped are unmapped by MADV_DONTNEED "
-			   "on "
-			   "the live side",
+			   "reclaim, balance, migrate and hibernate are done by the engine alone, "
+			   "without "
+			   "--swap also swapoff and swapon; file pages, and pages given up by "
+			   "MADV_FREE, that "
+			   "it dropped are unmapped by MADV_DONTNEED on the live side when their "
+			   "process is "
+			   "compared, and until then a file page's map count may be higher there",
 			   "when to reclaim is the kernel's choice, and what it must not change "
 			   "(contents, sharing, layout) is compared all the same" },
 	[RULE_SETTINGS] = { "settings",
 			    "mmap_min_addr and max_map_count of the engine are this machine's "
 			    "(the latter less the house); a workload that asks for others, for a "
 			    "guard "
-			    "gap, an overcommit policy or failing allocations is skipped",
+			    "gap, an overcommit policy but \"always\", or failing allocations is "
+			    "skipped",
 			    "no setting of the machine is touched" },
 	[RULE_ANONMM] = { "anonmm",
 			  "with --design anonmm, who shares an anonymous page with whom, its map "
