@@ -205,7 +205,7 @@ static enum verify_result compare_counts(struct verify_session *s, struct puppet
 {
 	char who[80];
 
-	if (s->engine_swaps || s->reclaimed || s->copies_at_move)
+	if (s->engine_swaps || s->machine_swaps || s->reclaimed || s->copies_at_move)
 		return VERIFY_AGREE;
 	/* MADV_FREE has done with a page when it comes off this processor's list. */
 	look_drain(s->look);
@@ -232,8 +232,8 @@ static enum verify_result compare_counts(struct verify_session *s, struct puppet
 
 			if (kib - live->counts[k] + 1 <= 2)
 				continue;
-			if (k == LOOK_LAZYFREE &&
-			    (s->options.swap || (live->counts[k] < kib && any_locked(s)))) {
+			if (k == LOOK_LAZYFREE && (s->options.swap || s->count.rules[RULE_PINS] ||
+						   (live->counts[k] < kib && any_locked(s)))) {
 				verify_rule(s, RULE_LAZYFREE);
 				continue;
 			}
@@ -455,6 +455,11 @@ static enum verify_result compare_page(struct verify_session *s, struct puppet *
 	if (live == NONE && ours == NONE)
 		return VERIFY_AGREE;
 	if (live != ours && !copied) {
+		if (live == SWAPPED && ours == ANON_PAGE && !s->options.swap) {
+			s->machine_swaps = true;
+			verify_rule(s, RULE_NO_SWAP);
+			return VERIFY_AGREE;
+		}
 		if (ours != SWAPPED || !s->engine_swaps || (live != ANON_PAGE && live != FILE_PAGE))
 			return state_differs(s, p, addr, live, ours);
 		verify_rule(s, RULE_NO_SWAP);

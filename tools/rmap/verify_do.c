@@ -514,19 +514,41 @@ static int64_t do_mmap(struct verify_session *s, struct puppet *p, const struct 
 	return ret;
 }
 
-/* The house counts against the limit and would stay locked: the one is made up for, the other undone. */
+/*
+ * The house counts against the limit, which is made up for: by a limit that is larger, or, where the hard limit leaves no room for
+ * that, by lending the right to lock to a puppet that without its house would be within its limit.
+ */
+static bool make_room_for_house(struct verify_session *s, struct puppet *p, uint64_t limit,
+				uint32_t caps)
+{
+	struct look_sizes sizes;
+
+	if (!limit || limit >= UINT64_MAX - HOUSE_SIZE ||
+	    !set_soft_limit(p, RLIMIT_MEMLOCK, limit + HOUSE_SIZE))
+		return false;
+	if (look_sizes(s->look, p, &sizes) || sizes.total_vm > limit / RMAP_PAGE_SIZE)
+		return false;
+	set_caps(s, p, caps | MM_CAP_IPC_LOCK);
+	return true;
+}
+
+/* Nor must the house stay locked. */
 static int64_t do_mlockall(struct verify_session *s, struct puppet *p, const struct op *op)
 {
-	uint64_t limit = mm_get_limit(runner_mm(s->runner, op->proc), MM_LIMIT_MEMLOCK);
+	struct mm *mm = runner_mm(s->runner, op->proc);
+	uint64_t limit = mm_get_limit(mm, MM_LIMIT_MEMLOCK);
+	uint32_t caps = atomic_load(&mm->capabilities);
 	int64_t ret;
+	bool lent;
 
 	if (!(op->flags & MM_MCL_CURRENT))
 		return live_call(p, SYS_mlockall, op->flags, 0, 0, 0, 0, 0);
-	if (limit && limit < UINT64_MAX - HOUSE_SIZE)
-		set_soft_limit(p, RLIMIT_MEMLOCK, limit + HOUSE_SIZE);
+	lent = make_room_for_house(s, p, limit, caps);
 	ret = live_call(p, SYS_mlockall, op->flags, 0, 0, 0, 0, 0);
 	live_call(p, SYS_munlock, HOUSE_BASE, HOUSE_SIZE, 0, 0, 0, 0);
-	if (limit && limit < UINT64_MAX - HOUSE_SIZE)
+	if (lent)
+		set_caps(s, p, caps);
+	else if (limit && limit < UINT64_MAX - HOUSE_SIZE)
 		set_soft_limit(p, RLIMIT_MEMLOCK, limit);
 	verify_rule(s, RULE_LIMITS);
 	s->touched.around_all = true;
@@ -591,7 +613,7 @@ static int64_t do_mincore(struct verify_session *s, struct puppet *p, const stru
 			verify_rule(s, s->engine_swaps ? RULE_NO_SWAP : RULE_PAGE_CACHE);
 			continue;
 		}
-		if (!(vec[i] & 1) && s->reclaimed) {
+		if (!(vec[i] & 1) && (s->reclaimed || s->machine_swaps)) {
 			verify_rule(s, RULE_RECLAIM);
 			continue;
 		}
@@ -722,6 +744,10 @@ static enum verify_result do_call(struct verify_session *s, const struct op *op)
 	result = call_of(s, p, op);
 	if (s->result != VERIFY_AGREE)
 		return s->result;
+	if (result == -EFBIG)
+		return verify_say(s, VERIFY_UNABLE,
+				  "%s: beyond what the file system lets a file be",
+				  op_kind_name(op->kind));
 	s->live_error = result < 0 ? (int)result : 0;
 	if (has_address(op->kind) && result >= 0)
 		s->live_result = (uint64_t)result;

@@ -113,6 +113,7 @@ struct verify_session {
 	uint64_t *entries;	    /* ENTRIES */
 	uint64_t version;	    /* the last pattern that nobody named */
 	bool engine_swaps;	    /* the engine has swap space, the live side has not */
+	bool machine_swaps;	    /* the machine has swap in use, and nobody asked for it */
 	bool reclaimed;		    /* the engine's reclaim may have dropped file pages */
 	bool copies_at_move;	    /* the design of RULE_ANONMM */
 	uint64_t freed;		    /* frames that the engine had reclaimed before the operation */

@@ -381,11 +381,16 @@ struct puppet *live_next(struct live *live, struct puppet *last)
 
 /* ---------------------------------------------------------------- the seed */
 
-/* Limits and capabilities that a fresh mm of the engine has; one that can move limits, and privileges for nothing else. */
+/*
+ * Limits and capabilities that a fresh mm of the engine has; one that can move limits, and privileges for nothing else. Hard limits go
+ * where nobody meets them, if that may be: the house counts, too.
+ */
 static void limit(int resource, uint64_t soft)
 {
-	struct rlimit l;
+	struct rlimit l = { .rlim_cur = soft, .rlim_max = RLIM_INFINITY };
 
+	if (!syscall(SYS_prlimit64, 0, resource, &l, NULL))
+		return;
 	if (syscall(SYS_prlimit64, 0, resource, NULL, &l))
 		return;
 	l.rlim_cur = soft < l.rlim_max ? soft : l.rlim_max;

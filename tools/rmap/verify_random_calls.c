@@ -89,9 +89,9 @@ static uint64_t file_offset(struct random *g, uint64_t addr)
 	if (random_percent(g, 65))
 		return (addr / PAGE) % 16 * PAGE;
 	if (weird(g))
-		return random_percent(g, 50)
-			       ? 1 + random_below(g, PAGE - 1)
-			       : (uint64_t)INT64_MAX / PAGE * PAGE - random_below(g, 4) * PAGE;
+		return random_percent(g, 50) ? 1 + random_below(g, PAGE - 1)
+					     /* the last one, which overflows with any length */
+					     : (uint64_t)INT64_MAX & RMAP_PAGE_MASK;
 	return random_below(g, 24) * PAGE;
 }
 

@@ -79,7 +79,9 @@ const struct verify_rule verify_rules[] = {
 				"for by no call that is compared" },
 	[RULE_LIMITS] = { "limits",
 			  "RLIMIT_AS is larger by the house; RLIMIT_MEMLOCK is larger by the house "
-			  "within mlockall, and the house is unlocked behind it",
+			  "within mlockall (or the right to lock is lent, where the hard limit has "
+			  "no "
+			  "room for that), and the house is unlocked behind it",
 			  "the house counts as mapped memory" },
 	[RULE_OVERCOMMIT] = { "overcommit",
 			      "the engine's overcommit policy is \"always\"; a mapping larger than "
@@ -89,10 +91,13 @@ const struct verify_rule verify_rules[] = {
 			      "swap, "
 			      "and the two machines' sizes differ" },
 	[RULE_LAZYFREE] = { "lazyfree",
-			    "smaps' LazyFree is not compared with --swap, and may else be lower "
-			    "live while any "
-			    "process has locked memory",
-			    "whether MADV_FREE takes a shared page depends on whether it was still "
+			    "smaps' LazyFree is not compared with --swap, nor once a page was "
+			    "pinned, and may else be lower live while any process has locked "
+			    "memory",
+			    "who unpins a page says whether it is dirty, and MADV_FREE passes by a "
+			    "dirty "
+			    "shared one; whether MADV_FREE takes a shared page depends on whether "
+			    "it was still "
 			    "being "
 			    "written when it came back from swap; and the kernel counts who locked "
 			    "a page, "
@@ -105,10 +110,12 @@ const struct verify_rule verify_rules[] = {
 			"both sides; setbrk is prctl(PR_SET_MM)",
 			"without exec there is no end of a program behind which it would begin" },
 	[RULE_NO_SWAP] = { "no-swap",
-			   "without --swap, and once the engine has reclaimed, a page that the "
-			   "engine has "
-			   "in swap counts as present, and its map count is not compared",
-			   "the kernel has nowhere to put it, or no reason" },
+			   "without --swap, and once the engine has reclaimed, a page that one "
+			   "side "
+			   "has in swap counts as present, and its map count is not compared",
+			   "the kernel has nowhere to put it, or no reason; or the machine has "
+			   "swap "
+			   "of its own, and the engine none" },
 	[RULE_PAGEOUT] = { "pageout",
 			   "with --swap, MADV_PAGEOUT is given again, for up to 20 ms, while pages "
 			   "are there "

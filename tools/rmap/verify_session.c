@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #define FULL_EVERY	  64u
@@ -358,9 +359,13 @@ enum verify_result verify_all(struct verify_session *s)
 	struct mm_check check = { .seed = s->options.seed };
 	enum verify_result ret = VERIFY_AGREE;
 	struct puppet *p = NULL;
+	struct sysinfo info;
 
 	s->since_full = 0;
 	s->count.full++;
+	/* What others switched on is nothing that this run asked for. */
+	if (!s->options.swap && !sysinfo(&info) && info.totalswap)
+		s->machine_swaps = true;
 	verify_round(s);
 	while (ret == VERIFY_AGREE && (p = live_next(s->live, p)))
 		ret = verify_process(s, p, 0, UINT64_MAX, UINT64_MAX, true);
