@@ -79,6 +79,7 @@ enum {
 	OPT_LIST,
 	OPT_SHARE,
 	OPT_TRACE,
+	OPT_ALL,
 };
 
 static const struct argp_option argp_options[] = {
@@ -95,6 +96,9 @@ static const struct argp_option argp_options[] = {
 	  "Execute this one schedule of one scenario under one design", 0 },
 	{ "pairs", OPT_PAIRS, NULL, 0, "Every pair of operations", 0 },
 	{ "share", OPT_SHARE, "N", 0, "Only one in N of the pairs, chosen by the seed", 0 },
+	{ "all", OPT_ALL, NULL, 0,
+	  "exhaustive: also execute to their ends what only reorders events that were seen before",
+	  0 },
 	{ "trace", OPT_TRACE, NULL, 0,
 	  "With --schedule: print each point (addresses are for addr2line)", 0 },
 	{ "json", OPT_JSON, NULL, 0, "Print JSON", 0 },
@@ -109,7 +113,7 @@ static struct {
 	unsigned int nr_scenarios;
 	enum explore_strategy strategy;
 	uint64_t preemptions, executions, seed, seconds, share;
-	bool has_executions, pairs, json, trace;
+	bool has_executions, pairs, json, trace, all;
 	const char *schedule;
 	bool terminal;
 } conf = { .preemptions = 2, .seed = 1, .share = 1 };
@@ -184,6 +188,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_SCHEDULE:
 		conf.schedule = arg;
+		return 0;
+	case OPT_ALL:
+		conf.all = true;
 		return 0;
 	case OPT_TRACE:
 		conf.trace = true;
@@ -302,6 +309,7 @@ static void run_case(struct total *total, const char *name, const struct op *con
 	struct explore_options o = { .strategy = conf.strategy,
 				     .preemptions = (uint32_t)conf.preemptions,
 				     .executions = conf.executions,
+				     .all = conf.all,
 				     .seed = conf.seed,
 				     .nanoseconds = nanoseconds,
 				     .progress = progress,
@@ -346,9 +354,11 @@ static void run_case(struct total *total, const char *name, const struct op *con
 	else if (r.failed)
 		print_failure(name, design, &r);
 	else if (!conf.pairs)
-		printf("%-36s %-15s %9llu executions %9llu pruned %5llu points %6.2f s%s\n", name,
-		       rmap_design_name(design), (unsigned long long)r.executions,
-		       (unsigned long long)r.pruned, (unsigned long long)r.points, took,
+		printf("%-36s %-15s %9llu executions %9llu distinct %9llu given up %5llu points "
+		       "%6.2f s%s\n",
+		       name, rmap_design_name(design), (unsigned long long)r.executions,
+		       (unsigned long long)r.distinct, (unsigned long long)r.pruned,
+		       (unsigned long long)r.points, took,
 		       conf.strategy == EXPLORE_EXHAUSTIVE && !conf.schedule && !r.complete
 			       ? ", cut short"
 			       : "");
@@ -458,7 +468,7 @@ static void print_total(const struct total *t)
 		json_decref(o);
 		return;
 	}
-	printf("%llu cases: %llu executions (%llu distinct of the last passes), %llu pruned, "
+	printf("%llu cases: %llu executions (%llu distinct), %llu given up, "
 	       "%llu cut short, %.0f a second: %llu wrong\n",
 	       (unsigned long long)t->cases, (unsigned long long)t->executions,
 	       (unsigned long long)t->distinct, (unsigned long long)t->pruned,

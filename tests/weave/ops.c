@@ -338,8 +338,10 @@ static int walk(struct world *w, int thread)
 	struct hits hits = { 0 };
 	struct rmap_walk asked = { .visit = collect_hit, .arg = &hits };
 	uint32_t who = who_maps(w, thread), i;
-	int r = mm_walk_page(w->sys, w->page[thread], &asked);
+	int r;
 
+	weave_saw(who);
+	r = mm_walk_page(w->sys, w->page[thread], &asked);
 	for (i = 0; i < 2 + WEAVE_THREADS_MAX; i++) {
 		const struct mm *mm = i == 0 ? w->p : i == 1 ? w->c : w->child[i - 2];
 
@@ -348,7 +350,8 @@ static int walk(struct world *w, int thread)
 	}
 	if (r || world_unmaps())
 		who = 0;
-	if (who & who_maps(w, thread))
+	weave_saw(who);
+	if (who && (who & who_maps(w, thread)))
 		weave_fail("a walk missed a mapping");
 	w->missed[thread] = who;
 	/* What is still to be looked at must not be another page by then. */

@@ -46,6 +46,7 @@ struct explorer {
 	uint32_t nr_nodes, depth;
 	uint32_t spent;
 	struct seen seen;
+	struct seen ends; /* of whole executions */
 	/* pct */
 	uint32_t priority[WEAVE_THREADS_MAX + 1];
 	uint64_t change[CHANGES_MAX];
@@ -202,7 +203,8 @@ static int choose_exhaustive(void *arg, uint32_t mask, int current, bool shared)
 
 	if (current >= 0 && !shared)
 		return current;
-	if (e->depth >= e->nr_nodes && seen_before(&e->seen, weave_state(current), e->spent))
+	if (!e->options->all && e->depth >= e->nr_nodes &&
+	    seen_before(&e->seen, weave_state(current), e->spent))
 		return -1;
 	if (!(mask & (mask - 1)))
 		return lowest(mask);
@@ -469,7 +471,8 @@ static bool execute_counted(struct explorer *e, weave_choose_fn *choose, bool ea
 	case WEAVE_DONE:
 	default:
 		e->result->executions++;
-		e->result->distinct++;
+		if (!seen_before(&e->ends, weave_state(-1), 0))
+			e->result->distinct++;
 		return true;
 	}
 }
@@ -524,7 +527,6 @@ static bool explore_pass(struct explorer *e)
 {
 	seen_clear(&e->seen);
 	e->nr_nodes = 0;
-	e->result->distinct = 0;
 	e->result->passes++;
 	do {
 		e->depth = 0;
@@ -597,6 +599,8 @@ static void explorer_end(struct explorer *e)
 {
 	free(e->seen.key);
 	free(e->seen.spent);
+	free(e->ends.key);
+	free(e->ends.spent);
 	free(e);
 }
 
@@ -615,6 +619,7 @@ static struct explorer *explorer_new(const struct explore_case *c,
 	e->random = options ? options->seed : 0;
 	e->began = nanoseconds();
 	e->first = -1;
+	seen_clear(&e->ends);
 	weave_words_forget();
 	return e;
 }

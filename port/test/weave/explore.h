@@ -38,6 +38,7 @@ struct explore_options {
 	enum explore_strategy strategy;
 	uint32_t preemptions; /* exhaustive: at most; pct: change points */
 	uint64_t executions;  /* at most; 0: no limit (exhaustive only) */
+	bool all;	      /* exhaustive: give nothing up */
 	uint64_t seed;
 	uint64_t nanoseconds; /* stop after them; 0: never */
 	/* Every few executions: how many so far. */

@@ -42,6 +42,7 @@ static struct fiber fibers[FIBERS_MAX];
 static unsigned int nr_fibers;
 
 #ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 static struct fiber *asan_from;
 #endif
@@ -141,6 +142,10 @@ void fiber_prepare(struct fiber *fiber, void (*fn)(void *arg), void *arg)
 	fiber->fn = fn;
 	fiber->arg = arg;
 	fiber->asan_fake = NULL;
+#ifdef __SANITIZE_ADDRESS__
+	/* Left in the middle, it has frames that nobody will leave. */
+	__asan_unpoison_memory_region(fiber->stack, STACK_SIZE);
+#endif
 #ifdef WEAVE_TSAN
 	if (fiber->tsan)
 		__tsan_destroy_fiber(fiber->tsan);

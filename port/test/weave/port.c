@@ -53,7 +53,7 @@ struct state {
 
 struct store_page {
 	bool dirty; /* written since it was saved */
-	unsigned char data[RMAP_PAGE_SIZE];
+	_Alignas(64) unsigned char data[RMAP_PAGE_SIZE];
 };
 
 struct arena {
@@ -114,6 +114,8 @@ static void *port_alloc(void *ctx, enum rmap_kind kind, size_t size)
 	if (self >= 0 && s->fail_alloc[self] && !--s->fail_alloc[self])
 		return NULL;
 	s->objects++;
+	/* Who comes first gets which one. */
+	weave_changed(b);
 	if (b->nr) {
 		object = b->free[--b->nr];
 		fiber_sync_acquire(object);
@@ -139,6 +141,7 @@ static void port_free(void *ctx, enum rmap_kind kind, void *object, size_t size)
 
 	(void)ctx;
 	arena->state.objects--;
+	weave_changed(b);
 	if (b->nr == FREE_MAX)
 		weave_fail("more freed objects than can be");
 	if (!rmap_kind_is_type_stable(kind)) {

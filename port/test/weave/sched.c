@@ -502,6 +502,20 @@ void weave_relax(void)
 	weave_point(t, WEAVE_READ);
 }
 
+void weave_saw(uint64_t value)
+{
+	if (weave_active)
+		w.running->hash = word_mix(w.running->hash, value);
+}
+
+void weave_changed(const void *object)
+{
+	struct thread *t = w.running;
+
+	if (weave_active)
+		t->hash = word_note(object, number_of(t), WEAVE_WRITE, t->hash);
+}
+
 /* A word that nobody shares: no place to switch at but for executions one after the other. */
 static const uint64_t step_words[WEAVE_THREADS_MAX];
 
@@ -616,8 +630,10 @@ bool weave_lock_wanted(const void *lock)
 		const struct thread *t = &w.thread[i];
 
 		if (t != w.running && t->state == THREAD_RUNS && t->wait == WEAVE_WAIT_CLEAR &&
-		    t->object == lock)
+		    t->object == lock) {
+			weave_saw((uintptr_t)lock);
 			return true;
+		}
 	}
 	return false;
 }
@@ -652,9 +668,12 @@ void weave_rcu_leave(void)
 	if (!t->rcu)
 		weave_fail("leaves an RCU section that it is not in");
 	bit = t == &w.main ? 0 : 1u << number_of(t);
-	weave_at(&rcu_word, t->rcu == 1 && rcu_is_waited_for(bit) ? WEAVE_WRITE : WEAVE_READ);
+	weave_at(&rcu_word, WEAVE_READ);
 	if (--t->rcu)
 		return;
+	/* Whether anybody waits for it is known only now. */
+	if (rcu_is_waited_for(bit))
+		weave_changed(&rcu_word);
 	fiber_sync_release(&w.callback);
 	for (i = 0; i < w.nr_callbacks; i++)
 		w.callback[i].readers &= ~bit;
@@ -698,12 +717,12 @@ static void rcu_thread(void *arg)
 	for (;;) {
 		uint32_t i;
 
-		t->object = &rcu_word;
-		t->kind = WEAVE_WRITE;
 		/* It is first run when there is a callback, as at any other time. */
-		if (first)
+		if (first) {
 			passed(t);
-		else {
+		} else {
+			t->object = &rcu_word;
+			t->kind = WEAVE_WRITE;
 			t->wait = WEAVE_WAIT_CALLBACK;
 			schedule(t);
 		}
@@ -803,6 +822,8 @@ enum weave_outcome weave_run(const struct weave_run *run)
 	thread_reset(&w.thread[WEAVE_RCU]);
 	w.thread[WEAVE_RCU].state = THREAD_RUNS;
 	w.thread[WEAVE_RCU].wait = WEAVE_WAIT_CALLBACK;
+	w.thread[WEAVE_RCU].object = &rcu_word;
+	w.thread[WEAVE_RCU].kind = WEAVE_WRITE;
 	/* At the end of an execution it stands where it begins, waiting for a callback. */
 	if (!w.rcu_waits)
 		fiber_prepare(w.thread[WEAVE_RCU].fiber, rcu_thread, NULL);

@@ -83,6 +83,13 @@ void weave_trace(bool on);
 /* The number of the running thread, or -1: main. */
 int weave_self(void);
 
+/*
+ * For what a thread learns or does without a point, so that prefixes which differ in it are not taken for the same: that it saw this
+ * value; that it changed this object.
+ */
+void weave_saw(uint64_t value);
+void weave_changed(const void *object);
+
 /* Points off and on, for the running thread: what is in between happens at once. */
 void weave_quiet(bool on);
 
