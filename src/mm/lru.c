@@ -38,6 +38,7 @@ static void link_page(struct mm_system *sys, struct page *page)
 	enum lru_list list = lru_list_of(page);
 	uint32_t set = PG_LRU | ((uint32_t)list << PG_LRU_LIST_SHIFT);
 
+	rmap_assert_spin_held(&sys->lru_lock);
 	if (list == LRU_UNEVICTABLE)
 		set |= PG_UNEVICTABLE;
 	atomic_fetch_or_explicit(&page->flags, set, memory_order_relaxed);
@@ -50,6 +51,7 @@ static void unlink_page(struct mm_system *sys, struct page *page)
 {
 	enum lru_list list = lru_list_on(page);
 
+	rmap_assert_spin_held(&sys->lru_lock);
 	list_del_init(&page->lru);
 	atomic_fetch_sub_explicit(&sys->nr_lru[list], 1, memory_order_relaxed);
 	atomic_fetch_and_explicit(&page->flags, ~(uint32_t)(PG_LRU | PG_LRU_LIST | PG_UNEVICTABLE),

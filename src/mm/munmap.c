@@ -52,6 +52,7 @@ static uint64_t forget_vma(struct mm *mm, struct vma *vma)
 {
 	uint64_t pages = vma_pages(vma);
 
+	rmap_assert_write_held(&mm->mmap_lock);
 	if (vma->flags & VM_LOCKED)
 		mm->locked_vm -= pages;
 	mm_account(mm, vma->flags, -(int64_t)pages);

@@ -62,6 +62,7 @@ static uint64_t slot_alloc(struct swap_map *map)
 {
 	uint64_t slot = map->free;
 
+	rmap_assert_spin_held(&map->lock);
 	if (map->off)
 		return SWAP_NONE;
 	if (slot != SWAP_NONE)
@@ -81,6 +82,7 @@ static void slot_release(struct mm_system *sys, struct swap_slot *s)
 {
 	struct swap_map *map = &sys->swap;
 
+	rmap_assert_spin_held(&map->lock);
 	if (s->flags & SWAP_SLOT_ANON)
 		rmap_slot_free(&sys->rmap, &s->rmap);
 	s->flags &= SWAP_SLOT_BAD;
@@ -110,6 +112,8 @@ static void cache_enter(struct mm_system *sys, struct page *page, uint64_t slot)
 {
 	struct swap_slot *s = slot_get(sys, slot);
 
+	rmap_assert_spin_held(&sys->swap.lock);
+	rmap_assert_bit_held(&page->flags);
 	MM_ASSERT(sys, !s->cache && !page_test(page, PG_SWAPCACHE));
 	page_get(page);
 	page->private = slot;
@@ -123,6 +127,8 @@ static void cache_leave(struct mm_system *sys, struct page *page)
 {
 	struct swap_slot *s = slot_get(sys, page->private);
 
+	rmap_assert_spin_held(&sys->swap.lock);
+	rmap_assert_bit_held(&page->flags);
 	MM_ASSERT(sys, page_test(page, PG_SWAPCACHE) && s->cache == page);
 	page_clear(page, PG_SWAPCACHE);
 	page->private = 0;

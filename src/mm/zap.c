@@ -25,6 +25,7 @@ static void zap_page(struct gather *g, struct vma *vma, pte_t *pte, pte_t old, u
 	struct page *page = pfn_to_page(sys, pte_pfn(old));
 	struct rmap_page *rpage = &page->rmap;
 
+	rmap_assert_spin_held(table_ptl(sys, pte));
 	if (!rmap_page_is_anon(rpage)) {
 		if (old & PTE_DIRTY)
 			file_set_dirty(page, sys);

@@ -161,7 +161,15 @@ static void release_all(struct stress_world *world)
 static void look(struct stress_world *world, struct stress_result *result)
 {
 	struct mm_check check = { .seed = world->options->seed + result->checks };
+	const struct rmap_port *os = &hosted_port(world->hosted)->os;
 	char error[HOSTED_ERROR];
+
+	/*
+	 * What waits for a grace period would end beside the check, which bears that, but the thread sanitizer does not. What is
+	 * freed late may free more.
+	 */
+	os->rcu_barrier(os->ctx);
+	os->rcu_barrier(os->ctx);
 
 	if (!strcmp(rmap_design_name(world->design), "scan"))
 		check.max_walks = SCAN_WALKS;
