@@ -272,6 +272,25 @@ void madvise_willneed(struct vma *vma, uint64_t start, uint64_t end)
 		willneed_swap(vma, start, end);
 }
 
+/*
+ * A page of the cache that may be filled with zeros, locked, with a reference. Who holds the one that is there by a pin goes on
+ * seeing what it held: it is written back and leaves, and another is read.
+ */
+static int page_to_zero(struct mm_file *file, uint64_t index, struct page **page)
+{
+	int error = file_get_page(file, index, page);
+
+	if (error || page_refs(*page) <= 2 + rmap_page_mapcount(&(*page)->rmap))
+		return error;
+	page_unlock(file->sys, *page);
+	page_put(file->sys, *page);
+	error = file_write_range(file, index, index);
+	if (error)
+		return error;
+	file_punch(file, index, index);
+	return file_get_page(file, index, page);
+}
+
 int file_zero_range(struct mm_file *file, uint64_t first, uint64_t last)
 {
 	uint64_t pages = mm_file_is_shmem(file) ? 0 : file_pages(file);
@@ -281,7 +300,7 @@ int file_zero_range(struct mm_file *file, uint64_t first, uint64_t last)
 	for (uint64_t index = first; index <= last && index < pages; index++) {
 		struct page *page;
 
-		error = file_get_page(file, index, &page);
+		error = page_to_zero(file, index, &page);
 		if (error == RMAP_ENXIO)
 			break;
 		if (error)

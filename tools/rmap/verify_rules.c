@@ -104,6 +104,13 @@ const struct verify_rule verify_rules[] = {
 			    "where the engine looks when it reclaims, and until then takes a page "
 			    "that one "
 			    "of its processes unlocked for evictable" },
+	[RULE_STRANDED_LOCKS] = { "stranded-locks",
+				  "with --swap, once locked memory was moved by MREMAP_DONTUNMAP, "
+				  "a page that the "
+				  "engine has in swap may be present live",
+				  "Linux unlocks the old VMA and leaves its pages marked, and "
+				  "counts marks from "
+				  "there; the engine has one mark and no count" },
 	[RULE_HEAP] = { "heap",
 			"the heap of a process that was never told where begins at mmap_min_addr, "
 			"on "
