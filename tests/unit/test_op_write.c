@@ -111,6 +111,7 @@ static void calls(void **state)
 		"P munmap 0x10000001 1p -> EINVAL\nP munmap m1+1p 2p\n"
 		"P mprotect 0x10000000 3p none\nP mprotect 0x10000000 3 rx growsdown -> any\n"
 		"P mprotect 0x10000000 3p rw growsup -> EINVAL\n"
+		"P mprotect 0x10000000 3p rwx prot=0x40 -> EINVAL\n"
 		"m2 = P mremap m1 4p 8p maymove\nP mremap m2 4p 4p to=0x30000000\n"
 		"P mremap m2 4p 4p dontunmap maymove\nP mremap m2 4p 4p to=0x30000000 dontunmap\n"
 		"P mremap m2 4p 4p fixed hint=0x40000000 -> EINVAL\nP mremap m2 4p 4p flags=0x80 "

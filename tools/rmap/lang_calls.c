@@ -244,7 +244,8 @@ static bool parse_mprotect(struct parser *p)
 		return false;
 	if (!lang_accept_prot(p, &op->prot) && !accept_raw(p, "prot", &op->prot, &ok))
 		return unexpected(p, "a protection (none, r, rw, rx, rwx)");
-	while (accept_bits(p, words, COUNT(words), &op->prot))
+	while (ok && (accept_bits(p, words, COUNT(words), &op->prot) ||
+		      accept_raw(p, "prot", &op->prot, &ok)))
 		;
 	return ok;
 }

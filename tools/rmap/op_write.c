@@ -88,6 +88,13 @@ static void put_prot(struct line *l, uint32_t prot)
 	    prot & MM_PROT_EXEC ? "x" : "", prot & 7 ? "" : "none");
 }
 
+/* The bits that have no letter, and no word either. */
+static void put_raw_prot(struct line *l, uint32_t prot)
+{
+	if (prot & ~7u)
+		put(l, " prot=0x%x", prot & ~7u);
+}
+
 static void put_value(struct line *l, const struct op *op)
 {
 	if (op->has_value)
@@ -121,8 +128,7 @@ static void put_mmap(struct line *l, const struct op *op)
 	put(l, " mmap");
 	put_size(l, op->len);
 	put_prot(l, op->prot);
-	if (op->prot & ~7u)
-		put(l, " prot=0x%x", op->prot & ~7u);
+	put_raw_prot(l, op->prot);
 	if (op->addr.mark || op->addr.off) {
 		put(l, " at=");
 		put_at(l, &op->addr);
@@ -237,6 +243,7 @@ static void put_call(struct line *l, const struct op *op)
 			put(l, " growsdown");
 		if (op->prot & MM_PROT_GROWSUP)
 			put(l, " growsup");
+		put_raw_prot(l, op->prot & ~(MM_PROT_GROWSDOWN | MM_PROT_GROWSUP));
 		break;
 	case OP_MADVISE:
 		put_range(l, "madvise", op);

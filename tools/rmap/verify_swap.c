@@ -20,9 +20,9 @@
 #define PAGE	 4096u
 #define NAME	 "rmap-verify-"
 #define SUFFIX	 ".swap"
-/* Before any other swap space that the machine has. */
 /* A minute and a half, in steps of 20 ms. */
 #define PATIENCE 4500u
+/* Before any other swap space that the machine has. */
 #define FIRST	 (SWAP_FLAG_PREFER | 0x7fff)
 
 struct verify_swap {
@@ -167,8 +167,9 @@ static void keeper(int socket)
 static int answer(struct verify_swap *swap)
 {
 	int ret;
+	ssize_t got = recv(swap->socket, &ret, sizeof(ret), 0);
 
-	return recv(swap->socket, &ret, sizeof(ret), 0) == (ssize_t)sizeof(ret) ? ret : -EIO;
+	return got == (ssize_t)sizeof(ret) ? ret : got < 0 ? -errno : -EIO;
 }
 
 static void end(struct verify_swap *swap)
@@ -203,6 +204,8 @@ static struct verify_swap *begin(char error[VERIFY_SWAP_ERROR])
 		return swap;
 	if (ret == -EBUSY)
 		snprintf(error, VERIFY_SWAP_ERROR, "another rmap verify --swap is at work");
+	else if (ret == -EINTR)
+		snprintf(error, VERIFY_SWAP_ERROR, "interrupted before there was a swap file");
 	else
 		snprintf(error, VERIFY_SWAP_ERROR, "no swap file in %.150s: %s", directory(),
 			 strerror(-ret));
@@ -234,8 +237,12 @@ int verify_swap_begin(char error[VERIFY_SWAP_ERROR])
 int verify_swap_set(bool on)
 {
 	char order = on ? '+' : '-';
+	int ret;
 
 	if (!the_swap || send(the_swap->socket, &order, 1, MSG_NOSIGNAL) != 1)
 		return -EIO;
-	return answer(the_swap);
+	do /* the order is given, so its answer will come */
+		ret = answer(the_swap);
+	while (ret == -EINTR);
+	return ret;
 }
