@@ -16,11 +16,14 @@
 #include <string.h>
 
 /* Beyond so many pages of layout not every address is asked. */
-#define LAYOUT_MAX     ((uint64_t)1 << 22)
+#define LAYOUT_MAX   ((uint64_t)1 << 22)
 
-/* Nothing is cut off below this, so that p99 means something; behind, a phase's walks end at the time. */
-#define PROBES_MIN     64u
-#define PROBES_TIME_NS 1000000000u
+/*
+ * Nothing is cut off below this, so that p99 means something; behind, a phase's first pass ends after so many looks (about a second
+ * of them). Not after a time: the same pages are asked about on every machine.
+ */
+#define PROBES_MIN   64u
+#define PROBES_LOOKS ((uint64_t)1 << 28)
 
 struct choice {
 	uint64_t key;
@@ -230,7 +233,7 @@ static void walk_page(struct mm_system *sys, struct page *page, enum compare_pas
 }
 
 static bool walk_pass(struct sample *s, struct compare_design *d, struct compare_phase *phase,
-		      struct mm_system *sys, enum compare_pass pass, uint64_t deadline)
+		      struct mm_system *sys, enum compare_pass pass)
 {
 	struct rmap_walk walk;
 
@@ -241,7 +244,8 @@ static bool walk_pass(struct sample *s, struct compare_design *d, struct compare
 		phase->pass[pass].looks += walk.looks;
 		phase->pass[pass].steps += walk.steps;
 		phase->pass[pass].found += walk.found;
-		if (pass == COMPARE_FIRST && i + 1 >= PROBES_MIN && runner_now() > deadline)
+		if (pass == COMPARE_FIRST && i + 1 >= PROBES_MIN &&
+		    phase->pass[pass].looks > PROBES_LOOKS)
 			s->nr = i + 1;
 	}
 	return true;
@@ -269,8 +273,7 @@ bool compare_probe(const struct compare *c, struct compare_design *d, struct run
 		make_unique(&s);
 	}
 	for (unsigned int pass = 0; ok && pass < COMPARE_PASSES; pass++)
-		ok = walk_pass(&s, d, phase, runner_system(r), (enum compare_pass)pass,
-			       runner_now() + PROBES_TIME_NS);
+		ok = walk_pass(&s, d, phase, runner_system(r), (enum compare_pass)pass);
 	phase->pages = s.nr;
 	phase->layout = s.layout;
 	free(s.ranges);
