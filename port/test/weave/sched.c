@@ -21,7 +21,7 @@
 #define HELD_MAX      32
 #define CALLBACKS_MAX 512
 /* More points than any execution needs that makes progress. */
-#define POINTS_MAX    200000
+#define POINTS_MAX    5000000
 
 enum thread_state {
 	THREAD_UNUSED,
