@@ -355,7 +355,8 @@ static uint64_t engine_key(const struct verify_session *s, const struct mm_page_
 {
 	if (info->state == MM_PAGE_SWAPPED)
 		return info->slot | SLOT_KEY;
-	if (s->engine_swaps && info->state == MM_PAGE_PRESENT && info->swapcache)
+	if (s->engine_swaps && !s->options.swap && info->state == MM_PAGE_PRESENT &&
+	    info->swapcache)
 		return info->page->private | SLOT_KEY;
 	return info->pfn;
 }
@@ -433,8 +434,15 @@ static enum verify_result compare_sharing(struct verify_session *s, struct puppe
 					  const struct mm_page_info *info)
 {
 	uint64_t key = live == SWAPPED ? (entry & PM_FRAME) | SLOT_KEY : entry & PM_FRAME;
-	enum verify_result ret = pair_frames(s, p, addr, key, engine_key(s, info));
+	enum verify_result ret;
 
+	/* Where both swap, and not the same pages: a slot says nothing of who has its page in memory. */
+	if (s->engine_swaps && s->options.swap &&
+	    (live == SWAPPED || info->state == MM_PAGE_SWAPPED || info->swapcache)) {
+		verify_rule(s, RULE_NO_SWAP);
+		return VERIFY_AGREE;
+	}
+	ret = pair_frames(s, p, addr, key, engine_key(s, info));
 	if (ret == VERIFY_AGREE && live != SWAPPED && info->state == MM_PAGE_PRESENT)
 		ret = compare_count(s, p, addr, entry, info);
 	return ret;

@@ -107,7 +107,7 @@ const struct verify_rule verify_rules[] = {
 	[RULE_STRANDED_LOCKS] = { "stranded-locks",
 				  "with --swap, once locked memory was moved by MREMAP_DONTUNMAP, "
 				  "a page that the "
-				  "engine has in swap may be present live",
+				  "engine has in swap may be present live, as under \"no-swap\"",
 				  "Linux unlocks the old VMA and leaves its pages marked, and "
 				  "counts marks from "
 				  "there; the engine has one mark and no count" },
@@ -117,12 +117,12 @@ const struct verify_rule verify_rules[] = {
 			"both sides; setbrk is prctl(PR_SET_MM)",
 			"without exec there is no end of a program behind which it would begin" },
 	[RULE_NO_SWAP] = { "no-swap",
-			   "without --swap, and once the engine has reclaimed, a page that one "
-			   "side "
-			   "has in swap counts as present, and its map count is not compared",
-			   "the kernel has nowhere to put it, or no reason; or the machine has "
-			   "swap "
-			   "of its own, and the engine none" },
+			   "without --swap, and once the engine has reclaimed by itself, a page "
+			   "that the "
+			   "engine has in swap counts as present, and its map count is not "
+			   "compared; with "
+			   "--swap, who shares it is then not compared either",
+			   "the kernel has nowhere to put it, or no reason" },
 	[RULE_PAGEOUT] = { "pageout",
 			   "with --swap, MADV_PAGEOUT is given again, for up to 20 ms, while pages "
 			   "are there "
