@@ -243,7 +243,7 @@ static void put_call(struct line *l, const struct op *op)
 			put(l, " growsdown");
 		if (op->prot & MM_PROT_GROWSUP)
 			put(l, " growsup");
-		put_raw_prot(l, op->prot & ~(MM_PROT_GROWSDOWN | MM_PROT_GROWSUP));
+		put_raw_prot(l, op->prot & ~(uint32_t)(MM_PROT_GROWSDOWN | MM_PROT_GROWSUP));
 		break;
 	case OP_MADVISE:
 		put_range(l, "madvise", op);
