@@ -23,7 +23,9 @@ die() {
 
 check() {
 	local bad=0 # work stays for the trap
-	work=$(mktemp -d "${TMPDIR:-/tmp}/rmap-freestanding.XXXXXX")
+	# Beside the archives if possible: what a kill leaves there goes with them.
+	work=$(mktemp -d "$(dirname "$1")/freestanding.XXXXXX" 2>/dev/null) ||
+		work=$(mktemp -d "${TMPDIR:-/tmp}/rmap-freestanding.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	"${cross}ld" -r -o "$work/whole.o" --whole-archive "$@" || {
 		echo "freestanding: the archives cannot be linked together: $*" >&2

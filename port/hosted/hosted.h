@@ -152,12 +152,17 @@ void hosted_pattern_page(uint64_t seed, uint64_t index, void *data);
  * create: nothing stands at path before a close without an error (the file is made beside it and renamed). open: the whole
  * file's checksum is verified before the first byte is given out. 0; RMAP_ENOENT, RMAP_EACCES, RMAP_EIO, RMAP_ENOMEM,
  * RMAP_EBADMSG (cut, altered, or no image).
+ *
+ * _fd: the same over a regular file that the caller has open, from its beginning, for one that needs no name; it stays the
+ * caller's. One stream at a time, since they share its position; it must be empty to be created.
  */
 int hosted_stream_create(const char *path, struct hosted_stream **out, char *error);
+int hosted_stream_create_fd(int fd, struct hosted_stream **out, char *error);
 int hosted_stream_open(const char *path, struct hosted_stream **out, char *error);
+int hosted_stream_open_fd(int fd, struct hosted_stream **out, char *error);
 const struct mm_stream *hosted_stream_mm(struct hosted_stream *stream);
 
-/* 0, or the first error; after an error, or with keep false, a created file is gone. */
+/* 0, or the first error; after an error, or with keep false, a created file is gone (behind an fd: of no use). */
 int hosted_stream_close(struct hosted_stream *stream, bool keep);
 
 /* ---------------------------------------------------------------- processors */

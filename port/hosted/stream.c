@@ -34,9 +34,10 @@ static const char magic[8] = { 'R', 'M', 'A', 'P', 'Z', 'I', 'M', 'G' };
 struct hosted_stream {
 	struct mm_stream mm;
 	FILE *file;
-	char *path;    /* the name it gets at close; writing */
-	char *working; /* the name it has until then; NULL: reading */
-	int error;     /* the first one */
+	char *path;    /* writing: the name it gets at close; NULL: none */
+	char *working; /* writing: the name it has until then */
+	bool writing;
+	int error; /* the first one */
 	ZSTD_CCtx *compress;
 	ZSTD_DCtx *expand;
 	XXH64_state_t *hash;
@@ -142,13 +143,18 @@ static char *joined(const char *a, const char *b)
 
 static int create_prepare(struct hosted_stream *s, const char *path)
 {
-	s->path = joined(path, "");
-	s->working = joined(path, WORKING_COPY);
+	s->writing = true;
+	if (path) {
+		s->path = joined(path, "");
+		s->working = joined(path, WORKING_COPY);
+		if (!s->path || !s->working)
+			return RMAP_ENOMEM;
+	}
 	s->compress = ZSTD_createCCtx();
 	s->hash = XXH64_createState();
 	s->room = ZSTD_CStreamOutSize();
 	s->buffer = malloc(s->room);
-	if (!s->path || !s->working || !s->compress || !s->hash || !s->buffer)
+	if (!s->compress || !s->hash || !s->buffer)
 		return RMAP_ENOMEM;
 	XXH64_reset(s->hash, 0);
 	ZSTD_CCtx_setParameter(s->compress, ZSTD_c_compressionLevel, LEVEL);
@@ -157,7 +163,21 @@ static int create_prepare(struct hosted_stream *s, const char *path)
 	return 0;
 }
 
-int hosted_stream_create(const char *path, struct hosted_stream **out, char *error)
+/* A stream of our own over the caller's file, from its beginning. */
+static FILE *file_again(int fd, const char *mode)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	FILE *file = own < 0 ? NULL : fdopen(own, mode);
+
+	if (file)
+		rewind(file);
+	else if (own >= 0)
+		close(own);
+	return file;
+}
+
+/* path, or fd where that is NULL */
+static int create(const char *path, int fd, struct hosted_stream **out, char *error)
 {
 	static const unsigned char nothing[HEADER_BYTES];
 	struct hosted_stream *s = calloc(1, sizeof(*s));
@@ -166,17 +186,28 @@ int hosted_stream_create(const char *path, struct hosted_stream **out, char *err
 	if (r) {
 		hosted_say(error, "Out of memory.");
 	} else {
-		s->file = fopen(s->working, "wbe");
+		s->file = path ? fopen(s->working, "wbe") : file_again(fd, "wb");
 		if (s->file && fwrite(nothing, HEADER_BYTES, 1, s->file) == 1) {
 			*out = s;
 			return 0;
 		}
 		r = error_of_fopen(errno);
-		hosted_say(error, "Cannot write %s: %s.", s->working, strerror(errno));
+		hosted_say(error, "Cannot write %s: %s.", path ? s->working : "the image",
+			   strerror(errno));
 	}
 	if (s)
 		stream_free(s);
 	return r;
+}
+
+int hosted_stream_create(const char *path, struct hosted_stream **out, char *error)
+{
+	return create(path, -1, out, error);
+}
+
+int hosted_stream_create_fd(int fd, struct hosted_stream **out, char *error)
+{
+	return create(NULL, fd, out, error);
 }
 
 static int write_header(struct hosted_stream *s)
@@ -279,22 +310,24 @@ static int open_prepare(struct hosted_stream *s)
 	return 0;
 }
 
-int hosted_stream_open(const char *path, struct hosted_stream **out, char *error)
+/* By its name, or fd where that is NULL. */
+static int open_either(const char *path, int fd, struct hosted_stream **out, char *error)
 {
+	const char *name = path ? path : "the image";
 	struct hosted_stream *s = calloc(1, sizeof(*s));
 	int r = s ? open_prepare(s) : RMAP_ENOMEM;
 	struct stat st;
 
 	if (r) {
 		hosted_say(error, "Out of memory.");
-	} else if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+	} else if (path && stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
 		r = RMAP_EBADMSG;
 		hosted_say(error, "%s is no regular file.", path);
-	} else if (!(s->file = fopen(path, "rbe"))) {
+	} else if (!(s->file = path ? fopen(path, "rbe") : file_again(fd, "rb"))) {
 		r = error_of_fopen(errno);
-		hosted_say(error, "Cannot open %s: %s.", path, strerror(errno));
+		hosted_say(error, "Cannot open %s: %s.", name, strerror(errno));
 	} else {
-		r = verify(s, path, error);
+		r = verify(s, name, error);
 	}
 	if (!r) {
 		*out = s;
@@ -303,6 +336,16 @@ int hosted_stream_open(const char *path, struct hosted_stream **out, char *error
 	if (s)
 		stream_free(s);
 	return r;
+}
+
+int hosted_stream_open(const char *path, struct hosted_stream **out, char *error)
+{
+	return open_either(path, -1, out, error);
+}
+
+int hosted_stream_open_fd(int fd, struct hosted_stream **out, char *error)
+{
+	return open_either(NULL, fd, out, error);
 }
 
 const struct mm_stream *hosted_stream_mm(struct hosted_stream *stream)
@@ -314,7 +357,7 @@ int hosted_stream_close(struct hosted_stream *s, bool keep)
 {
 	int r = s->error;
 
-	if (s->working) {
+	if (s->writing) {
 		if (!r && keep)
 			r = stream_feed(s, NULL, 0, ZSTD_e_end);
 		if (!r && keep)
@@ -322,9 +365,9 @@ int hosted_stream_close(struct hosted_stream *s, bool keep)
 		if (fclose(s->file) && !r)
 			r = RMAP_EIO;
 		s->file = NULL;
-		if (!r && keep && rename(s->working, s->path))
+		if (!r && keep && s->path && rename(s->working, s->path))
 			r = RMAP_EIO;
-		if (r || !keep)
+		if (s->path && (r || !keep))
 			unlink(s->working);
 	}
 	stream_free(s);

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -231,23 +232,35 @@ static int write_file(const char *path, const char *text, size_t size, char err[
 	return failed ? -1 : 0;
 }
 
-/* dot -TFORMAT -o PATH INPUT */
-static int run_dot(const char *format, const char *path, char *input, char err[OPS_ERR_SIZE])
+/* dot -TFORMAT -o PATH, reading input from its beginning. */
+static int spawn_dot(const char *format, const char *path, int input, pid_t *pid)
 {
 	char type[8];
-	char *argv[] = { (char *)"dot", type, (char *)"-o", strdup(path), input, NULL };
+	char *argv[] = { (char *)"dot", type, (char *)"-o", strdup(path), NULL };
+	posix_spawn_file_actions_t actions;
 	extern char **environ;
-	pid_t pid;
-	int status = 0;
 	int error;
 
+	if (!argv[3])
+		return ENOMEM;
 	snprintf(type, sizeof(type), "-T%s", format);
-	if (!argv[3]) {
-		snprintf(err, OPS_ERR_SIZE, "There is no memory for the drawing.");
-		return -1;
+	error = posix_spawn_file_actions_init(&actions);
+	if (!error) {
+		error = posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+		if (!error)
+			error = posix_spawnp(pid, "dot", &actions, NULL, argv, environ);
+		posix_spawn_file_actions_destroy(&actions);
 	}
-	error = posix_spawnp(&pid, "dot", NULL, NULL, argv, environ);
 	free(argv[3]);
+	return error;
+}
+
+static int run_dot(const char *format, const char *path, int input, char err[OPS_ERR_SIZE])
+{
+	int status = 0, error;
+	pid_t pid;
+
+	error = spawn_dot(format, path, input, &pid);
 	if (error) {
 		snprintf(err, OPS_ERR_SIZE,
 			 "Graphviz's dot cannot be run (%s): install graphviz, or write a .dot "
@@ -264,28 +277,28 @@ static int run_dot(const char *format, const char *path, char *input, char err[O
 	return 0;
 }
 
+/* The text for dot is in memory that looks like a file: a pipe would have to be fed while dot runs. */
 static int write_picture(const char *path, const char *format, const char *text, size_t size,
 			 char err[OPS_ERR_SIZE])
 {
-	const char *directory = getenv("TMPDIR");
-	char input[256];
-	int fd, result;
+	FILE *input;
+	int result, fd;
 
 	if (!strcmp(format, "dot"))
 		return write_file(path, text, size, err);
-	if (!directory || strlen(directory) > sizeof(input) - 32)
-		directory = "/tmp";
-	snprintf(input, sizeof(input), "%s/rmap-draw-XXXXXX", directory);
-	fd = mkstemp(input);
-	if (fd < 0) {
-		snprintf(err, OPS_ERR_SIZE, "%s: %s.", input, strerror(errno));
+	fd = memfd_create("rmap-draw", MFD_CLOEXEC);
+	input = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!input || fwrite(text, 1, size, input) != size || fflush(input)) {
+		snprintf(err, OPS_ERR_SIZE, "No file for dot can be made: %s.", strerror(errno));
+		if (input)
+			fclose(input);
+		else if (fd >= 0)
+			close(fd);
 		return -1;
 	}
-	close(fd);
-	result = write_file(input, text, size, err);
-	if (!result)
-		result = run_dot(format, path, input, err);
-	unlink(input);
+	rewind(input);
+	result = run_dot(format, path, fileno(input), err);
+	fclose(input);
 	return result;
 }
 

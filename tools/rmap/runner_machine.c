@@ -8,6 +8,8 @@
  */
 #include "runner_int.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,7 +185,7 @@ struct moving {
 		struct hosted_file *handle; /* on the new machine */
 	} * files;
 	size_t nr_files;
-	char path[4096];
+	int image; /* a file without a name, so that nothing is left behind; -1: not yet */
 };
 
 static void moving_free(struct moving *m)
@@ -194,8 +196,8 @@ static void moving_free(struct moving *m)
 	free(m->resumed);
 	free(m->mapped);
 	free(m->files);
-	if (m->path[0])
-		unlink(m->path);
+	if (m->image >= 0)
+		close(m->image);
 }
 
 static bool collect_spaces(struct moving *m)
@@ -278,22 +280,36 @@ static bool is_mapped(const struct moving *m, const struct rfile *f)
 	return false;
 }
 
-static enum runner_result write_image(struct moving *m)
+/* In $TMPDIR. Not every file system has O_TMPFILE. */
+static int nameless_file(void)
 {
 	const char *dir = getenv("TMPDIR");
+	char path[4200];
+	int fd;
+
+	if (!dir || !*dir)
+		dir = "/tmp";
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+		return fd;
+	snprintf(path, sizeof(path), "%.4000s/rmap-image.XXXXXX", dir);
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(path);
+	return fd;
+}
+
+static enum runner_result write_image(struct moving *m)
+{
 	struct hosted_stream *stream;
 	char error[HOSTED_ERROR];
 	struct runner *r = m->r;
-	int ret, fd;
+	int ret;
 
-	snprintf(m->path, sizeof(m->path), "%.4000s/rmap-image.XXXXXX", dir && *dir ? dir : "/tmp");
-	fd = mkstemp(m->path);
-	if (fd < 0) {
-		m->path[0] = '\0';
-		return runner_bad(r, "no file for the image can be made");
-	}
-	close(fd);
-	ret = hosted_stream_create(m->path, &stream, error);
+	m->image = nameless_file();
+	if (m->image < 0)
+		return runner_bad(r, "no file for the image can be made: %s", strerror(errno));
+	ret = hosted_stream_create_fd(m->image, &stream, error);
 	if (ret)
 		return runner_bad(r, "%s", error);
 	ret = mm_hibernate(r->sys, m->mms, m->ids, m->nr, hosted_stream_mm(stream));
@@ -395,7 +411,7 @@ static enum runner_result resume(struct moving *m)
 	char error[HOSTED_ERROR];
 	int ret;
 
-	ret = hosted_stream_open(m->path, &stream, error);
+	ret = hosted_stream_open_fd(m->image, &stream, error);
 	if (ret)
 		return runner_broken(r, "hibernate: %s", error);
 	ret = mm_resume_image(r->sys, hosted_stream_mm(stream), &resume);
@@ -512,7 +528,7 @@ static enum runner_result move_over(struct moving *m)
 
 enum runner_result runner_hibernate(struct runner *r)
 {
-	struct moving m = { .r = r };
+	struct moving m = { .r = r, .image = -1 };
 	enum runner_result ret = RUNNER_OK;
 
 	if (r->pins)
