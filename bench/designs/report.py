@@ -15,6 +15,7 @@ QUICK = "--quick" in sys.argv[3:]
 ORDER = ["scan", "pte_chain", "anon_vma", "anonmm", "anon_vma_chain", "cow_context", "lineage"]
 # What grows with what: the runs of a parameter's values
 SWEEP = re.compile(r"(children|vmas|depth)-(\d+)")
+COLOURS = ["#888888", "#b8860b", "#1f77b4", "#9467bd", "#d62728", "#2ca02c", "#000000"]
 PLOTS = os.path.join(os.path.dirname(REPORT) or ".", "img")
 
 
@@ -195,9 +196,12 @@ def command(*args):
 
 
 def revision():
-    """Of what is measured: pages that are being written do not count."""
-    changed = command("git", "status", "--porcelain", "--", "include", "src", "port", "tools", "bench", "workloads")
-    return command("git", "describe", "--always", "--abbrev=10") + (", changed" if changed else "")
+    """Of what was measured."""
+    try:
+        with open(os.path.join(DIR, "revision")) as f:
+            return f.read().strip()
+    except OSError:
+        return "?"
 
 
 def plot(name, title, xlabel, ylabel, series, logx=True):
@@ -226,8 +230,11 @@ set ylabel '%s'
 %sset logscale y
 set key outside right top noenhanced
 set grid
-plot for [i=0:%d] '%s' index i using 1:2 with linespoints lw 2 pt (i+4) title columnheader(1)
-""" % (out, title, xlabel, ylabel, "set logscale x\n" if logx else "", len(curves) - 1, data)
+plot %s
+""" % (out, title, xlabel, ylabel, "set logscale x\n" if logx else "", ", ".join(
+        "'%s' index %d using 1:2 with linespoints lw 2 pt %d lc rgb '%s' title columnheader(1)" % (
+            data, i, 4 + (ORDER.index(d) if d in ORDER else i), COLOURS[ORDER.index(d)] if d in ORDER else "#ff00ff")
+        for i, d in enumerate(curves)))
     try:
         subprocess.run(["gnuplot"], input=script, text=True, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as e:
