@@ -259,11 +259,37 @@ static json_t *json_of(const struct verify *v, const struct outcome *o)
 	return j;
 }
 
+/* A paragraph for a terminal of 80 columns, four of them blank. */
+static void print_paragraph(const char *lead, const char *text)
+{
+	size_t column = 4 + strlen(lead);
+
+	printf("    %s", lead);
+	for (const char *at = text; *at;) {
+		size_t len = strcspn(at, " ");
+
+		if (at != text && column + 1 + len > 79) {
+			printf("\n    ");
+			column = 4;
+		} else if (at != text) {
+			printf(" ");
+			column++;
+		}
+		printf("%.*s", (int)len, at);
+		column += len;
+		at += len;
+		at += strspn(at, " ");
+	}
+	printf("\n");
+}
+
 static void print_rules(void)
 {
-	for (unsigned int i = 0; verify_rules[i].id; i++)
-		printf("%s%s\n    %s\n    because: %s\n", i ? "\n" : "", verify_rules[i].id,
-		       verify_rules[i].what, verify_rules[i].why);
+	for (unsigned int i = 0; verify_rules[i].id; i++) {
+		printf("%s%s\n", i ? "\n" : "", verify_rules[i].id);
+		print_paragraph("", verify_rules[i].what);
+		print_paragraph("because: ", verify_rules[i].why);
+	}
 }
 
 static int verify_each(struct verify *v)
@@ -329,6 +355,14 @@ int cmd_verify(int argc, char **argv)
 		       "who "
 		       "shares a frame, map counts), contents and sizes of both sides are held "
 		       "against each other. The first difference is printed with both sides.\n\n"
+		       "  rmap verify workloads/tour.rmw\n"
+		       "        each operation of a workload file\n"
+		       "  rmap verify --trace workloads/semantics/mremap.rmw\n"
+		       "        the same, with each operation and what it came to\n"
+		       "  rmap verify --swap --ops 10000 --seed 7 --processes 8\n"
+		       "        random operations, with swap on the live side\n"
+		       "  rmap verify --seeds 1..100 --coverage\n"
+		       "        a hundred seeds, and which operations they reached\n\n"
 		       "Needs root; without it, or where this machine cannot be asked, the answer "
 		       "is "
 		       "\"skipped\" with the reason, and the exit code is 0.\n\n"

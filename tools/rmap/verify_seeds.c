@@ -374,10 +374,11 @@ static void print_total(const struct seeds *s)
 	double seconds = (double)s->running_ns / 1e9;
 
 	printf("%s: %" PRIu64 " operations, %" PRIu64 " of them with errors, from %" PRIu64
-	       " seeds; %" PRIu64 " divergences; %" PRIu64 " comparisons of a process, %" PRIu64
-	       " pages, %" PRIu64 " by content; %.0f s, %.0f operations a second%s\n",
+	       " seed%s; %" PRIu64 " divergence%s; %" PRIu64 " comparisons of a process, %" PRIu64
+	       " pages, %" PRIu64 " by content; %.1f s, %.0f operations a second%s\n",
 	       s->divergences ? "diverged" : "agreed", s->operations, s->errors, s->seeds,
-	       s->divergences, s->comparisons, s->pages, s->contents, seconds,
+	       s->seeds == 1 ? "" : "s", s->divergences, s->divergences == 1 ? "" : "s",
+	       s->comparisons, s->pages, s->contents, seconds,
 	       seconds > 0 ? (double)s->operations / seconds : 0, stopped ? " (interrupted)" : "");
 	if (o->coverage)
 		coverage_print(s->coverage, stdout);
