@@ -30,6 +30,11 @@ enum mm_overcommit {
 	MM_OVERCOMMIT_NEVER = 2, /* refuse above ratio % of memory plus swap */
 };
 
+/* A release of Linux as a number that grows with time. */
+#define MM_RELEASE(major, minor) ((uint32_t)(major) << 8 | (uint32_t)(minor))
+#define MM_RELEASE_FIRST	 MM_RELEASE(6, 1)
+#define MM_RELEASE_LATEST	 MM_RELEASE(6, 18)
+
 struct mm_config {
 	const struct rmap_ops *design; /* NULL: anon_vma_chain */
 	/* frames without contents, for scale: reads and writes move no bytes */
@@ -42,6 +47,11 @@ struct mm_config {
 	uint64_t watermark_min;	   /* frames; 0: chosen from nr_frames */
 	/* bytes mapped around a file read fault, a power of two; 0: 64 KiB; a page: off */
 	uint32_t fault_around;
+	/*
+	 * Whose semantics: MM_RELEASE(6, 12) for those of Linux 6.12, where they are known to differ (docs/mm.md lists how); 0:
+	 * MM_RELEASE_LATEST. From 6.1 on.
+	 */
+	uint32_t release;
 };
 
 /*

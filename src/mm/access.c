@@ -163,17 +163,18 @@ static bool try_pin(struct mm *mm, struct vma *vma, uint64_t addr, uint32_t flag
  * what the VMA does not allow, even where the processor would not mind, and nobody writes to a stored file behind the back of its
  * write-back for long (since 6.4).
  */
-static int pin_refused(const struct vma *vma, uint32_t flags)
+static int pin_refused(const struct mm_system *sys, const struct vma *vma, uint32_t flags)
 {
 	const uint64_t shared = VM_SHARED | VM_WRITE;
 	const uint32_t writes = MM_PIN_LONGTERM | MM_PIN_WRITE;
 
 	if (!vma)
-		return RMAP_EFAULT;
+		return mm_since(sys, 6, 5) ? RMAP_EFAULT : 0;
 	if (!(flags & MM_PIN_FORCE) &&
 	    !(vma_flags(vma) & (flags & MM_PIN_WRITE ? VM_WRITE : VM_READ)))
 		return RMAP_EACCES;
-	if ((flags & writes) == writes && (vma_flags(vma) & shared) == shared && vma->rmap.file &&
+	if (mm_since(sys, 6, 4) && (flags & writes) == writes &&
+	    (vma_flags(vma) & shared) == shared && vma->rmap.file &&
 	    !mm_file_is_shmem(file_of_rmap(vma->rmap.file)))
 		return RMAP_EFAULT;
 	return 0;
@@ -197,14 +198,14 @@ int mm_pin(struct mm *mm, uint64_t addr, uint32_t flags, struct page **page)
 		int error;
 
 		if (vma) {
-			error = pin_refused(vma, flags);
+			error = pin_refused(mm->sys, vma, flags);
 			ok = error != RMAP_EFAULT && try_pin(mm, vma, at, flags, page);
 			vma_read_unlock(vma);
 		} else {
 			mm_read_lock(mm);
 			vma = vma_at(mm, at);
-			error = pin_refused(vma, flags);
-			ok = error != RMAP_EFAULT && try_pin(mm, vma, at, flags, page);
+			error = pin_refused(mm->sys, vma, flags);
+			ok = vma && error != RMAP_EFAULT && try_pin(mm, vma, at, flags, page);
 			mm_read_unlock(mm);
 		}
 		/* What the entry allows is enough, as where Linux pins without a look at VMAs. */

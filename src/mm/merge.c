@@ -48,13 +48,17 @@ static bool forked(const struct vma *vma)
 	return vma && vma->forked;
 }
 
-/* Linux's is_mergeable_anon_vma since 6.16: target is the neighbour that would take over the range. */
+/*
+ * Linux's is_mergeable_anon_vma: target is the neighbour that would take over the range. Until 6.16 an unfaulted one never took over
+ * a faulted range.
+ */
 static bool origins_agree(const struct merge *m, const struct vma *target)
 {
 	uint64_t source = group_of(m->origin);
 
 	if (!group_of(target) && source)
-		return !forked(m->middle) && !forked(m->copied_from);
+		return mm_since(vma_mm(target)->sys, 6, 16) && !forked(m->middle) &&
+		       !forked(m->copied_from);
 	if (group_of(target) && !source)
 		return !forked(target);
 	return group_of(target) == source;

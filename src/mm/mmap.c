@@ -118,7 +118,7 @@ static int check_anonymous(const struct mm_mmap *args, struct request *r)
 	}
 }
 
-static uint64_t vm_map_flags(const struct mm_mmap *args)
+static uint64_t vm_map_flags(const struct mm *mm, const struct mm_mmap *args)
 {
 	uint64_t flags = vm_prot_flags(args->prot) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
 
@@ -126,7 +126,7 @@ static uint64_t vm_map_flags(const struct mm_mmap *args)
 		flags |= VM_GROWSDOWN;
 	if (args->flags & MM_MAP_LOCKED)
 		flags |= VM_LOCKED;
-	if (args->flags & MM_MAP_STACK)
+	if ((args->flags & MM_MAP_STACK) && mm_since(mm->sys, 6, 7))
 		flags |= VM_NOHUGEPAGE;
 	return flags;
 }
@@ -153,7 +153,7 @@ static int prepare(struct mm *mm, const struct mm_mmap *args, struct request *r)
 		return RMAP_EOVERFLOW;
 	if (mm->map_count > mm->sys->config.max_map_count)
 		return RMAP_ENOMEM;
-	r->flags = vm_map_flags(args) | mm->def_flags;
+	r->flags = vm_map_flags(mm, args) | mm->def_flags;
 	error = mm_unmapped_area(mm, r->file, r->addr, r->len, r->pgoff, fixed, &r->addr);
 	if (error)
 		return error;

@@ -378,7 +378,7 @@ static int remap_locked(struct remap *r)
 
 	if (error)
 		return error;
-	if ((r->flags & MM_MREMAP_FIXED) && r->old_len == r->new_len)
+	if ((r->flags & MM_MREMAP_FIXED) && r->old_len == r->new_len && mm_since(r->mm->sys, 6, 17))
 		return remap_many(r);
 	r->vma = vma_at(r->mm, r->addr);
 	return remap_one(r);

@@ -77,6 +77,8 @@ static bool config_valid(const struct mm_config *config)
 {
 	return config->overcommit <= MM_OVERCOMMIT_NEVER &&
 	       (config->fault_around & (config->fault_around - 1)) == 0 &&
+	       (!config->release ||
+		(config->release >= MM_RELEASE_FIRST && config->release <= MM_RELEASE_LATEST)) &&
 	       (config->stack_guard_gap & ~RMAP_PAGE_MASK) == 0 &&
 	       (config->mmap_min_addr & ~RMAP_PAGE_MASK) == 0;
 }
@@ -86,6 +88,8 @@ static void config_defaults(struct mm_system *sys)
 	struct mm_config *c = &sys->config;
 	uint64_t min = sys->nr_frames / 128;
 
+	if (!c->release)
+		c->release = MM_RELEASE_LATEST;
 	if (!c->design)
 		c->design = rmap_designs[0];
 	if (!c->overcommit_ratio)

@@ -74,6 +74,12 @@ enum { WATERMARK_MIN, WATERMARK_LOW, WATERMARK_HIGH };
 #define MM_DEBUG_ASSERT(sys, cond) ((void)sizeof(!(cond)), (void)(sys))
 #endif
 
+/* Does sys behave as Linux did from that release on? The whole list is in docs/mm.md. */
+static inline bool mm_since(const struct mm_system *sys, uint32_t major, uint32_t minor)
+{
+	return sys->config.release >= MM_RELEASE(major, minor);
+}
+
 /* Count n events: COUNT(sys, fault_cow_copy, 1). */
 #define COUNT(sys, name, n)                                                                        \
 	((void)atomic_fetch_add_explicit(                                                          \

@@ -48,10 +48,14 @@ static bool search_aligned(const struct mm *mm, uint64_t hint, uint64_t len, uin
 	return true;
 }
 
-static bool wants_alignment(const struct mm_file *file, uint64_t hint, uint64_t len)
+static bool wants_alignment(const struct mm *mm, const struct mm_file *file, uint64_t hint,
+			    uint64_t len)
 {
 	if (file)
 		return !mm_file_is_shmem(file);
+	/* Until 6.7 no anonymous mapping was aligned, until 6.13 any that is large enough. */
+	if (!mm_since(mm->sys, 6, 13))
+		return mm_since(mm->sys, 6, 7);
 	return !hint && (len & (HUGE_SIZE - 1)) == 0;
 }
 
@@ -63,7 +67,7 @@ int mm_unmapped_area(const struct mm *mm, const struct mm_file *file, uint64_t a
 	if (len > MM_TASK_SIZE)
 		return RMAP_ENOMEM;
 	if (!fixed &&
-	    !(wants_alignment(file, addr, len) &&
+	    !(wants_alignment(mm, file, addr, len) &&
 	      search_aligned(mm, addr, len, file ? pgoff << RMAP_PAGE_SHIFT : 0, &addr))) {
 		error = search(mm, addr, len, &addr);
 		if (error)

@@ -6,6 +6,7 @@
 #include "ops.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -203,4 +204,20 @@ int ops_parse_size(const char *text, uint64_t *bytes)
 	if (*p || __builtin_mul_overflow(n, unit, bytes))
 		return -1;
 	return 0;
+}
+
+uint32_t ops_parse_release(const char *text)
+{
+	char *end;
+	unsigned long major, minor;
+
+	if (*text < '0' || *text > '9')
+		return 0;
+	major = strtoul(text, &end, 10);
+	if (*end != '.' || end[1] < '0' || end[1] > '9' || major > 255)
+		return 0;
+	minor = strtoul(end + 1, &end, 10);
+	return minor > 255 || (*end && *end != '.' && *end != '-' && *end != '+')
+		       ? 0
+		       : MM_RELEASE(major, minor);
 }

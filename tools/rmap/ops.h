@@ -344,5 +344,7 @@ bool op_compare(uint64_t found, unsigned int cmp, uint64_t wanted);
 
 /* "12", "16K", "4M", "1G", "2T", "3p" (pages): bytes. 0, or -1. */
 int ops_parse_size(const char *text, uint64_t *bytes);
+/* "6.12", also with more behind it as in uname -r: MM_RELEASE(). 0: it is none. */
+uint32_t ops_parse_release(const char *text);
 
 #endif

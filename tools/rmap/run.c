@@ -29,6 +29,7 @@ enum {
 	KEY_SEED,
 	KEY_VERIFY,
 	KEY_LIST,
+	KEY_KERNEL,
 };
 
 struct run {
@@ -59,6 +60,8 @@ static const struct argp_option options[] = {
 	{ "seed", KEY_SEED, "N", 0, "For what is sampled (default: 1)", 0 },
 	{ "verify", KEY_VERIFY, NULL, 0,
 	  "At the ends of phases read everything back through the MMU, which brings it all in", 0 },
+	{ "kernel", KEY_KERNEL, "RELEASE", 0,
+	  "Semantics of this release of Linux, 6.1 to 6.18 (default: 6.18)", 0 },
 	{ "quiet", KEY_QUIET, NULL, 0, "Print no summary, and no progress", 0 },
 	{ "list", KEY_LIST, NULL, 0, "List the generators and their parameters", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
@@ -143,6 +146,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_VERIFY:
 		run->options.verify = true;
+		break;
+	case KEY_KERNEL:
+		run->options.release = ops_parse_release(arg);
+		if (run->options.release < MM_RELEASE_FIRST ||
+		    run->options.release > MM_RELEASE_LATEST)
+			argp_error(state, "--kernel must be a release from 6.1 to 6.18, not '%s'",
+				   arg);
 		break;
 	case KEY_QUIET:
 		run->quiet = true;

@@ -25,6 +25,7 @@ struct runner_options {
 	uint64_t check_every; /* with check: after every so many operations; 0: by time */
 	bool verify;	      /* at ends of phases, read back everything through the MMU */
 	uint64_t seed;
+	uint32_t release; /* MM_RELEASE(); 0: the latest */
 };
 
 /* A machine for what comes from source. 0, or -1 with a sentence. */

@@ -50,6 +50,7 @@ int runner_machine_up(struct runner *r, char *error)
 		.mmap_min_addr = want->mmap_min_addr,
 		.watermark_min = want->watermark_min,
 		.fault_around = want->fault_around,
+		.release = r->options.release,
 	};
 	int ret;
 

@@ -25,6 +25,7 @@ enum {
 	KEY_SEED,
 	KEY_RULES,
 	KEY_TRACE,
+	KEY_KERNEL,
 };
 
 struct verify {
@@ -51,6 +52,8 @@ static const struct argp_option options[] = {
 	{ "swap", KEY_SWAP, NULL, 0, "Swap on the live side, too", 0 },
 	{ "json", KEY_JSON, NULL, 0, "Print the results as JSON", 0 },
 	{ "seed", KEY_SEED, "N", 0, "For what is sampled (default: 1)", 0 },
+	{ "kernel", KEY_KERNEL, "RELEASE", 0,
+	  "Semantics of the engine, 6.1 to 6.18 (default: the running kernel's)", 0 },
 	{ "quiet", KEY_QUIET, NULL, 0, "Print differences only", 0 },
 	{ "trace", KEY_TRACE, NULL, 0, "Print each operation and what it came to", 0 },
 	{ "rules", KEY_RULES, NULL, 0, "List what is steered and normalised, and why", 0 },
@@ -80,6 +83,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		v->options.seed = strtoull(arg, &end, 10);
 		if (*arg < '0' || *arg > '9' || *end || errno)
 			argp_error(state, "--seed must be a number below 2^64, not '%s'", arg);
+		break;
+	case KEY_KERNEL:
+		v->options.release = ops_parse_release(arg);
+		if (v->options.release < MM_RELEASE_FIRST || v->options.release > MM_RELEASE_LATEST)
+			argp_error(state, "--kernel must be a release from 6.1 to 6.18, not '%s'",
+				   arg);
 		break;
 	case KEY_QUIET:
 		v->quiet = true;

@@ -53,7 +53,9 @@ struct verify_options {
 	uint64_t frames;    /* of the engine; 0: as the workload wants, but enough */
 	uint64_t seed;
 	bool swap; /* swap on the live side too: its pages are compared as swapped or present */
-	uint64_t full_every;  /* all processes are compared after so many operations; 0: 64 */
+	uint64_t full_every; /* all processes are compared after so many operations; 0: 64 */
+	uint32_t
+		release; /* whose semantics the engine has, MM_RELEASE(); 0: the running kernel's, as far as known */
 	uint64_t check_every; /* mm_check() after so many; 0: with the full comparison */
 };
 

@@ -116,7 +116,7 @@ static struct aim about_vma(struct random *g, const struct aim_vma *vma)
 		if (last >= g->vma + g->nr_vmas || last->start - vma->start > 64 * PAGE)
 			last = vma;
 		m = 1 + random_below(g, (last->end - last->start) / PAGE);
-		n = random_percent(g, 50) ? 0 : n - 1;
+		n = last == vma || random_percent(g, 50) ? 0 : n - 1;
 		return (struct aim){ vma->start + n * PAGE,
 				     last->start + m * PAGE - vma->start - n * PAGE };
 	default: /* into what is behind */

@@ -21,6 +21,7 @@
 #include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define FULL_EVERY	  64u
@@ -207,6 +208,17 @@ static bool allocate(struct verify_session *s)
 	return s->by_live && s->by_engine && s->page && s->entries;
 }
 
+/* The running kernel's, or the nearest that is known. */
+static uint32_t running_release(void)
+{
+	struct utsname name;
+	uint32_t release = uname(&name) ? 0 : ops_parse_release(name.release);
+
+	if (release && release < MM_RELEASE_FIRST)
+		return MM_RELEASE_FIRST;
+	return release < MM_RELEASE_LATEST ? release : MM_RELEASE_LATEST;
+}
+
 int verify_session_new(const struct verify_options *options, struct op_source *source,
 		       struct verify_session **out, bool *unable, char err[OPS_ERR_SIZE])
 {
@@ -214,6 +226,7 @@ int verify_session_new(const struct verify_options *options, struct op_source *s
 		.design = options->design,
 		.frames = options->frames,
 		.seed = options->seed,
+		.release = options->release ? options->release : running_release(),
 	};
 	const char *why = verify_unable(options);
 	struct verify_session *s;
