@@ -39,7 +39,7 @@ grep -q '^skipped: ' out && skip "$(cat out)"
 grep -q '^agreed: ' out || fail "$(cat out)"
 
 # -- agreement, with all that there is to reach
-expect_code 0 "$rmap" verify --ops=3000 --processes=12 --seeds=1..4 --coverage
+expect_code 0 "$rmap" verify --ops=3000 --processes=12 --seeds=1..4 --coverage --no-shrink --save=differs.rmw
 grep -q '^agreed: .* from 4 seeds; 0 divergences' out || fail "$(cat out)"
 grep -q '^reached: ' out || fail "no coverage: $(cat out)"
 expect_code 0 "$rmap" verify --ops=500 --seed=9 --json

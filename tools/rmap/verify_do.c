@@ -658,11 +658,22 @@ static bool still_in(struct verify_session *s, struct puppet *p, uint64_t proc, 
 	return false;
 }
 
-/* The kernel leaves a page alone that is being written; when that is done is the device's matter. So it is asked again. */
+/*
+ * The kernel leaves a page alone that is being written; when that is done is the device's matter. So it is asked again. Where only
+ * others have swap, it is asked for MADV_COLD instead, which differs in nothing but that.
+ */
 static int64_t do_pageout(struct verify_session *s, struct puppet *p, const struct op *op)
 {
 	uint64_t start = op->addr.off, end = start + round_up(op->len);
-	int64_t ret = live_call(p, SYS_madvise, start, op->len, op->flags, 0, 0, 0);
+	struct sysinfo info;
+	int64_t ret;
+
+	if (!s->options.swap && !sysinfo(&info) && info.totalswap) {
+		verify_rule(s, RULE_NO_SWAP);
+		s->machine_swaps = s->touched.around_all = true;
+		return live_call(p, SYS_madvise, start, op->len, MM_MADV_COLD, 0, 0, 0);
+	}
+	ret = live_call(p, SYS_madvise, start, op->len, op->flags, 0, 0, 0);
 
 	for (unsigned int i = 0; !ret && s->options.swap && i < PAGEOUT_TRIES; i++) {
 		if (end < start || end - start > PAGEOUT_MOST ||

@@ -117,12 +117,13 @@ const struct verify_rule verify_rules[] = {
 			"both sides; setbrk is prctl(PR_SET_MM)",
 			"without exec there is no end of a program behind which it would begin" },
 	[RULE_NO_SWAP] = { "no-swap",
-			   "without --swap, and once the engine has reclaimed by itself, a page "
-			   "that the "
-			   "engine has in swap counts as present, and its map count is not "
-			   "compared; with "
-			   "--swap, who shares it is then not compared either",
-			   "the kernel has nowhere to put it, or no reason" },
+			   "without --swap, and once the engine has reclaimed by itself, a "
+			   "page that one side has in swap counts as present, and its map "
+			   "count is not compared; with --swap, who shares it is then not "
+			   "compared either; where the machine has swap of its own, "
+			   "MADV_PAGEOUT is given as MADV_COLD",
+			   "the kernel has nowhere to put it, or no reason; or the machine "
+			   "has swap of its own, and the engine none" },
 	[RULE_PAGEOUT] = { "pageout",
 			   "with --swap, MADV_PAGEOUT is given again, for up to 20 ms, while pages "
 			   "are there "
