@@ -146,7 +146,6 @@ static const struct variant variants[] = {
 	{ OP_READ, "", ANY, 0, 0, -1, "ok SEGV_MAPERR SEGV_ACCERR SIGBUS" },
 	{ OP_WRITE, "", ANY, 0, 0, -1, "ok SEGV_MAPERR SEGV_ACCERR SIGBUS" },
 
-	{ OP_FETCH, "", ANY, 0, 0, -1, "ok SEGV_MAPERR SEGV_ACCERR SIGBUS" },
 	{ OP_PIN, "reference", FLAGS, ~0u, 0, -1, "ok EFAULT" },
 	{ OP_PIN, "longterm", FLAGS, MM_PIN_LONGTERM, MM_PIN_LONGTERM, -1, "ok EFAULT" },
 	{ OP_PIN_READ, "", ANY, 0, 0, -1, "ok" },

@@ -3,9 +3,9 @@
  * The arguments of each kind of operation.
  *
  * A call gets sense by its aim and variety by its flags. Some calls get arguments that make none (unaligned, wrapping, empty,
- * beyond the address space, unknown flags), because which error wins is part of Linux's interface. Two things are never asked for, since they
- * would not be about memory management but about the puppets: ranges that reach over a large part of the address space
- * without being refused, and huge pages.
+ * beyond the address space, unknown flags), because which error wins is part of Linux's interface. Some things are never asked for,
+ * since they would not be about memory management but about the puppets: ranges that reach over a large part of the
+ * address space without being refused; huge pages; and instruction fetches, which run what stands there.
  */
 #include "verify_random_int.h"
 
@@ -569,7 +569,6 @@ const struct random_call random_calls[] = {
 	{ 3, make_setbrk, OP_SET_BRK },
 	{ 80, make_access, OP_READ },
 	{ 165, make_access, OP_WRITE },
-	{ 6, make_access, OP_FETCH },
 	{ 5, make_pin, OP_PIN },
 	{ 2, make_pin_use, OP_PIN_READ },
 	{ 3, make_pin_use, OP_PIN_WRITE },
