@@ -316,7 +316,7 @@ static bool as_it_was(struct seeds *s, const struct verify_difference *differenc
 	if (!run->errors || !run->skipped)
 		return false;
 	op_list_run(&s->list, &s->verify, run);
-	if (run->result == VERIFY_AGREE) {
+	if (run->result != VERIFY_DIFFER && run->result != VERIFY_FAILED) {
 		run->difference = *difference;
 		run->at = s->list.nr;
 	}
@@ -333,7 +333,7 @@ static void report(struct seeds *s, uint64_t seed, const struct verify_differenc
 	struct shrink_result shrunk = { .before = s->list.nr };
 	struct list_run run;
 	char path[4096] = "";
-	bool again = false;
+	bool smaller = false, again;
 	json_t *j;
 
 	if (!s->options->json) {
@@ -341,19 +341,20 @@ static void report(struct seeds *s, uint64_t seed, const struct verify_differenc
 		print_difference(difference);
 	}
 	if (!s->options->no_shrink && !op_list_shrink(&s->list, &how, &shrunk, &run))
-		again = true;
+		smaller = true;
 	else if (!as_it_was(s, difference, &run))
 		return;
+	again = run.result == VERIFY_DIFFER || run.result == VERIFY_FAILED;
 	save(s, seed, &run, run.difference.what, path, sizeof(path));
 	if (!s->options->json) {
-		if (again) {
+		if (smaller) {
 			printf("shrunk to %zu operations in %.1f s (%" PRIu64 " sessions):\n",
 			       shrunk.after, shrunk.seconds, shrunk.runs);
 			print_list(s, &run);
 			print_difference(&run.difference);
-		} else if (!s->options->no_shrink) {
-			printf("it did not differ again\n");
 		}
+		if (!again)
+			printf("the same operations did not differ a second time\n");
 		if (path[0])
 			printf("written to %s\n", path);
 	}
