@@ -270,6 +270,15 @@ static bool partly_moved(struct space *space, uint64_t from, uint64_t to, uint64
 	return true;
 }
 
+/* A move that failed may have unmapped the place that it was to go to, or what it was to leave behind: that is as never written. */
+static bool forget_holes(struct space *space, uint64_t start, uint64_t len)
+{
+	for (uint64_t at = start; at - start < len; at += RMAP_PAGE_SIZE)
+		if (!space_vma(space, at) && !shadow_clear(space->shadow, at, RMAP_PAGE_SIZE))
+			return false;
+	return true;
+}
+
 static enum runner_result do_mremap(struct runner *r, const struct op *op, struct space *space,
 				    uint64_t addr)
 {
@@ -300,6 +309,11 @@ static enum runner_result do_mremap(struct runner *r, const struct op *op, struc
 		 !partly_moved(space, addr, to, round_up(op->len)))
 		ret = runner_no_memory(r);
 	space_changed(space);
+	if (error && space->shadow && op->len <= RUNNER_MAX_RANGE &&
+	    op->new_len <= RUNNER_MAX_RANGE &&
+	    (!forget_holes(space, addr, round_up(op->len)) ||
+	     (flags & MM_MREMAP_FIXED && !forget_holes(space, to, round_up(op->new_len)))))
+		ret = runner_no_memory(r);
 	if (!error && locks_memory(space))
 		runner_copied(r, space, result, op->new_len);
 	if (ret != RUNNER_OK)
