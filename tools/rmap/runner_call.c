@@ -273,6 +273,8 @@ static bool partly_moved(struct space *space, uint64_t from, uint64_t to, uint64
 /* A move that failed may have unmapped the place that it was to go to, or what it was to leave behind: that is as never written. */
 static bool forget_holes(struct space *space, uint64_t start, uint64_t len)
 {
+	if (start & ~RMAP_PAGE_MASK)
+		return true; /* refused before anything was done */
 	for (uint64_t at = start; at - start < len; at += RMAP_PAGE_SIZE)
 		if (!space_vma(space, at) && !shadow_clear(space->shadow, at, RMAP_PAGE_SIZE))
 			return false;

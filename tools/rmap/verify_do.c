@@ -670,7 +670,8 @@ static int64_t do_pageout(struct verify_session *s, struct puppet *p, const stru
 
 	if (!s->options.swap && !sysinfo(&info) && info.totalswap) {
 		verify_rule(s, RULE_NO_SWAP);
-		s->machine_swaps = s->touched.around_all = true;
+		/* The engine gives up what it can; the kernel will not. */
+		s->machine_swaps = s->reclaimed = s->touched.around_all = true;
 		return live_call(p, SYS_madvise, start, op->len, MM_MADV_COLD, 0, 0, 0);
 	}
 	ret = live_call(p, SYS_madvise, start, op->len, op->flags, 0, 0, 0);
