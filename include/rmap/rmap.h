@@ -185,7 +185,12 @@ struct rmap_counters {
 	/* pages re-owned by a COW that found them unshared */
 	_Atomic uint64_t adopted;
 	_Atomic uint64_t merges_refused; /* asked by the layout, refused by the design */
-	/* acquisitions of a lock wider than one address space */
+	/*
+	 * acquisitions by the design's own code, in events and in walks but the checker's and probes': of a page's lock, of one
+	 * address space's, of a wider one
+	 */
+	_Atomic uint64_t locks_page;
+	_Atomic uint64_t locks_mm;
 	_Atomic uint64_t locks_family;
 	_Atomic uint64_t locks_file;
 };
@@ -202,7 +207,7 @@ struct rmap_counts {
 	} object[RMAP_KIND_TIER1_END];
 	uint64_t peak_bytes; /* of all kinds at once */
 	uint64_t anon_vma_reused, anon_vma_shared, adopted, merges_refused;
-	uint64_t locks_family, locks_file;
+	uint64_t locks_page, locks_mm, locks_family, locks_file;
 };
 
 /* One instance of a reverse map. The embedder allocates it; fields are fixed after init unless they say otherwise. */

@@ -90,10 +90,11 @@ static bool list_vma_faulted(const struct rmap_vma *vma)
 }
 
 /* The list's lock held. False: another fault of this VMA was first. */
-static bool enter(struct rmap_vma *vma, struct anon_vma_list *list)
+static bool enter(struct rmap *rmap, struct rmap_vma *vma, struct anon_vma_list *list)
 {
 	bool first;
 
+	count_event(&rmap->count.locks_mm);
 	rmap_spin_lock(&vma->first);
 	first = !vma_list(vma);
 	if (first) {
@@ -122,7 +123,7 @@ static int list_vma_prepare(struct rmap *rmap, struct rmap_vma *vma, struct rmap
 	if (!list)
 		return RMAP_ENOMEM;
 	list_lock(rmap, list);
-	first = enter(vma, list);
+	first = enter(rmap, vma, list);
 	list_unlock(rmap, list);
 	if (first && shared)
 		count_event(&rmap->count.anon_vma_shared);
@@ -140,7 +141,7 @@ static int list_vma_join(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vm
 	if (!list)
 		return RMAP_OK;
 	list_lock(rmap, list);
-	(void)enter(dst, list);
+	(void)enter(rmap, dst, list);
 	list_unlock(rmap, list);
 	return RMAP_OK;
 }

@@ -168,11 +168,12 @@ static struct anon_vma *reusable_anon_vma(struct rmap_vma *neighbour)
  * decides. The loser gives back what it brought. The winner publishes before the link is in the tree; but whoever gets at the
  * anon_vma by that must take the root's lock before it can miss the link, and the winner still holds that.
  */
-static bool publish_first(struct rmap_vma *vma, struct anon_vma_chain *avc,
+static bool publish_first(struct rmap *rmap, struct rmap_vma *vma, struct anon_vma_chain *avc,
 			  struct anon_vma *anon_vma)
 {
 	bool won;
 
+	count_event(&rmap->count.locks_mm);
 	rmap_spin_lock(&vma->first);
 	won = !vma_own(vma);
 	if (won) {
@@ -213,7 +214,7 @@ static int avc_vma_prepare(struct rmap *rmap, struct rmap_vma *vma, struct rmap_
 
 	/* Even a fresh one is locked: a late reader of its former life may hold its lock and read its tree. */
 	lock_root(rmap, anon_vma_root(anon_vma));
-	won = publish_first(vma, avc, anon_vma);
+	won = publish_first(rmap, vma, avc, anon_vma);
 	if (won) {
 		tree_insert(avc);
 		anon_vma->num_active_vmas++;

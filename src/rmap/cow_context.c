@@ -255,6 +255,7 @@ static void context_end(struct cow_context *context)
 
 		RMAP_ASSERT(rmap->port, !context->mm && list_empty(&context->children));
 		if (parent) {
+			count_event(&rmap->count.locks_mm);
 			rmap_write_lock(&parent->owner.lock, rmap->port);
 			list_del(&context->sibling);
 			rmap_write_unlock(&parent->owner.lock, rmap->port);
@@ -309,6 +310,7 @@ static struct cow_context *context_alloc(struct rmap *rmap, struct rmap_mm *mm,
 
 static void context_lock(struct cow_context *context)
 {
+	count_event(&context->rmap->count.locks_mm);
 	rmap_write_lock(&context->owner.lock, context->rmap->port);
 }
 
@@ -646,12 +648,13 @@ static void context_slot_free(struct rmap *rmap, struct rmap_slot *slot)
 
 /* ---------------------------------------------------------------- walk */
 
-static int lock_for_walk(const struct rmap_walk_state *state, struct cow_context *context)
+static int lock_for_walk(struct rmap_walk_state *state, struct cow_context *context)
 {
 	if (!(state->walk->flags & RMAP_WALK_TRYLOCK))
 		rmap_read_lock(&context->owner.lock, state->port);
 	else if (!rmap_read_trylock(&context->owner.lock))
 		return RMAP_EAGAIN;
+	state->mm_locks++;
 	return RMAP_OK;
 }
 

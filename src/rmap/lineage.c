@@ -21,13 +21,15 @@
 #include "lineage.h"
 #include "count.h"
 
-static void lock_first(struct lineage *n)
+static void lock_first(struct rmap *rmap, struct lineage *n)
 {
+	count_event(&rmap->count.locks_mm);
 	rmap_spin_lock(&n->tree_lock);
 }
 
-static void lock_inside(struct lineage *n)
+static void lock_inside(struct rmap *rmap, struct lineage *n)
 {
+	count_event(&rmap->count.locks_mm);
 	rmap_spin_lock_nested(&n->tree_lock);
 }
 
@@ -90,7 +92,7 @@ int lineage_mm_fork_begin(struct rmap *rmap, struct rmap_mm *child, struct rmap_
 	child->design = (void *)lineage_name(n);
 	atomic_init(&n->birth, next_birth(p));
 	atomic_init(&n->parent, p);
-	lock_first(p);
+	lock_first(rmap, p);
 	first = lineage_head(p);
 	atomic_init(&n->next, first);
 	if (first)
@@ -154,7 +156,7 @@ static void stub_leave(struct lineage *n, struct lineage *target)
 /*
  * Lock the node that n, gone, forwards to, which may change until then. NULL: to none. inside: n is locked, too; it was above. RCU.
  */
-static struct lineage *lock_target(const struct lineage *n, bool inside)
+static struct lineage *lock_target(struct rmap *rmap, const struct lineage *n, bool inside)
 {
 	for (;;) {
 		struct lineage *target = lineage_head(n);
@@ -162,9 +164,9 @@ static struct lineage *lock_target(const struct lineage *n, bool inside)
 		if (!target)
 			return NULL;
 		if (inside)
-			lock_inside(target);
+			lock_inside(rmap, target);
 		else
-			lock_first(target);
+			lock_first(rmap, target);
 		if (lineage_head(n) == target)
 			return target;
 		unlock(target);
@@ -201,14 +203,14 @@ static void hand_on_stubs(struct lineage *n, struct lineage *heir)
  * A hub that nobody names but one or two stubs is of no use: in a line where the first one's page lives on, hubs would pile up. hub's
  * tree_lock, RCU; the caller has a reference and is about to put it.
  */
-static void bypass(struct lineage *hub)
+static void bypass(struct rmap *rmap, struct lineage *hub)
 {
 	struct lineage *heir;
 
 	if (!lineage_gone(hub) || !hub->stubs || hub->nr_stubs > 2 ||
 	    atomic_load_explicit(&hub->refs, memory_order_relaxed) != (uint64_t)hub->nr_stubs + 1)
 		return;
-	heir = lock_target(hub, true);
+	heir = lock_target(rmap, hub, true);
 	if (!heir)
 		return;
 	hand_on_stubs(hub, heir);
@@ -221,11 +223,11 @@ static struct lineage *stub_end(struct rmap *rmap, struct lineage *n)
 	struct lineage *target;
 
 	lineage_rcu_enter(rmap);
-	target = lock_target(n, false);
+	target = lock_target(rmap, n, false);
 	if (target) {
 		/* On the list, unless somebody redirects it: he has a reference, and so it would not be the last. */
 		stub_leave(n, target);
-		bypass(target);
+		bypass(rmap, target);
 		unlock(target);
 	}
 	n->rmap = rmap;
@@ -238,8 +240,8 @@ static struct lineage *stub_end(struct rmap *rmap, struct lineage *n)
 static void bypass_first(struct rmap *rmap, struct lineage *n)
 {
 	lineage_rcu_enter(rmap);
-	lock_first(n);
-	bypass(n);
+	lock_first(rmap, n);
+	bypass(rmap, n);
 	unlock(n);
 	lineage_rcu_leave(rmap);
 }
@@ -278,7 +280,7 @@ struct lineage *lineage_resolve(struct lineage *n, uint64_t *steps)
 /* Both have references that keep them: n the caller's, heir the one that is taken here. */
 static void redirect(struct rmap *rmap, struct lineage *n, struct lineage *heir)
 {
-	struct lineage *target = lock_target(n, false);
+	struct lineage *target = lock_target(rmap, n, false);
 	bool mine = target && target != heir && n->stub_link;
 
 	if (mine)
@@ -290,7 +292,7 @@ static void redirect(struct rmap *rmap, struct lineage *n, struct lineage *heir)
 		return;
 	}
 	/* On no list: nobody else redirects it meanwhile. */
-	lock_first(heir);
+	lock_first(rmap, heir);
 	stub_enter(n, heir);
 	unlock(heir);
 	lineage_put(rmap, target);
@@ -331,11 +333,12 @@ static bool may_go(const struct lineage *n)
  * The only child takes n's place: birth and sibling before parent, see lineage.h. n keeps next and parent as they are, for
  * walkers that stand on it. Tree_locks of parent and n.
  */
-static void put_in_place(struct lineage *child, struct lineage *n, struct lineage *parent)
+static void put_in_place(struct rmap *rmap, struct lineage *child, struct lineage *n,
+			 struct lineage *parent)
 {
 	struct lineage *next = lineage_next(n);
 
-	lock_inside(child);
+	lock_inside(rmap, child);
 	/* With many, n stays behind as their hub. */
 	if (n->nr_stubs <= LINEAGE_HUB)
 		hand_on_stubs(n, child);
@@ -352,7 +355,7 @@ static void put_in_place(struct lineage *child, struct lineage *n, struct lineag
 }
 
 /* Tree_locks of parent (if there is one) and n. */
-static void take_out(struct lineage *n, struct lineage *parent)
+static void take_out(struct rmap *rmap, struct lineage *n, struct lineage *parent)
 {
 	struct lineage *child = lineage_head(n);
 	struct lineage *next = lineage_next(n);
@@ -360,7 +363,7 @@ static void take_out(struct lineage *n, struct lineage *parent)
 
 	atomic_store_explicit(&n->gone, 1, memory_order_release);
 	if (child)
-		put_in_place(child, n, parent);
+		put_in_place(rmap, child, n, parent);
 	else if (next)
 		next->prev = n->prev;
 	if (n->prev)
@@ -370,21 +373,22 @@ static void take_out(struct lineage *n, struct lineage *parent)
 }
 
 /* One node. True: it went; *was_leaf says whether its parent has one child less. False and *again: the parent is another now. */
-static bool reap_one(struct lineage *n, struct lineage *parent, bool *was_leaf, bool *again)
+static bool reap_one(struct rmap *rmap, struct lineage *n, struct lineage *parent, bool *was_leaf,
+		     bool *again)
 {
 	bool goes = false;
 
 	if (parent) {
-		lock_first(parent);
-		lock_inside(n);
+		lock_first(rmap, parent);
+		lock_inside(rmap, n);
 	} else {
-		lock_first(n);
+		lock_first(rmap, n);
 	}
 	*again = lineage_parent(n) != parent;
 	if (!*again && may_go(n)) {
 		goes = true;
 		*was_leaf = !lineage_head(n);
-		take_out(n, parent);
+		take_out(rmap, n, parent);
 	}
 	unlock(n);
 	if (parent)
@@ -399,7 +403,7 @@ void lineage_reap(struct rmap *rmap, struct lineage *n)
 		struct lineage *parent = lineage_parent(n);
 		bool was_leaf = false, again;
 
-		if (reap_one(n, parent, &was_leaf, &again)) {
+		if (reap_one(rmap, n, parent, &was_leaf, &again)) {
 			lineage_put(rmap, n);
 			n = was_leaf ? parent : NULL;
 		} else if (!again) {

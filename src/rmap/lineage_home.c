@@ -128,8 +128,9 @@ uint64_t lineage_index(const struct rmap_vma *vma, uint64_t addr)
 
 /* ---------------------------------------------------------------- changes that walkers must not pass */
 
-static void change_begin(struct lineage *n)
+static void change_begin(struct rmap *rmap, struct lineage *n)
 {
+	count_event(&rmap->count.locks_mm);
 	rmap_spin_lock(&n->lock);
 	atomic_fetch_add_explicit(&n->seq, 1, memory_order_relaxed);
 	/* Whoever sees anything of what follows sees the count odd, or later. */
@@ -185,7 +186,7 @@ static int give_home(struct rmap *rmap, struct rmap_vma *vma, uint64_t shift)
 	d = displaced_alloc(rmap, vma, shift);
 	if (!d)
 		return RMAP_ENOMEM;
-	change_begin(n);
+	change_begin(rmap, n);
 	tree_enter(n, d);
 	set_home(vma, (uintptr_t)d);
 	change_end(n);
@@ -230,7 +231,7 @@ static int prepare_displaced(struct rmap *rmap, struct lineage *n, struct rmap_v
 
 	if (!d)
 		return RMAP_ENOMEM;
-	change_begin(n);
+	change_begin(rmap, n);
 	if (home_of(vma)) {
 		/* Somebody was first. */
 	} else if (may_be_at_home(n, vma, share)) {
@@ -311,7 +312,7 @@ void lineage_vma_unlink(struct rmap *rmap, struct rmap_vma *vma)
 	struct lineage_displaced *d = displaced(vma);
 
 	if (d) {
-		change_begin(n);
+		change_begin(rmap, n);
 		tree_leave(n, d);
 		change_end(n);
 		rmap_object_free(rmap, RMAP_KIND_REMAP, d, sizeof(*d));
@@ -334,13 +335,12 @@ void lineage_adjust_begin(struct rmap *rmap, struct rmap_adjust *adjust)
 	const struct rmap_vma *any = adjust->vma[0] ? adjust->vma[0] : adjust->insert;
 	struct lineage *n = any ? lineage_of(any) : NULL;
 
-	(void)rmap;
 	if (rmap_likely(n && !has_displaced(n)) || !adjusts_displaced(adjust))
 		return;
 	for (unsigned int i = 0; !n; i++)
 		n = adjust->vma[i] ? lineage_of(adjust->vma[i]) : NULL;
 	adjust->design = n;
-	change_begin(n);
+	change_begin(rmap, n);
 	for (unsigned int i = 0; i < 3; i++) {
 		if (adjust->vma[i] && displaced(adjust->vma[i]))
 			tree_leave(n, displaced(adjust->vma[i]));
@@ -380,9 +380,8 @@ void lineage_adjust_end(struct rmap *rmap, struct rmap_adjust *adjust)
 
 void lineage_move_begin(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src)
 {
-	(void)rmap;
 	(void)dst;
-	change_begin(lineage_of(src));
+	change_begin(rmap, lineage_of(src));
 }
 
 void lineage_move_end(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src)

@@ -95,6 +95,7 @@ bool lineage_look_with_lock(struct tour *t, struct lineage *n, struct rmap_mm *m
 		rmap_spin_lock(&n->lock);
 	else if (!rmap_spin_trylock(&n->lock))
 		return look_without(t, mm);
+	t->state->mm_locks++;
 	go_on = look_locked(t, n, mm);
 	rmap_spin_unlock(&n->lock);
 	return go_on;

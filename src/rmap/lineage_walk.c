@@ -83,6 +83,7 @@ static void breathe(struct tour *t, struct lineage *n, struct lineage *top)
 		cover = NULL;
 	}
 	if (lineage_try_get(n)) {
+		t->state->mm_locks++;
 		rmap_spin_lock(&n->tree_lock);
 		pinned = !lineage_gone(n);
 		if (pinned)
@@ -92,6 +93,7 @@ static void breathe(struct tour *t, struct lineage *n, struct lineage *top)
 			lineage_rcu_leave(rmap);
 			t->since = 0;
 			lineage_rcu_enter(rmap);
+			t->state->mm_locks++;
 			rmap_spin_lock(&n->tree_lock);
 			n->pins--;
 			rmap_spin_unlock(&n->tree_lock);

@@ -125,7 +125,7 @@ static inline void set_block(struct chain *chain, struct pte_chain *block)
 }
 
 /* Only the outer lock is reported to a checking header: the other one is always inside it. */
-static void chain_lock(struct chain *chain, struct rmap_page *page)
+static void chain_lock_uncounted(struct chain *chain, struct rmap_page *page)
 {
 	rmap_bit_lock_wait(&page->design, RMAP_LOCK_PTE_CHAIN);
 	chain->word = word_lock(page);
@@ -137,6 +137,20 @@ static void chain_lock(struct chain *chain, struct rmap_page *page)
 		chain->page = inline_pointer(chain->word);
 		chain->word = word_lock(chain->page);
 	}
+}
+
+static void chain_lock(struct rmap *rmap, struct chain *chain, struct rmap_page *page)
+{
+	count_event(&rmap->count.locks_page);
+	chain_lock_uncounted(chain, page);
+}
+
+/* A walker's, counted with the walk. */
+static void chain_lock_to_walk(struct rmap_walk_state *state, struct chain *chain,
+			       struct rmap_page *page)
+{
+	state->page_locks++;
+	chain_lock_uncounted(chain, page);
 }
 
 static void chain_unlock(struct chain *chain)
@@ -379,7 +393,7 @@ static void chain_page_map(struct rmap *rmap, struct rmap_page *const *pages, un
 	for (unsigned int i = 0; i < nr; i++) {
 		struct chain chain;
 
-		chain_lock(&chain, pages[i]);
+		chain_lock(rmap, &chain, pages[i]);
 		chain_add(rmap, &chain, slot_of(pte, i), reserve);
 		chain_unlock(&chain);
 	}
@@ -393,7 +407,7 @@ static void chain_page_unmap(struct rmap *rmap, struct rmap_page *const *pages, 
 	for (unsigned int i = 0; i < nr; i++) {
 		struct chain chain;
 
-		chain_lock(&chain, pages[i]);
+		chain_lock(rmap, &chain, pages[i]);
 		chain_remove(rmap, &chain, slot_of(pte, i));
 		chain_unlock(&chain);
 	}
@@ -411,7 +425,7 @@ static void chain_page_moved(struct rmap *rmap, struct rmap_page *const *pages, 
 	for (unsigned int i = 0; i < nr; i++) {
 		struct chain chain;
 
-		chain_lock(&chain, pages[i]);
+		chain_lock(rmap, &chain, pages[i]);
 		if (is_direct(chain.word)) {
 			RMAP_ASSERT(rmap->port, inline_pointer(chain.word) == slot_of(old_pte, i));
 			atomic_fetch_add_explicit(&rmap->moves, 1, memory_order_release);
@@ -481,7 +495,7 @@ static bool visit_blocks(struct rmap_walk_state *state, struct rmap_page *page, 
 		struct chain chain;
 		unsigned int low = block == to.block ? to.used : 0;
 
-		chain_lock(&chain, page);
+		chain_lock_to_walk(state, &chain, page);
 		copy = *block;
 		chain_unlock(&chain);
 		state->walk->steps++;
@@ -507,7 +521,7 @@ static void walk_blocks(struct rmap_walk_state *state, struct rmap_page *page, c
 		struct mark end;
 		bool more;
 
-		chain_lock(&chain, page);
+		chain_lock_to_walk(state, &chain, page);
 		if (chain.word & WORD_MOVED) {
 			chain.word &= ~(uint64_t)WORD_MOVED;
 			done = (struct mark){ NULL, 0 };
@@ -523,12 +537,12 @@ static void walk_blocks(struct rmap_walk_state *state, struct rmap_page *page, c
 }
 
 /* The walker leaves; the holes that it kept open are closed. */
-static void leave(struct rmap *rmap, struct rmap_page *page)
+static void leave(struct rmap *rmap, struct rmap_walk_state *state, struct rmap_page *page)
 {
 	struct chain chain;
 	bool holes;
 
-	chain_lock(&chain, page);
+	chain_lock_to_walk(state, &chain, page);
 	holes = chain.word & WORD_HOLES;
 	chain.word &= ~(uint64_t)(WORD_WALKER | WORD_HOLES | WORD_MOVED);
 	if (holes)
@@ -555,7 +569,7 @@ static bool walk_step(struct rmap *rmap, struct rmap_walk_state *state, struct r
 	void *pte = NULL;
 	uint64_t moves;
 
-	chain_lock(&chain, page);
+	chain_lock_to_walk(state, &chain, page);
 	if (is_direct(chain.word))
 		pte = inline_pointer(chain.word);
 	else if (has_walker(&chain))
@@ -593,7 +607,7 @@ static int chain_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_wal
 		;
 	if (registered) {
 		walk_blocks(state, page, visited.found ? visited.pte : NULL);
-		leave(rmap, page);
+		leave(rmap, state, page);
 	}
 	port->rcu_read_unlock(port->ctx);
 	return RMAP_OK;
@@ -630,7 +644,7 @@ static void chain_entry_copied(struct rmap *rmap, struct rmap_page *page, void *
 {
 	struct chain chain;
 
-	chain_lock(&chain, page);
+	chain_lock(rmap, &chain, page);
 	chain_add(rmap, &chain, pte, reserve);
 	chain_unlock(&chain);
 }
@@ -639,7 +653,7 @@ static void chain_entry_gone(struct rmap *rmap, struct rmap_page *page, void *pt
 {
 	struct chain chain;
 
-	chain_lock(&chain, page);
+	chain_lock(rmap, &chain, page);
 	chain_remove(rmap, &chain, pte);
 	chain_unlock(&chain);
 }
@@ -652,7 +666,7 @@ static void chain_migrate_end(struct rmap *rmap, struct rmap_page *new_page,
 		struct chain chain;
 		bool wait;
 
-		chain_lock(&chain, new_page);
+		chain_lock(rmap, &chain, new_page);
 		if (!chain.from) {
 			RMAP_ASSERT(rmap->port, chain.word == 0);
 			chain_unlock(&chain);

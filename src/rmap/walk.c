@@ -134,17 +134,25 @@ void rmap_get_counts(struct rmap *rmap, struct rmap_counts *out)
 	out->anon_vma_shared = counted(&c->anon_vma_shared);
 	out->adopted = counted(&c->adopted);
 	out->merges_refused = counted(&c->merges_refused);
+	out->locks_page = counted(&c->locks_page);
+	out->locks_mm = counted(&c->locks_mm);
 	out->locks_family = counted(&c->locks_family);
 	out->locks_file = counted(&c->locks_file);
 }
 
+static void count_locks(struct rmap *rmap, const struct rmap_walk_state *state)
+{
+	count_add(&rmap->count.locks_page, state->page_locks);
+	count_add(&rmap->count.locks_mm, state->mm_locks);
+}
+
 static void count_long_walk(struct rmap *rmap, const struct rmap_walk_state *state,
-			    struct rmap_walk_counters *c)
+			    struct rmap_walk_counters *c, unsigned int family_locks)
 {
 	const struct rmap_walk *walk = state->walk;
 
 	count_event(&c->walks);
-	count_add(&rmap->count.locks_family, state->family_locks);
+	count_add(&rmap->count.locks_family, family_locks);
 	count_add(&c->looks, walk->looks);
 	count_add(&c->steps, walk->steps);
 	count_add(&c->found, walk->found);
@@ -154,13 +162,19 @@ static void count_walk(struct rmap *rmap, const struct rmap_walk_state *state)
 {
 	const struct rmap_walk *walk = state->walk;
 	struct rmap_walk_counters *c = &rmap->count.walk[walk->purpose];
+	/* Whoever probes measures others' walks: locks are theirs. */
+	unsigned int family_locks = state->family_locks;
 
 	count_peak(&c->max_looks, walk->looks);
+	if (walk->purpose == RMAP_WALK_PROBE)
+		family_locks = 0;
+	else if (rmap_unlikely(state->page_locks | state->mm_locks))
+		count_locks(rmap, state);
 	/* Whoever finds a PTE looked at it, but a look need not be a step: scan reads tables without one. */
 	if (rmap_likely(walk->steps <= SHORT_WALK && walk->looks <= SHORT_WALK / 2 &&
-			state->family_locks <= 1)) {
+			family_locks <= 1)) {
 		uint64_t packed = (uint64_t)1 << WALKS_SHIFT |
-				  (uint64_t)state->family_locks << LOCKS_SHIFT |
+				  (uint64_t)family_locks << LOCKS_SHIFT |
 				  walk->found << FOUND_SHIFT | walk->looks << LOOKS_SHIFT |
 				  walk->steps << STEPS_SHIFT;
 
@@ -169,7 +183,7 @@ static void count_walk(struct rmap *rmap, const struct rmap_walk_state *state)
 			unpack_recent(rmap, c);
 		return;
 	}
-	count_long_walk(rmap, state, c);
+	count_long_walk(rmap, state, c, family_locks);
 }
 
 int rmap_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk *walk)

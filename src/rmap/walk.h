@@ -14,9 +14,10 @@
 struct rmap_walk_state {
 	struct rmap_walk *walk;
 	const struct rmap_port *port;
-	unsigned int find_flags;   /* enum rmap_find_flags */
-	uint64_t limit;		   /* stop when so many PTEs were found */
-	unsigned int family_locks; /* taken; counted with the walk */
+	unsigned int find_flags; /* enum rmap_find_flags */
+	uint64_t limit;		 /* stop when so many PTEs were found */
+	/* taken by the design, by scope; counted with the walk */
+	unsigned int family_locks, mm_locks, page_locks;
 };
 
 /*

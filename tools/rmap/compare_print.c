@@ -127,6 +127,10 @@ static double of_counts(const struct compare_design *d, int which)
 		return (double)d->totals.locks_file;
 	case 3:
 		return (double)d->totals.adopted;
+	case 4:
+		return (double)d->totals.locks_page;
+	case 5:
+		return (double)d->totals.locks_mm;
 	default:
 		return (double)d->totals.mm.fork_pages_copied;
 	}
@@ -200,9 +204,12 @@ static const struct figure figures[] = {
 	{ NULL, "most looks of one", "vm_looks_max", of_own_walks, 2, UNIT_NUMBER, true },
 	{ NULL, "steps per PTE found", "vm_steps_mean", of_own_walks, 3, UNIT_RATIO, true },
 	{ "counts", "merges it would refuse", "merges_refused", of_counts, 0, UNIT_NUMBER, true },
-	{ NULL, "locks of a family taken", "locks_family", of_counts, 1, UNIT_NUMBER, true },
-	{ NULL, "locks of a file taken", "locks_file", of_counts, 2, UNIT_NUMBER, false },
 	{ NULL, "pages adopted", "adopted", of_counts, 3, UNIT_NUMBER, false },
+	{ "locks taken by the design's own code", "of a page", "locks_page", of_counts, 4,
+	  UNIT_NUMBER, true },
+	{ NULL, "of an address space", "locks_mm", of_counts, 5, UNIT_NUMBER, true },
+	{ NULL, "of a family", "locks_family", of_counts, 1, UNIT_NUMBER, true },
+	{ NULL, "of a file", "locks_file", of_counts, 2, UNIT_NUMBER, false },
 };
 
 #define FIGURES (sizeof(figures) / sizeof(figures[0]))
@@ -533,6 +540,8 @@ static json_t *json_counts(const struct compare_design *d)
 	put(o, "adopted", d->totals.adopted);
 	put(o, "merges", d->totals.mm.merges);
 	put(o, "merges_refused", d->totals.merges_refused);
+	put(o, "locks_page", d->totals.locks_page);
+	put(o, "locks_mm", d->totals.locks_mm);
 	put(o, "locks_family", d->totals.locks_family);
 	put(o, "locks_file", d->totals.locks_file);
 	put(o, "checks", d->checks);

@@ -85,9 +85,9 @@ static const struct named_offset memory[] = {
 		"rmap." #field, offsetof(struct totals, field)                                     \
 	}
 static const struct named_offset rmap[] = {
-	RMAP(anon_vma_reused), RMAP(anon_vma_shared), RMAP(adopted),  RMAP(merges_refused),
-	RMAP(locks_family),    RMAP(locks_file),      RMAP(tlb_hits), RMAP(tlb_misses),
-	RMAP(tlb_flushed),     RMAP(peak_rmap_bytes),
+	RMAP(anon_vma_reused), RMAP(anon_vma_shared), RMAP(adopted),	  RMAP(merges_refused),
+	RMAP(locks_page),      RMAP(locks_mm),	      RMAP(locks_family), RMAP(locks_file),
+	RMAP(tlb_hits),	       RMAP(tlb_misses),      RMAP(tlb_flushed),  RMAP(peak_rmap_bytes),
 };
 
 static const char *const walk_fields[] = { "walks", "looks", "steps", "found", "max_looks" };

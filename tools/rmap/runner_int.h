@@ -99,8 +99,8 @@ struct totals {
 	struct {
 		uint64_t walks, looks, steps, found, max_looks;
 	} walk[RMAP_WALK_PURPOSES];
-	uint64_t anon_vma_reused, anon_vma_shared, adopted, merges_refused, locks_family,
-		locks_file;
+	uint64_t anon_vma_reused, anon_vma_shared, adopted, merges_refused, locks_page, locks_mm,
+		locks_family, locks_file;
 	uint64_t tlb_hits, tlb_misses, tlb_flushed;
 	struct hosted_flush_stats flush[MM_FLUSH_REASONS];
 	struct {

@@ -146,6 +146,8 @@ void runner_totals(struct runner *r, struct totals *out)
 	out->anon_vma_shared += count.anon_vma_shared;
 	out->adopted += count.adopted;
 	out->merges_refused += count.merges_refused;
+	out->locks_page += count.locks_page;
+	out->locks_mm += count.locks_mm;
 	out->locks_family += count.locks_family;
 	out->locks_file += count.locks_file;
 	out->peak_rmap_bytes = larger(out->peak_rmap_bytes, count.peak_bytes);
