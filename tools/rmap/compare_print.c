@@ -5,8 +5,8 @@
  * The table and the lines come from one list of figures, so that they cannot differ.
  */
 #include "compare.h"
+#include "json_figures.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -424,11 +424,6 @@ void compare_print_csv(const struct compare *c, FILE *out)
 
 /* ---------------------------------------------------------------- JSON */
 
-static void put(json_t *object, const char *key, uint64_t n)
-{
-	json_object_set_new(object, key, json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n));
-}
-
 static json_t *json_ratio(const double *values, size_t nr)
 {
 	struct compare_ratio ratio = compare_ratio(values, nr);
@@ -437,7 +432,7 @@ static json_t *json_ratio(const double *values, size_t nr)
 	json_object_set_new(o, "mean", json_real(ratio.mean));
 	json_object_set_new(o, "p99", json_real(ratio.p99));
 	json_object_set_new(o, "max", json_real(ratio.max));
-	put(o, "walks", ratio.walks);
+	json_put(o, "walks", ratio.walks);
 	return o;
 }
 
@@ -445,15 +440,15 @@ static json_t *json_bytes(const struct compare_design *d)
 {
 	json_t *o = json_object();
 
-	put(o, "objects", d->peak.objects);
-	put(o, "page", d->peak.page);
-	put(o, "vma", d->peak.vma);
-	put(o, "mm", d->peak.mm);
-	put(o, "slot", d->peak.slot);
-	put(o, "nr_pages", d->peak.nr_pages);
-	put(o, "nr_vmas", d->peak.nr_vmas);
-	put(o, "nr_mms", d->peak.nr_mms);
-	put(o, "nr_slots", d->peak.nr_slots);
+	json_put(o, "objects", d->peak.objects);
+	json_put(o, "page", d->peak.page);
+	json_put(o, "vma", d->peak.vma);
+	json_put(o, "mm", d->peak.mm);
+	json_put(o, "slot", d->peak.slot);
+	json_put(o, "nr_pages", d->peak.nr_pages);
+	json_put(o, "nr_vmas", d->peak.nr_vmas);
+	json_put(o, "nr_mms", d->peak.nr_mms);
+	json_put(o, "nr_slots", d->peak.nr_slots);
 	return o;
 }
 
@@ -465,8 +460,8 @@ static json_t *json_classes(const struct compare_design *d, bool instructions)
 	for (unsigned int i = 0; i <= TIMED_CLASSES; i++) {
 		double value = instructions ? d->class[i].instructions : d->class[i].ns;
 
-		put(o, i == TIMED_CLASSES ? "total" : timed_class_name((enum timed_class)i),
-		    (uint64_t)(value + 0.5));
+		json_put(o, i == TIMED_CLASSES ? "total" : timed_class_name((enum timed_class)i),
+			 (uint64_t)(value + 0.5));
 	}
 	return o;
 }
@@ -481,11 +476,11 @@ static json_t *json_events(const struct compare_design *d)
 		if (!d->event[i].events)
 			continue;
 		o = json_object();
-		put(o, "events", d->event[i].events);
-		put(o, "pages", d->event[i].pages);
-		put(o, "ns", (uint64_t)(d->event[i].ns + 0.5));
+		json_put(o, "events", d->event[i].events);
+		json_put(o, "pages", d->event[i].pages);
+		json_put(o, "ns", (uint64_t)(d->event[i].ns + 0.5));
 		if (d->counts_instructions)
-			put(o, "instructions", (uint64_t)(d->event[i].instructions + 0.5));
+			json_put(o, "instructions", (uint64_t)(d->event[i].instructions + 0.5));
 		json_object_set_new(object, timed_event_name((enum timed_event)i), o);
 	}
 	return object;
@@ -501,11 +496,11 @@ static json_t *json_walks(const struct totals *t)
 		if (i == RMAP_WALK_PROBE)
 			continue;
 		o = json_object();
-		put(o, "walks", t->walk[i].walks);
-		put(o, "looks", t->walk[i].looks);
-		put(o, "steps", t->walk[i].steps);
-		put(o, "found", t->walk[i].found);
-		put(o, "max_looks", t->walk[i].max_looks);
+		json_put(o, "walks", t->walk[i].walks);
+		json_put(o, "looks", t->walk[i].looks);
+		json_put(o, "steps", t->walk[i].steps);
+		json_put(o, "found", t->walk[i].found);
+		json_put(o, "max_looks", t->walk[i].max_looks);
 		json_object_set_new(object, rmap_walk_purpose_name((enum rmap_walk_purpose)i), o);
 	}
 	return object;
@@ -516,7 +511,7 @@ static json_t *json_locks(const struct compare_design *d)
 	json_t *o = json_object();
 
 	for (unsigned int k = 0; timed_lock_name(k); k++)
-		put(o, timed_lock_name(k), d->locks[k]);
+		json_put(o, timed_lock_name(k), d->locks[k]);
 	return o;
 }
 
@@ -524,33 +519,33 @@ static json_t *json_counts(const struct compare_design *d)
 {
 	json_t *o = json_object();
 
-	put(o, "operations", d->ops_carried_out);
-	put(o, "misfits", d->misfits);
-	put(o, "processes_at_most", d->procs_at_most);
-	put(o, "faults", d->totals.mm.faults);
-	put(o, "forks", d->totals.mm.forks);
-	put(o, "fork_vmas", d->totals.mm.fork_vmas);
-	put(o, "fork_ptes", d->totals.mm.fork_ptes);
-	put(o, "cow_copies", d->totals.mm.fault_cow_copy);
-	put(o, "cow_reuses", d->totals.mm.fault_cow_reuse);
-	put(o, "swap_out", d->totals.mm.swap_out);
-	put(o, "swap_in", d->totals.mm.swap_in);
-	put(o, "moves", d->totals.mm.moves);
-	put(o, "moved_ptes", d->totals.mm.moved_ptes);
-	put(o, "adopted", d->totals.adopted);
-	put(o, "merges", d->totals.mm.merges);
-	put(o, "merges_refused", d->totals.merges_refused);
-	put(o, "locks_page", d->totals.locks_page);
-	put(o, "locks_mm", d->totals.locks_mm);
-	put(o, "locks_family", d->totals.locks_family);
-	put(o, "locks_file", d->totals.locks_file);
-	put(o, "checks", d->checks);
-	put(o, "checked_walks", d->check_walked);
-	put(o, "verified_pages", d->verified_pages);
-	put(o, "expectations", d->expectations);
-	put(o, "missed_walks",
-	    d->pool[COMPARE_FIRST].missed + d->pool[COMPARE_SECOND].missed +
-		    d->pool[COMPARE_FULL].missed);
+	json_put(o, "operations", d->ops_carried_out);
+	json_put(o, "misfits", d->misfits);
+	json_put(o, "processes_at_most", d->procs_at_most);
+	json_put(o, "faults", d->totals.mm.faults);
+	json_put(o, "forks", d->totals.mm.forks);
+	json_put(o, "fork_vmas", d->totals.mm.fork_vmas);
+	json_put(o, "fork_ptes", d->totals.mm.fork_ptes);
+	json_put(o, "cow_copies", d->totals.mm.fault_cow_copy);
+	json_put(o, "cow_reuses", d->totals.mm.fault_cow_reuse);
+	json_put(o, "swap_out", d->totals.mm.swap_out);
+	json_put(o, "swap_in", d->totals.mm.swap_in);
+	json_put(o, "moves", d->totals.mm.moves);
+	json_put(o, "moved_ptes", d->totals.mm.moved_ptes);
+	json_put(o, "adopted", d->totals.adopted);
+	json_put(o, "merges", d->totals.mm.merges);
+	json_put(o, "merges_refused", d->totals.merges_refused);
+	json_put(o, "locks_page", d->totals.locks_page);
+	json_put(o, "locks_mm", d->totals.locks_mm);
+	json_put(o, "locks_family", d->totals.locks_family);
+	json_put(o, "locks_file", d->totals.locks_file);
+	json_put(o, "checks", d->checks);
+	json_put(o, "checked_walks", d->check_walked);
+	json_put(o, "verified_pages", d->verified_pages);
+	json_put(o, "expectations", d->expectations);
+	json_put(o, "missed_walks",
+		 d->pool[COMPARE_FIRST].missed + d->pool[COMPARE_SECOND].missed +
+			 d->pool[COMPARE_FULL].missed);
 	json_object_set_new(o, "walks", json_walks(&d->totals));
 	json_object_set_new(o, "events", json_events(d));
 	if (timed_lock_name(0))
@@ -569,37 +564,17 @@ static json_t *json_phases(const struct compare_design *d)
 		json_t *o = json_object();
 
 		json_object_set_new(o, "name", json_string(phase->name));
-		put(o, "pages", phase->pages);
+		json_put(o, "pages", phase->pages);
 		snprintf(layout, sizeof(layout), "%016llx", (unsigned long long)phase->layout);
 		json_object_set_new(o, "layout", json_string(layout));
 		for (unsigned int pass = 0; pass < COMPARE_PASSES; pass++) {
 			json_t *p = json_object();
 
-			put(p, "looks", phase->pass[pass].looks);
-			put(p, "steps", phase->pass[pass].steps);
-			put(p, "found", phase->pass[pass].found);
+			json_put(p, "looks", phase->pass[pass].looks);
+			json_put(p, "steps", phase->pass[pass].steps);
+			json_put(p, "found", phase->pass[pass].found);
 			json_object_set_new(o, passes[pass], p);
 		}
-		json_array_append_new(array, o);
-	}
-	return array;
-}
-
-static json_t *json_probes(const struct compare_design *d)
-{
-	json_t *array = json_array();
-
-	for (uint32_t i = 0; i < d->nr_probes; i++) {
-		const struct probe *p = &d->probes[i];
-		json_t *o = json_object();
-
-		json_object_set_new(o, "what", json_string(p->what));
-		json_object_set_new(o, "present", json_boolean(p->found_page));
-		put(o, "looks_stopping", p->stop_looks);
-		put(o, "looks_full", p->full_looks);
-		put(o, "steps_full", p->steps);
-		put(o, "found", p->found);
-		put(o, "mapcount", p->mapcount);
 		json_array_append_new(array, o);
 	}
 	return array;
@@ -621,14 +596,14 @@ static json_t *json_design(const struct compare_design *d)
 	json_object_set_new(o, "looks_per_pte_full", json_ratio(full->looks, full->nr));
 	json_object_set_new(o, "steps_per_pte", json_ratio(second->steps, second->nr));
 	json_object_set_new(o, "steps_per_pte_full", json_ratio(full->steps, full->nr));
-	put(o, "rmap_bytes_peak", d->peak.total);
+	json_put(o, "rmap_bytes_peak", d->peak.total);
 	json_object_set_new(o, "rmap_bytes", json_bytes(d));
-	put(o, "objects_peak", d->objects_peak);
+	json_put(o, "objects_peak", d->objects_peak);
 	json_object_set_new(o, "ns", json_classes(d, false));
 	if (d->counts_instructions)
 		json_object_set_new(o, "instructions", json_classes(d, true));
 	json_object_set_new(o, "phases", json_phases(d));
-	json_object_set_new(o, "probes", json_probes(d));
+	json_object_set_new(o, "probes", json_probes(d->probes, d->nr_probes));
 	json_object_set_new(o, "counts", json_counts(d));
 	return o;
 }
@@ -639,14 +614,14 @@ int compare_print_json(const struct compare *c, FILE *out)
 	const struct compare_design *first = c->design[0];
 	int ret;
 
-	put(root, "version", 1);
+	json_put(root, "version", 1);
 	json_object_set_new(root, "workload", json_string(c->workload));
 	json_object_set_new(root, "kind", json_string(c->kind));
-	put(root, "frames", c->frames);
-	put(root, "swap_slots", c->swap_slots);
+	json_put(root, "frames", c->frames);
+	json_put(root, "swap_slots", c->swap_slots);
 	json_object_set_new(root, "phantom", json_boolean(c->options.phantom));
-	put(root, "seed", c->options.seed);
-	put(root, "probes", c->probes);
+	json_put(root, "seed", c->options.seed);
+	json_put(root, "probes", c->probes);
 	json_object_set_new(method, "clock", json_string(timed_clock_name()));
 	json_object_set_new(method, "taken_off_each_event_ns", json_real(first->clock_overhead_ns));
 	json_object_set_new(method, "instructions",

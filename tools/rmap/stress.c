@@ -5,9 +5,9 @@
 #include "stress.h"
 
 #include "commands.h"
+#include "json_figures.h"
 
 #include <argp.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,11 +178,6 @@ static void print_table(const struct command *c)
 	}
 }
 
-static void put(json_t *object, const char *key, uint64_t n)
-{
-	json_object_set_new(object, key, json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n));
-}
-
 static json_t *json_design(const struct command *c, uint32_t i)
 {
 	const struct stress_result *r = &c->result[i];
@@ -192,22 +187,22 @@ static json_t *json_design(const struct command *c, uint32_t i)
 	json_object_set_new(o, "result", json_string(r->wrong[0] ? "failed" : "ok"));
 	if (r->wrong[0])
 		json_object_set_new(o, "message", json_string(r->wrong));
-	put(o, "ns", r->ns);
-	put(o, "operations", r->operations);
-	put(o, "refused", r->refused);
-	put(o, "checks", r->checks);
-	put(o, "verified_pages", r->verified);
-	put(o, "walks", r->walks);
-	put(o, "faults", r->counters.faults);
-	put(o, "fault_mmap_lock", r->counters.fault_mmap_lock);
-	put(o, "cow_copies", r->counters.fault_cow_copy);
-	put(o, "forks", r->counters.forks);
-	put(o, "execs", r->counters.execs);
-	put(o, "moves", r->counters.moves);
-	put(o, "swap_out", r->counters.swap_out);
-	put(o, "swap_in", r->counters.swap_in);
-	put(o, "migrated", r->counters.migrated);
-	put(o, "tlb_flushes", r->counters.tlb_flushes);
+	json_put(o, "ns", r->ns);
+	json_put(o, "operations", r->operations);
+	json_put(o, "refused", r->refused);
+	json_put(o, "checks", r->checks);
+	json_put(o, "verified_pages", r->verified);
+	json_put(o, "walks", r->walks);
+	json_put(o, "faults", r->counters.faults);
+	json_put(o, "fault_mmap_lock", r->counters.fault_mmap_lock);
+	json_put(o, "cow_copies", r->counters.fault_cow_copy);
+	json_put(o, "forks", r->counters.forks);
+	json_put(o, "execs", r->counters.execs);
+	json_put(o, "moves", r->counters.moves);
+	json_put(o, "swap_out", r->counters.swap_out);
+	json_put(o, "swap_in", r->counters.swap_in);
+	json_put(o, "migrated", r->counters.migrated);
+	json_put(o, "tlb_flushes", r->counters.tlb_flushes);
 	return o;
 }
 
@@ -215,11 +210,11 @@ static void print_json(const struct command *c, bool ok)
 {
 	json_t *o = json_object(), *designs = json_array();
 
-	put(o, "version", 1);
+	json_put(o, "version", 1);
 	json_object_set_new(o, "result", json_string(ok ? "ok" : "failed"));
-	put(o, "threads", c->options.threads);
+	json_put(o, "threads", c->options.threads);
 	json_object_set_new(o, "seconds", json_real(c->seconds));
-	put(o, "seed", c->options.seed);
+	json_put(o, "seed", c->options.seed);
 	for (uint32_t i = 0; i < c->nr; i++)
 		json_array_append_new(designs, json_design(c, i));
 	json_object_set_new(o, "designs", designs);

@@ -2,9 +2,8 @@
 /*
  * What a run came to: tables for people, and the JSON that docs/json.md describes. Both show the same figures.
  */
-#include "runner_int.h"
+#include "json_figures.h"
 
-#include <jansson.h>
 #include <string.h>
 
 /* ---------------------------------------------------------------- numbers for people */
@@ -313,12 +312,6 @@ void runner_print(struct runner *r, FILE *out)
 
 /* ---------------------------------------------------------------- JSON */
 
-static void put(json_t *object, const char *key, uint64_t n)
-{
-	/* JSON's integers are signed; a figure beyond that is a limit that says "none". */
-	json_object_set_new(object, key, json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n));
-}
-
 static json_t *json_phases(const struct runner *r)
 {
 	json_t *array = json_array();
@@ -327,8 +320,8 @@ static json_t *json_phases(const struct runner *r)
 		json_t *o = json_object();
 
 		json_object_set_new(o, "name", json_string(r->phases[i].name));
-		put(o, "operations", r->phases[i].ops);
-		put(o, "ns", r->phases[i].ns);
+		json_put(o, "operations", r->phases[i].ops);
+		json_put(o, "ns", r->phases[i].ns);
 		json_array_append_new(array, o);
 	}
 	return array;
@@ -341,9 +334,9 @@ static json_t *json_flushes(const struct totals *t)
 	for (unsigned int i = 0; i < MM_FLUSH_REASONS; i++) {
 		json_t *o = json_object();
 
-		put(o, "flushes", t->flush[i].flushes);
-		put(o, "interrupts", t->flush[i].interrupts);
-		put(o, "entries", t->flush[i].entries);
+		json_put(o, "flushes", t->flush[i].flushes);
+		json_put(o, "interrupts", t->flush[i].interrupts);
+		json_put(o, "entries", t->flush[i].entries);
 		json_object_set_new(object, mm_flush_name((enum mm_flush)i), o);
 	}
 	return object;
@@ -359,10 +352,10 @@ static json_t *json_operations(const struct runner *r)
 		if (!r->times[k].count)
 			continue;
 		o = json_object();
-		put(o, "count", r->times[k].count);
-		put(o, "ns", r->times[k].ns);
+		json_put(o, "count", r->times[k].count);
+		json_put(o, "ns", r->times[k].ns);
 		if (r->times[k].units)
-			put(o, "pages", r->times[k].units);
+			json_put(o, "pages", r->times[k].units);
 		json_object_set_new(object, op_kind_name((enum op_kind)k), o);
 	}
 	return object;
@@ -379,7 +372,7 @@ static json_t *json_counters(struct runner *r)
 
 		if (strcmp(key, "-") != 0 && strncmp(key, "walk.", 5) != 0 &&
 		    strncmp(key, "objects.", 8) != 0 && strncmp(key, "bytes.", 6) != 0)
-			put(object, key, counter_value(r, c));
+			json_put(object, key, counter_value(r, c));
 	}
 	return object;
 }
@@ -391,11 +384,11 @@ static json_t *json_walks(const struct totals *t)
 	for (unsigned int i = 0; i < RMAP_WALK_PURPOSES; i++) {
 		json_t *o = json_object();
 
-		put(o, "walks", t->walk[i].walks);
-		put(o, "looks", t->walk[i].looks);
-		put(o, "steps", t->walk[i].steps);
-		put(o, "found", t->walk[i].found);
-		put(o, "max_looks", t->walk[i].max_looks);
+		json_put(o, "walks", t->walk[i].walks);
+		json_put(o, "looks", t->walk[i].looks);
+		json_put(o, "steps", t->walk[i].steps);
+		json_put(o, "found", t->walk[i].found);
+		json_put(o, "max_looks", t->walk[i].max_looks);
 		json_object_set_new(object, rmap_walk_purpose_name((enum rmap_walk_purpose)i), o);
 	}
 	return object;
@@ -413,35 +406,15 @@ static json_t *json_objects(struct runner *r, const struct totals *t)
 			continue;
 		mm_get_objects(r->sys, (enum rmap_kind)k, &objects, &now);
 		o = json_object();
-		put(o, "objects", objects);
-		put(o, "bytes", now);
+		json_put(o, "objects", objects);
+		json_put(o, "bytes", now);
 		if (k < RMAP_KIND_TIER1_END) {
-			put(o, "peak_bytes", t->object[k].peak_bytes);
-			put(o, "allocated", t->object[k].allocated);
+			json_put(o, "peak_bytes", t->object[k].peak_bytes);
+			json_put(o, "allocated", t->object[k].allocated);
 		}
 		json_object_set_new(object, rmap_kind_name((enum rmap_kind)k), o);
 	}
 	return object;
-}
-
-static json_t *json_probes(const struct runner *r)
-{
-	json_t *array = json_array();
-
-	for (uint32_t i = 0; i < r->nr_probes; i++) {
-		const struct probe *p = &r->probes[i];
-		json_t *o = json_object();
-
-		json_object_set_new(o, "what", json_string(p->what));
-		json_object_set_new(o, "present", json_boolean(p->found_page));
-		put(o, "looks_stopping", p->stop_looks);
-		put(o, "looks_full", p->full_looks);
-		put(o, "steps_full", p->steps);
-		put(o, "found", p->found);
-		put(o, "mapcount", p->mapcount);
-		json_array_append_new(array, o);
-	}
-	return array;
 }
 
 static void json_verdict(const struct runner *r, json_t *root, enum runner_result result,
@@ -453,17 +426,17 @@ static void json_verdict(const struct runner *r, json_t *root, enum runner_resul
 	json_object_set_new(root, "result", json_string(names[result]));
 	if (message && *message)
 		json_object_set_new(root, "message", json_string(message));
-	put(check, "checks", r->checks);
-	put(check, "pages", r->check_pages);
-	put(check, "ptes", r->check_ptes);
-	put(check, "walks", r->check_walked);
-	put(check, "ns", r->check_ns);
+	json_put(check, "checks", r->checks);
+	json_put(check, "pages", r->check_pages);
+	json_put(check, "ptes", r->check_ptes);
+	json_put(check, "walks", r->check_walked);
+	json_put(check, "ns", r->check_ns);
 	json_object_set_new(root, "check", check);
 	json_object_set_new(root, "contents_verified", json_boolean(!r->phantom));
-	put(root, "verified_pages", r->verified_pages);
-	put(root, "expectations", r->expectations);
-	put(root, "expectations_skipped", r->expectations_skipped);
-	put(root, "misfits", r->misfits);
+	json_put(root, "verified_pages", r->verified_pages);
+	json_put(root, "expectations", r->expectations);
+	json_put(root, "expectations_skipped", r->expectations_skipped);
+	json_put(root, "misfits", r->misfits);
 	if (r->misfits)
 		json_object_set_new(root, "first_misfit", json_string(r->first_misfit));
 }
@@ -474,7 +447,7 @@ int runner_print_json(struct runner *r, FILE *out, enum runner_result result, co
 	struct totals t;
 	int ret;
 
-	put(root, "version", 1);
+	json_put(root, "version", 1);
 	json_object_set_new(root, "workload", json_string(r->source->name));
 	json_object_set_new(root, "kind", json_string(r->source->kind));
 	json_verdict(r, root, result, message);
@@ -487,17 +460,17 @@ int runner_print_json(struct runner *r, FILE *out, enum runner_result result, co
 		json_object_set_new(root, "tlb_flushes", json_flushes(&t));
 		json_object_set_new(root, "objects", json_objects(r, &t));
 	}
-	put(root, "frames", r->frames);
-	put(root, "swap_slots", r->swap_slots);
+	json_put(root, "frames", r->frames);
+	json_put(root, "swap_slots", r->swap_slots);
 	json_object_set_new(root, "phantom", json_boolean(r->phantom));
-	put(root, "seed", r->options.seed);
-	put(root, "operations", r->ops);
-	put(root, "ns", run_ns(r));
-	put(root, "processes_at_most", r->peak_procs);
-	put(root, "frames_at_most", r->peak_used);
+	json_put(root, "seed", r->options.seed);
+	json_put(root, "operations", r->ops);
+	json_put(root, "ns", run_ns(r));
+	json_put(root, "processes_at_most", r->peak_procs);
+	json_put(root, "frames_at_most", r->peak_used);
 	json_object_set_new(root, "phases", json_phases(r));
 	json_object_set_new(root, "times", json_operations(r));
-	json_object_set_new(root, "probes", json_probes(r));
+	json_object_set_new(root, "probes", json_probes(r->probes, r->nr_probes));
 	ret = json_dumpf(root, out, JSON_INDENT(2));
 	json_decref(root);
 	if (!ret)
