@@ -33,7 +33,7 @@ struct list_run {
 	bool *skipped;
 };
 
-/* A machine as list asks for it: names of processes and files are those of the random generator. */
+/* A machine for random operations, and for lists of them: processes are p1 …, files f1 …. The caller sets next and close. */
 void op_list_source(struct op_source *source, bool swap);
 
 /*

@@ -10,6 +10,7 @@
  * Nothing here depends on how an operation came out on the live side, nor on time: the same seed makes the same list.
  */
 #include "runner_int.h"
+#include "verify_list.h"
 #include "verify_random_int.h"
 
 #include <stdio.h>
@@ -265,20 +266,6 @@ static int random_next(struct op_source *source, struct op *op, char err[OPS_ERR
 
 /* ---------------------------------------------------------------- the source */
 
-static const char *proc_name(struct op_source *source, uint64_t proc, char *buf, size_t size)
-{
-	(void)source;
-	snprintf(buf, size, "p%llu", (unsigned long long)proc);
-	return buf;
-}
-
-static const char *file_name(struct op_source *source, uint32_t file, char *buf, size_t size)
-{
-	(void)source;
-	snprintf(buf, size, "f%u", file);
-	return buf;
-}
-
 static void random_close(struct op_source *source)
 {
 	free(rmap_container_of(source, struct random, source));
@@ -302,17 +289,9 @@ int random_open(const struct random_options *options, struct op_source **out,
 	if (!g->options.processes)
 		g->options.processes = RANDOM_PROCESSES;
 	g->state = options->seed;
-	g->source.name = "random";
-	g->source.kind = "generator";
-	g->source.tolerant = false;
+	op_list_source(&g->source, options->swap);
 	g->source.next = random_next;
-	g->source.proc_name = proc_name;
-	g->source.file_name = file_name;
 	g->source.close = random_close;
-	g->source.config.frames = 16384;
-	g->source.config.swap_slots = options->swap ? 16384 : 0;
-	g->source.config.has_swap = true;
-	g->source.config.needs_contents = true;
 	g->source.config.steps = options->ops;
 	*out = &g->source;
 	return 0;
