@@ -2,31 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # rmap compare from outside: exit codes, sentences for bad input, the table, CSV, JSON, and the figures that the field knows.
-set -eu
-rmap=${RMAP:?}
+. "$(dirname "$0")/common.sh"
 source=${SOURCE:?}
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-
-fail() {
-	echo "FAILED: $*" >&2
-	exit 1
-}
-expect_code() {
-	local want=$1 code=0
-	shift
-	"$@" >"$dir/out" 2>"$dir/err" </dev/null || code=$?
-	[ "$code" = "$want" ] || fail "exit code $code instead of $want: $* ($(cat "$dir/err"))"
-	if [ "$want" != 0 ]; then
-		grep -q '^rmap' "$dir/err" || fail "no sentence from: $*"
-	fi
-}
-says() {
-	grep -q -- "$1" "$dir/err" || fail "no '$1' in: $(cat "$dir/err")"
-}
-shows() {
-	grep -q -- "$1" "$dir/out" || fail "no '$1' in: $(cat "$dir/out")"
-}
 # json EXPRESSION: true of the comparison d in $dir/out; n has its designs by name
 json() {
 	python3 -c 'import json, sys

@@ -3,33 +3,8 @@
 #
 # rmap and rmap run from outside: help, exit codes, sentences for bad input, JSON, and the figures that the
 # 1,000 x 1,000 workload must show.
-set -eu
-rmap=${RMAP:?}
+. "$(dirname "$0")/common.sh"
 source=${SOURCE:?}
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-
-fail() {
-	echo "FAILED: $*" >&2
-	exit 1
-}
-# expect_code CODE COMMAND...
-expect_code() {
-	local want=$1 code=0
-	shift
-	"$@" >"$dir/out" 2>"$dir/err" </dev/null || code=$?
-	[ "$code" = "$want" ] || fail "exit code $code instead of $want: $* ($(cat "$dir/err"))"
-	# A failure is one sentence that says who speaks.
-	if [ "$want" != 0 ]; then
-		grep -q '^rmap' "$dir/err" || fail "no sentence from: $*"
-	fi
-}
-says() {
-	grep -q -- "$1" "$dir/err" || fail "no '$1' in: $(cat "$dir/err")"
-}
-shows() {
-	grep -q -- "$1" "$dir/out" || fail "no '$1' in: $(cat "$dir/out")"
-}
 # json EXPRESSION: true of the summary d in $dir/out
 json() {
 	python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); assert eval(sys.argv[2]), sys.argv[2]' \

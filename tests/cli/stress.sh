@@ -3,25 +3,7 @@
 #
 # rmap stress from outside: help, bad input, figures, and a few seconds of it on every design. In builds with sanitizers or checking
 # locks this is where real threads meet them all at once.
-set -eu
-rmap=${RMAP:?}
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-
-fail() {
-	echo "FAILED: $*" >&2
-	exit 1
-}
-# expect_code CODE COMMAND...
-expect_code() {
-	local want=$1 code=0
-	shift
-	"$@" >"$dir/out" 2>"$dir/err" </dev/null || code=$?
-	[ "$code" = "$want" ] || fail "exit code $code instead of $want: $* ($(cat "$dir/err"))"
-	if [ "$want" != 0 ]; then
-		grep -q '^rmap' "$dir/err" || fail "no sentence from: $*"
-	fi
-}
+. "$(dirname "$0")/common.sh"
 
 expect_code 0 "$rmap" stress --help
 grep -q -- --threads "$dir/out" || fail "no --threads in the help"
