@@ -5,15 +5,15 @@
  * A node that is dead and has at most one child leaves the tree, though pages may name it:
  *
  *        p                     p
- *        |                     |            n is a *stub* now: its pages are looked for in c and all below. What can map them
+ *        |                     |            n is a *forwarder* now: its pages are looked for in c and all below. What can map them
  *        n (dead)     →        c            (n's children born after the page came, and theirs) is below c, if it is anywhere.
  *        |                    /|\
  *        c                  n ~ ~ ~> c
  *       /|\
  *
- * So the tree never has more than twice as many nodes as there are address spaces, less one. Stubs are known to the node that
+ * So the tree never has more than twice as many nodes as there are address spaces, less one. Forwarders are known to the node that
  * they forward to: when it goes, they are sent on, so that a line of a hundred thousand generations keeps no more of them than
- * there are stubs with pages; only a node with many is kept as a hub instead.
+ * there are forwarders with pages; only a node with many is kept as a hub instead.
  *
  * Locks: tree_lock of parent, node and child, in this order; they are the innermost of all. A node's links are guarded by its
  * parent's. The counted references need no lock, so that pages can be freed in any context.
@@ -129,28 +129,28 @@ void lineage_mm_exit(struct rmap *rmap, struct rmap_mm *mm)
 	lineage_reap(rmap, n);
 }
 
-/* ---------------------------------------------------------------- stubs and references */
+/* ---------------------------------------------------------------- forwarders and references */
 
 /* n, gone, forwards to target, of which the caller has a reference to give. target's tree_lock. */
-static void stub_enter(struct lineage *n, struct lineage *target)
+static void forwarder_enter(struct lineage *n, struct lineage *target)
 {
-	n->stub_next = target->stubs;
-	if (n->stub_next)
-		n->stub_next->stub_link = &n->stub_next;
-	n->stub_link = &target->stubs;
-	target->stubs = n;
-	target->nr_stubs++;
+	n->forwarder_next = target->forwarders;
+	if (n->forwarder_next)
+		n->forwarder_next->forwarder_link = &n->forwarder_next;
+	n->forwarder_link = &target->forwarders;
+	target->forwarders = n;
+	target->nr_forwarders++;
 	atomic_store_explicit(&n->head, target, memory_order_release);
 }
 
 /* target's tree_lock. The reference is the caller's now. */
-static void stub_leave(struct lineage *n, struct lineage *target)
+static void forwarder_leave(struct lineage *n, struct lineage *target)
 {
-	*n->stub_link = n->stub_next;
-	if (n->stub_next)
-		n->stub_next->stub_link = n->stub_link;
-	n->stub_link = NULL;
-	target->nr_stubs--;
+	*n->forwarder_link = n->forwarder_next;
+	if (n->forwarder_next)
+		n->forwarder_next->forwarder_link = n->forwarder_link;
+	n->forwarder_link = NULL;
+	target->nr_forwarders--;
 }
 
 /*
@@ -186,13 +186,13 @@ bool lineage_try_get(struct lineage *n)
 }
 
 /* Tree_locks of both. The caller has a reference on n. */
-static void hand_on_stubs(struct lineage *n, struct lineage *heir)
+static void hand_on_forwarders(struct lineage *n, struct lineage *heir)
 {
-	while (n->stubs) {
-		struct lineage *stub = n->stubs;
+	while (n->forwarders) {
+		struct lineage *forwarder = n->forwarders;
 
-		stub_leave(stub, n);
-		stub_enter(stub, heir);
+		forwarder_leave(forwarder, n);
+		forwarder_enter(forwarder, heir);
 		lineage_get(heir, 1);
 		/* Not the last: the caller's is left. */
 		atomic_fetch_sub_explicit(&n->refs, 1, memory_order_relaxed);
@@ -200,25 +200,26 @@ static void hand_on_stubs(struct lineage *n, struct lineage *heir)
 }
 
 /*
- * A hub that nobody names but one or two stubs is of no use: in a line where the first one's page lives on, hubs would pile up. hub's
- * tree_lock, RCU; the caller has a reference and is about to put it.
+ * A hub that nobody names but one or two forwarders is of no use: in a line where the first one's page lives on, hubs would pile
+ * up. hub's tree_lock, RCU; the caller has a reference and is about to put it.
  */
 static void bypass(struct rmap *rmap, struct lineage *hub)
 {
 	struct lineage *heir;
 
-	if (!lineage_gone(hub) || !hub->stubs || hub->nr_stubs > 2 ||
-	    atomic_load_explicit(&hub->refs, memory_order_relaxed) != (uint64_t)hub->nr_stubs + 1)
+	if (!lineage_gone(hub) || !hub->forwarders || hub->nr_forwarders > 2 ||
+	    atomic_load_explicit(&hub->refs, memory_order_relaxed) !=
+		    (uint64_t)hub->nr_forwarders + 1)
 		return;
 	heir = lock_target(rmap, hub, true);
 	if (!heir)
 		return;
-	hand_on_stubs(hub, heir);
+	hand_on_forwarders(hub, heir);
 	unlock(heir);
 }
 
 /* Nobody names n any more. Returns the node that it forwarded to, whose reference the caller has to put. */
-static struct lineage *stub_end(struct rmap *rmap, struct lineage *n)
+static struct lineage *forwarder_end(struct rmap *rmap, struct lineage *n)
 {
 	struct lineage *target;
 
@@ -226,7 +227,7 @@ static struct lineage *stub_end(struct rmap *rmap, struct lineage *n)
 	target = lock_target(rmap, n, false);
 	if (target) {
 		/* On the list, unless somebody redirects it: he has a reference, and so it would not be the last. */
-		stub_leave(n, target);
+		forwarder_leave(n, target);
 		bypass(rmap, target);
 		unlock(target);
 	}
@@ -236,7 +237,7 @@ static struct lineage *stub_end(struct rmap *rmap, struct lineage *n)
 	return target;
 }
 
-/* The caller's may be the last reference of a hub that is not a stub's. */
+/* The caller's may be the last reference of a hub that is not a forwarder's. */
 static void bypass_first(struct rmap *rmap, struct lineage *n)
 {
 	lineage_rcu_enter(rmap);
@@ -257,13 +258,13 @@ void lineage_put(struct rmap *rmap, struct lineage *n)
 		RMAP_ASSERT(rmap->port, old != 0);
 		if (old != 1)
 			return;
-		n = stub_end(rmap, n);
+		n = forwarder_end(rmap, n);
 	}
 }
 
 void lineage_put_last(struct rmap *rmap, struct lineage *n)
 {
-	n = stub_end(rmap, n);
+	n = forwarder_end(rmap, n);
 	if (n)
 		lineage_put(rmap, n);
 }
@@ -281,10 +282,10 @@ struct lineage *lineage_resolve(struct lineage *n, uint64_t *steps)
 static void redirect(struct rmap *rmap, struct lineage *n, struct lineage *heir)
 {
 	struct lineage *target = lock_target(rmap, n, false);
-	bool mine = target && target != heir && n->stub_link;
+	bool mine = target && target != heir && n->forwarder_link;
 
 	if (mine)
-		stub_leave(n, target);
+		forwarder_leave(n, target);
 	if (target)
 		unlock(target);
 	if (!mine) {
@@ -293,7 +294,7 @@ static void redirect(struct rmap *rmap, struct lineage *n, struct lineage *heir)
 	}
 	/* On no list: nobody else redirects it meanwhile. */
 	lock_first(rmap, heir);
-	stub_enter(n, heir);
+	forwarder_enter(n, heir);
 	unlock(heir);
 	lineage_put(rmap, target);
 }
@@ -340,10 +341,10 @@ static void put_in_place(struct rmap *rmap, struct lineage *child, struct lineag
 
 	lock_inside(rmap, child);
 	/* With many, n stays behind as their hub. */
-	if (n->nr_stubs <= LINEAGE_HUB)
-		hand_on_stubs(n, child);
+	if (n->nr_forwarders <= LINEAGE_HUB)
+		hand_on_forwarders(n, child);
 	lineage_get(child, 1);
-	stub_enter(n, child);
+	forwarder_enter(n, child);
 	unlock(child);
 	/* After n's going: see too_old(). */
 	atomic_store_explicit(&child->birth, lineage_birth(n), memory_order_release);

@@ -59,11 +59,12 @@ struct lineage {
 	_Atomic uint32_t clock;
 	_Atomic uint32_t gone;		/* out of the tree; set once, under tree_lock */
 	uint32_t pins;			/* walkers that sleep here; tree_lock */
-	uint32_t nr_stubs;		/* nodes on stubs; tree_lock */
+	uint32_t nr_forwarders;		/* nodes on forwarders; tree_lock */
 	struct rmap_spinlock tree_lock; /* RMAP_LOCK_LINEAGE */
-	struct lineage *stubs;		/* gone nodes whose head is this one; tree_lock */
-	struct lineage *stub_next;	/* target's tree_lock */
-	struct lineage **stub_link;	/* what points here, NULL: on no list; target's tree_lock */
+	struct lineage *forwarders;	/* gone nodes whose head is this one; tree_lock */
+	struct lineage *forwarder_next; /* target's tree_lock */
+	struct lineage *
+		*forwarder_link; /* what points here, NULL: on no list; target's tree_lock */
 	/* RMAP_LOCK_DISPLACED: moves of this mm's entries, and the looks that must not miss them */
 	struct rmap_spinlock lock;
 	_Atomic uint32_t seq;	       /* odd while entries move or displaced changes; lock */

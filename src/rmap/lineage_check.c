@@ -4,18 +4,18 @@
  */
 #include "lineage.h"
 
-static const char *check_stubs(const struct lineage *n)
+static const char *check_forwarders(const struct lineage *n)
 {
-	const struct lineage *stub;
+	const struct lineage *forwarder;
 	uint32_t nr = 0;
 
-	for (stub = n->stubs; stub; stub = stub->stub_next) {
-		if (!lineage_gone(stub) || lineage_head(stub) != n)
+	for (forwarder = n->forwarders; forwarder; forwarder = forwarder->forwarder_next) {
+		if (!lineage_gone(forwarder) || lineage_head(forwarder) != n)
 			return "a node that forwards to its mm's has not gone, or forwards "
 			       "elsewhere";
 		nr++;
 	}
-	if (nr != n->nr_stubs)
+	if (nr != n->nr_forwarders)
 		return "its mm's node counts other forwards than it has";
 	if (atomic_load_explicit(&n->refs, memory_order_relaxed) < (uint64_t)nr + 1)
 		return "its mm's node is named more often than it counts";
@@ -127,7 +127,7 @@ const char *lineage_vma_check(const struct rmap *rmap, const struct rmap_vma *vm
 		return "its mm's node is another's, has gone, or is pinned";
 	if (atomic_load_explicit(&n->seq, memory_order_relaxed) & 1)
 		return "its mm's node is in the middle of a move";
-	wrong = check_stubs(n);
+	wrong = check_forwarders(n);
 	if (!wrong)
 		wrong = check_children(n);
 	if (!wrong)

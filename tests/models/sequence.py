@@ -14,11 +14,11 @@ class Node:
         if parent is not None:
             parent.clock+=1;s.birth=parent.clock;parent.children.insert(0,s)
 ALL=set()
-STUBS=set()
+FORWARDERS=set()
 STAT=[0,0]  # walks, node visits incl. dead and forwarding steps
-def drop(n):   # n is out of the tree: free when no page and no stub names it
+def drop(n):   # n is out of the tree: free when no page and no forwarder names it
     while n is not None and n.out and n.pages==0:
-        STUBS.discard(n); f=n.fwd; n.fwd=None
+        FORWARDERS.discard(n); f=n.fwd; n.fwd=None
         if f is not None: f.pages-=1
         n=f
 def reap(n):
@@ -26,7 +26,7 @@ def reap(n):
     if n.out: drop(n); return
     while n is not None and n.mm is None and not n.out and len(n.children)<=1:
         p=n.parent
-        n.out=True; ALL.discard(n); STUBS.add(n)
+        n.out=True; ALL.discard(n); FORWARDERS.add(n)
         if n.children:
             c=n.children[0]; c.parent=p
             if p is not None:
@@ -198,7 +198,7 @@ def mremap(mm,v,new):
     for x,e in ents.items(): mm.pt[new+x-st]=e
 def run(seed,n,tight):
     global mms
-    r=random.Random(seed); mms=[MM()]; ALL.clear();STUBS.clear(); ALL.add(mms[0].node)
+    r=random.Random(seed); mms=[MM()]; ALL.clear();FORWARDERS.clear(); ALL.add(mms[0].node)
     mmap(mms[0],0,8)
     maxratio=0; tl=tp=0
     for i in range(n):
@@ -225,7 +225,7 @@ def run(seed,n,tight):
                 if tight: tighten(p,f); f=walk(p); chk(p,f)
         if i%50==0:
             live=len(mms); own={id(p.owner) for mm in mms for p in mm.pt.values()}
-            assert len(ALL)<=2*live-1,(len(ALL),live); assert len(STUBS)<=len(own)+0,(len(STUBS),len(own))
+            assert len(ALL)<=2*live-1,(len(ALL),live); assert len(FORWARDERS)<=len(own)+0,(len(FORWARDERS),len(own))
             for mm in mms:
                 for p in mm.pt.values():
                     if isinstance(p,Page): chk(p,walk(p))
