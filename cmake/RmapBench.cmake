@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# bench/*.c make one program, rmap-bench. The tests only see that it runs.
+# bench/*.c make rmap-bench. The tests only see that these programs run, and that what they did was right.
 
 rmap_room_sources(bench bench)
 if(bench)
@@ -10,4 +10,15 @@ if(bench)
 	target_link_libraries(rmap_bench PRIVATE rmap_tool rmap_testport rmap_hosted mm rmap)
 	rmap_hosted_flags(rmap_bench)
 	rmap_test(bench/quick LABEL bench COMMAND rmap_bench --quick)
+endif()
+
+# bench/scale/*.c make rmap-scale: what threads cost each other.
+rmap_room_sources(scale bench/scale)
+if(scale)
+	add_executable(rmap_scale ${scale})
+	set_target_properties(rmap_scale PROPERTIES
+		OUTPUT_NAME rmap-scale RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
+	target_link_libraries(rmap_scale PRIVATE rmap_tool rmap_testport rmap_hosted mm rmap)
+	rmap_hosted_flags(rmap_scale)
+	rmap_test(bench/scale LABEL bench COMMAND rmap_scale --quick)
 endif()
