@@ -11,7 +11,7 @@ set -eu
 
 build_packages=(
 	build-essential cmake ninja-build pkg-config python3
-	liburcu-dev libjansson-dev libtracefs-dev libtraceevent-dev libzstd-dev libxxhash-dev
+	liburcu-dev libjansson-dev libtracefs-dev libtraceevent-dev libdw-dev libelf-dev libzstd-dev libxxhash-dev
 	scdoc graphviz libcmocka-dev
 )
 check_packages=(

@@ -3,6 +3,7 @@
 #ifndef RMAP_TOOLS_COMMANDS_H
 #define RMAP_TOOLS_COMMANDS_H
 
+int cmd_breaks(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_draw(int argc, char **argv);
 int cmd_record(int argc, char **argv);

@@ -22,6 +22,7 @@ static const struct {
 	{ "compare", cmd_compare, "carry out one workload on each reverse map, side by side" },
 	{ "draw", cmd_draw, "draw the live structures of a workload at a point of it, as SVG" },
 	{ "record", cmd_record, "record a real program's memory, for rmap run" },
+	{ "breaks", cmd_breaks, "follow what breaks the sharing of running processes, by function" },
 	{ "stress", cmd_stress, "let real threads do everything at once, on each reverse map" },
 	{ "verify", cmd_verify, "carry out a workload on the running kernel, too, and compare" },
 };
