@@ -90,9 +90,20 @@ const char *breaks_kernel_function(struct breaks_kernel *k, uint64_t addr)
 bool breaks_kernel_is_entry(const char *function)
 {
 	static const char *const entries[] = {
-		"asm_exc_page_fault", "exc_page_fault",	    "do_syscall_64",
-		"x64_sys_call",	      "entry_SYSCALL_64",   "ret_from_fork",
-		"ret_from_fork_asm",  "do_user_addr_fault", "entry_SYSCALL_64_after_hwframe",
+		"asm_exc_page_fault",
+		"exc_page_fault",
+		"do_user_addr_fault",
+		"entry_SYSCALL_64_after_hwframe",
+		"entry_SYSCALL_64",
+		"do_syscall_64",
+		"x64_sys_call",
+		"ret_from_fork",
+		"ret_from_fork_asm",
+		"exit_to_user_mode_loop",
+		"syscall_exit_to_user_mode",
+		"irqentry_exit_to_user_mode",
+		"asm_sysvec_reschedule_ipi",
+		"asm_sysvec_apic_timer_interrupt",
 	};
 
 	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++)

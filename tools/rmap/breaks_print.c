@@ -9,8 +9,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define PATHS	5  /* of callers, under a line */
-#define CALLERS 10 /* of a path */
+#define PATHS	  5   /* of callers, under a line */
+#define MAX_WIDTH 512 /* of a line */
 
 static const char *count(uint64_t n, char buf[32])
 {
@@ -49,7 +49,7 @@ static size_t terminal_width(FILE *out)
 		return 120; /* a file's reader has more room than patience */
 	if (ioctl(fileno(out), TIOCGWINSZ, &size) || size.ws_col < 60)
 		return 80;
-	return size.ws_col;
+	return size.ws_col < MAX_WIDTH ? size.ws_col : MAX_WIDTH;
 }
 
 /* -- how much --------------------------------------------------------------------------------- */
@@ -129,31 +129,62 @@ static void print_place(const struct breaks_line *l, size_t width, FILE *out)
 }
 
 /* Who called it, as far as a line of the terminal goes. */
-static void print_path(const struct breaks_report *r, const struct breaks_path *path, size_t width,
-		       FILE *out)
+static void path_text(const struct breaks_report *r, uint32_t id, size_t width, char *text)
 {
 	struct breaks_named stack[BREAKS_NAMED];
 	size_t kernel, nr, used = 0;
-	char a[32];
 	bool cut;
 
-	nr = breaks_names_stack(r->names, path->stack, stack, &kernel, &cut);
-	fprintf(out, "    %10s%21s", count(path->pages, a), "");
-	for (size_t i = kernel + 1; i < nr && i <= kernel + CALLERS; i++) {
-		char text[700];
-		int n = snprintf(text, sizeof(text), "%s%.500s", i == kernel + 1 ? "< " : " < ",
-				 stack[i].function);
+	nr = breaks_names_stack(r->names, id, stack, &kernel, &cut);
+	strcpy(text, nr > kernel + 1 ? "" : cut ? "< (not known)" : "(outermost)");
+	for (size_t i = kernel + 1; i < nr; i++) {
+		char frame[256], line[16] = "";
+		size_t n;
 
-		if (used + (size_t)n > width) {
-			fputs(" ...", out);
-			break;
+		if (stack[i].file)
+			snprintf(line, sizeof(line), ":%d", stack[i].line);
+		n = (size_t)snprintf(frame, sizeof(frame), "%s< %.200s%s", used ? " " : "",
+				     stack[i].function, line);
+		if (used + n > width) {
+			strcpy(text + used, " ...");
+			return;
 		}
-		fputs(text, out);
-		used += (size_t)n;
+		memcpy(text + used, frame, n + 1);
+		used += n;
 	}
-	if (nr <= kernel + 1)
-		fputs(cut ? "< (not known)" : "(outermost)", out);
-	fputc('\n', out);
+}
+
+/* Ways that differ only beyond what is shown are one. */
+static void print_paths(const struct breaks_report *r, const struct breaks_line *l, size_t width,
+			FILE *out)
+{
+	struct {
+		char text[MAX_WIDTH + 8];
+		uint64_t pages;
+	} shown[PATHS];
+	size_t nr = 0, more = 0, k;
+	char a[32];
+
+	for (size_t i = 0; i < l->nr_paths; i++) {
+		char text[MAX_WIDTH + 8];
+
+		path_text(r, l->paths[i].stack, width, text);
+		for (k = 0; k < nr && strcmp(shown[k].text, text); k++)
+			;
+		if (k == nr && nr == PATHS) {
+			more++;
+			continue;
+		}
+		if (k == nr) {
+			strcpy(shown[k].text, text);
+			shown[nr++].pages = 0;
+		}
+		shown[k].pages += l->paths[i].pages;
+	}
+	for (k = 0; k < nr; k++)
+		fprintf(out, "    %10s%21s%s\n", count(shown[k].pages, a), "", shown[k].text);
+	if (more)
+		fprintf(out, "%35sand %zu more ways there\n", "", more);
 }
 
 static int print_lines(const struct breaks_report *r, size_t width, FILE *out)
@@ -179,10 +210,7 @@ static int print_lines(const struct breaks_report *r, size_t width, FILE *out)
 		fprintf(out, "  %10s  %10s  %5.1f  ", count(pages, a), bytes(l->broken_bytes, b),
 			100 * (double)pages / (double)broken);
 		print_place(l, width - 33, out);
-		for (size_t k = 0; k < l->nr_paths && k < PATHS; k++)
-			print_path(r, &l->paths[k], width - 40, out);
-		if (l->nr_paths > PATHS)
-			fprintf(out, "%35sand %zu more ways there\n", "", l->nr_paths - PATHS);
+		print_paths(r, l, width - 40, out);
 	}
 	if (rest)
 		fprintf(out, "  %10s  elsewhere (--top shows more)\n", count(rest, a));

@@ -134,7 +134,7 @@ static void walk_user(struct breaks_stacks *s, uint32_t proc, const struct break
 		uint64_t pc = exact ? regs.pc : regs.pc - 1, sp = regs.r[BREAKS_DWARF_SP];
 		const struct breaks_map *map = code_at(s, proc, pc, exact);
 		struct breaks_frame *f;
-		int ret = -1;
+		int ret = BREAKS_NO_RULE;
 
 		if (!exact && !map) { /* a return address leads to code, or it is none */
 			walk->cut = regs.pc != 0;
@@ -149,7 +149,7 @@ static void walk_user(struct breaks_stacks *s, uint32_t proc, const struct break
 		exact = false;
 		if (f->kind == BREAKS_CODE)
 			ret = breaks_unwind(s->unwinder, f->module, f->at, &stack, &regs, &exact);
-		if (ret < 0)
+		if (ret == BREAKS_NO_RULE)
 			ret = breaks_unwind_frame_pointer(&stack, &regs);
 		if (ret <= 0 || regs.r[BREAKS_DWARF_SP] <= sp) {
 			walk->cut = ret != 0;

@@ -274,8 +274,8 @@ static bool compute(const Dwarf_Op *ops, size_t nr, const struct breaks_regs *re
 			return false;
 		}
 	}
-	*result = s[n];
-	return n == 1;
+	*result = s[n]; /* below it may stand the CFA, which an expression finds there */
+	return n > 0;
 }
 
 /* A register of the caller by elfutils' words for it. false: lost. */
@@ -370,7 +370,7 @@ int breaks_unwind(struct breaks_unwinder *u, uint32_t module, uint64_t addr,
 
 	*signal = rule && rule->signal;
 	if (!rule || rule->form == NO_RULE)
-		return -1;
+		return BREAKS_NO_RULE;
 	if (rule->last)
 		return 0;
 	return rule->form == PLAIN ? run_plain(rule, stack, regs) : run_program(rule, stack, regs);
@@ -381,6 +381,8 @@ int breaks_unwind_frame_pointer(const struct breaks_memory *stack, struct breaks
 	struct breaks_regs caller = { .known = 1u << RSP | 1u << RBP };
 	uint64_t fp = regs->r[RBP];
 
+	if (known(regs, RBP) && !fp)
+		return 0;
 	if (!known(regs, RBP) || fp & 7 || fp < regs->r[RSP] || !load(stack, fp, &caller.r[RBP]) ||
 	    !load(stack, fp + 8, &caller.pc))
 		return -1;
