@@ -26,7 +26,7 @@ enum rmap_kind {
 	RMAP_KIND_ANONMM,
 	RMAP_KIND_CONTEXT, /* type-stable */
 	RMAP_KIND_REMAP,
-	RMAP_KIND_LINEAGE, /* type-stable */
+	RMAP_KIND_LINEAGE,
 	RMAP_KIND_CO_OWNERS,
 	RMAP_KIND_ANONMM_GROUP, /* type-stable */
 	RMAP_KIND_TIER1_END,	/* the number of tier 1's kinds, not a kind */
@@ -48,7 +48,7 @@ enum rmap_kind {
 static inline bool rmap_kind_is_type_stable(enum rmap_kind kind)
 {
 	return kind == RMAP_KIND_ANON_VMA || kind == RMAP_KIND_CONTEXT ||
-	       kind == RMAP_KIND_LINEAGE || kind == RMAP_KIND_ANONMM_GROUP;
+	       kind == RMAP_KIND_ANONMM_GROUP;
 }
 
 /* A human-readable name, as "anon_vma_chain". Never NULL. */

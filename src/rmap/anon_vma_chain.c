@@ -212,7 +212,7 @@ static int avc_vma_prepare(struct rmap *rmap, struct rmap_vma *vma, struct rmap_
 		anon_vma = fresh;
 	}
 
-	/* Even a fresh one is locked: a late reader of its former life may hold its lock and read its tree. */
+	/* Even a fresh one is locked: as soon as it is published, a neighbour may link itself too. */
 	lock_root(rmap, anon_vma_root(anon_vma));
 	won = publish_first(rmap, vma, avc, anon_vma);
 	if (won) {

@@ -46,7 +46,6 @@ static struct lineage *node_alloc(struct rmap *rmap, struct rmap_mm *mm)
 
 	if (!n)
 		return NULL;
-	memset(n, 0, sizeof(*n));
 	rmap_spin_init(&n->tree_lock, RMAP_LOCK_LINEAGE);
 	rmap_spin_init(&n->lock, RMAP_LOCK_DISPLACED);
 	atomic_init(&n->mm, mm);
@@ -124,9 +123,12 @@ void lineage_mm_exit(struct rmap *rmap, struct rmap_mm *mm)
 	struct lineage *n = lineage_of_mm(mm);
 
 	RMAP_ASSERT(rmap->port, !n->displaced.node);
+	/* From the moment its mm is gone another may take the node out, and free it, before we come to do so. */
+	lineage_rcu_enter(rmap);
 	atomic_store_explicit(&n->mm, NULL, memory_order_release);
 	mm->design = NULL;
 	lineage_reap(rmap, n);
+	lineage_rcu_leave(rmap);
 }
 
 /* ---------------------------------------------------------------- forwarders and references */
