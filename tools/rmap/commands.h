@@ -6,9 +6,12 @@
 int cmd_breaks(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_draw(int argc, char **argv);
+int cmd_import(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_stress(int argc, char **argv);
+int cmd_sharing(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
+int cmd_who(int argc, char **argv);
 
 #endif

@@ -25,6 +25,8 @@ static const struct {
 	{ "breaks", cmd_breaks, "follow what breaks the sharing of running processes, by function" },
 	{ "stress", cmd_stress, "let real threads do everything at once, on each reverse map" },
 	{ "verify", cmd_verify, "carry out a workload on the running kernel, too, and compare" },
+	{ "sharing", cmd_sharing, "say what running processes share, and what broke off" },
+	{ "who", cmd_who, "say which processes of the running system map a page" },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

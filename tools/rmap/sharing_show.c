@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The table of what a group shares.
+ */
+#include "sharing_show.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_COLUMNS 24u
+#define BAR_MOST     60u
+#define BAR_LEAST    8u
+
+uint64_t sharing_bytes(uint64_t pages)
+{
+	return pages << LIVE_PAGE_SHIFT;
+}
+
+uint64_t sharing_unit_bytes(uint64_t units)
+{
+	return units / (SHARING_UNIT >> LIVE_PAGE_SHIFT);
+}
+
+const char *sharing_size(int64_t bytes, char buf[16])
+{
+	static const char units[] = "KMGTP";
+	double n = (bytes < 0 ? -(double)bytes : (double)bytes) / 1024;
+	unsigned int unit = 0;
+
+	while (n >= 999.95 && units[unit + 1]) {
+		n /= 1024;
+		unit++;
+	}
+	if (!bytes)
+		return strcpy(buf, "0");
+	snprintf(buf, 16, "%s%.*f%c", bytes < 0 ? "-" : "", unit ? 1 : 0, n, units[unit]);
+	return buf;
+}
+
+const char *sharing_vma_name(const struct live_vma *vma)
+{
+	return *vma->name ? vma->name : "[anon]";
+}
+
+/* -- by name -------------------------------------------------------------------------------------- */
+
+struct named {
+	const struct sharing_vma *vma;
+	size_t proc;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int order = strcmp(sharing_vma_name(&x->vma->vma), sharing_vma_name(&y->vma->vma));
+
+	return order ? order : (x->proc > y->proc) - (x->proc < y->proc);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const struct sharing_sums *x = &((const struct sharing_name *)a)->sums;
+	const struct sharing_sums *y = &((const struct sharing_name *)b)->sums;
+	uint64_t n = x->private + x->swapped, m = y->private + y->swapped;
+
+	if (n != m)
+		return n < m ? 1 : -1;
+	return x->pss != y->pss ? (x->pss < y->pss ? 1 : -1) : 0;
+}
+
+/* Runs of one name become one. */
+static void gather(struct sharing_names *out, const struct named *all, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		struct sharing_name *n = out->nr ? &out->v[out->nr - 1] : NULL;
+		const char *name = sharing_vma_name(&all[i].vma->vma);
+
+		if (!n || strcmp(n->name, name) != 0) {
+			n = &out->v[out->nr++];
+			*n = (struct sharing_name){ .name = name };
+		}
+		n->nr_procs += !n->nr_vmas || all[i].proc != all[i - 1].proc;
+		n->nr_vmas++;
+		sharing_add(&n->sums, &all[i].vma->sums);
+	}
+}
+
+int sharing_names(const struct sharing *s, struct sharing_names *out)
+{
+	size_t nr = 0, at = 0;
+	struct named *all;
+
+	for (size_t i = 0; i < s->nr; i++)
+		nr += s->v[i].twin ? 0 : s->v[i].maps.nr;
+	all = calloc(nr + 1, sizeof(*all));
+	*out = (struct sharing_names){ .v = calloc(nr + 1, sizeof(*out->v)) };
+	if (!all || !out->v) {
+		free(all);
+		free(out->v);
+		return -1;
+	}
+	for (size_t i = 0; i < s->nr; i++)
+		for (size_t k = 0; !s->v[i].twin && k < s->v[i].maps.nr; k++)
+			all[at++] = (struct named){ &s->v[i].vmas[k], i };
+	qsort(all, nr, sizeof(*all), by_name);
+	gather(out, all, nr);
+	qsort(out->v, out->nr, sizeof(*out->v), by_size);
+	free(all);
+	return 0;
+}
+
+/* -- one more worker ------------------------------------------------------------------------------ */
+
+static int by_cost(const void *a, const void *b)
+{
+	const struct sharing_proc *x = *(const struct sharing_proc *const *)a;
+	const struct sharing_proc *y = *(const struct sharing_proc *const *)b;
+	uint64_t n = sharing_bytes(x->sums.private + x->sums.swapped) + x->tables;
+	uint64_t m = sharing_bytes(y->sums.private + y->sums.swapped) + y->tables;
+
+	return (n > m) - (n < m);
+}
+
+int sharing_worker(const struct sharing *s, struct sharing_worker *out)
+{
+	const struct sharing_proc **workers = calloc(s->nr + 1, sizeof(*workers));
+
+	*out = (struct sharing_worker){ 0 };
+	if (!workers)
+		return -1;
+	for (size_t i = 0; i < s->nr; i++)
+		if (!s->v[i].gone && !s->v[i].twin && s->v[i].parent != SIZE_MAX)
+			workers[out->nr++] = &s->v[i];
+	if (out->nr) {
+		const struct sharing_proc *p;
+
+		qsort(workers, out->nr, sizeof(*workers), by_cost);
+		p = workers[out->nr / 2];
+		out->private = sharing_bytes(p->sums.private);
+		out->swapped = sharing_bytes(p->sums.swapped);
+		out->tables = p->tables;
+	}
+	free(workers);
+	return 0;
+}
+
+/* -- rows ------------------------------------------------------------------------------------------ */
+
+struct table {
+	unsigned int bar; /* columns */
+	uint64_t most;	  /* pages of the longest bar */
+	bool sees_frames;
+};
+
+static uint64_t pages_of(const struct sharing_sums *s)
+{
+	return s->private + s->within + s->beyond + s->swapped;
+}
+
+static void print_bar(const struct table *t, const struct sharing_sums *s)
+{
+	const uint64_t parts[] = { s->private, s->within, s->beyond, s->swapped };
+	uint64_t done = 0, sum = 0;
+
+	if (!t->most)
+		return;
+	for (int i = 0; i < 4; i++) {
+		uint64_t until;
+
+		sum += parts[i];
+		until = (sum * t->bar + t->most / 2) / t->most;
+		for (; done < until; done++)
+			putchar("#=-~"[i]);
+	}
+}
+
+static void print_sums(const struct table *t, const struct sharing_sums *s)
+{
+	char a[16], b[16], c[16], d[16], e[16];
+
+	printf("%8s%8s%8s%8s%8s  ", sharing_size((int64_t)sharing_bytes(s->private), a),
+	       sharing_size((int64_t)sharing_bytes(s->within), b),
+	       t->sees_frames ? sharing_size((int64_t)sharing_bytes(s->beyond), c) : "?",
+	       sharing_size((int64_t)sharing_bytes(s->swapped), d),
+	       t->sees_frames ? sharing_size((int64_t)sharing_unit_bytes(s->pss), e) : "?");
+	print_bar(t, s);
+	putchar('\n');
+}
+
+/* The end of a long name says more than its beginning. */
+static void print_name(const char *raw, unsigned int columns)
+{
+	char safe[LIVE_SAFE_SIZE];
+	const char *name = live_safe(raw, safe, sizeof(safe));
+	size_t letters = 0;
+
+	for (const char *p = name; *p; p++)
+		letters += ((unsigned char)*p & 0xc0) != 0x80;
+	if (letters <= columns) {
+		printf("%s%*s", name, (int)(columns - letters), "");
+		return;
+	}
+	for (letters -= columns - 2; letters;) {
+		name++;
+		letters -= ((unsigned char)*name & 0xc0) != 0x80;
+	}
+	printf("..%s", name);
+}
+
+static void print_head(const struct table *t, const char *what)
+{
+	printf("%-*s%8s%8s%8s%8s%8s  %.*s\n", (int)NAME_COLUMNS, what, "private", "within",
+	       "beyond", "swapped", "pss", (int)t->bar, "# = - ~");
+}
+
+static void print_others(const struct table *t, size_t nr, const struct sharing_sums *sums)
+{
+	struct table bare = *t;
+	char text[40];
+
+	if (!nr)
+		return;
+	bare.most = 0;
+	snprintf(text, sizeof(text), "%zu others", nr);
+	print_name(text, NAME_COLUMNS);
+	print_sums(&bare, sums);
+}
+
+/* -- the tables ------------------------------------------------------------------------------------ */
+
+static int by_private(const void *a, const void *b)
+{
+	const struct sharing_proc *x = *(const struct sharing_proc *const *)a;
+	const struct sharing_proc *y = *(const struct sharing_proc *const *)b;
+	uint64_t n = x->sums.private + x->sums.swapped, m = y->sums.private + y->sums.swapped;
+
+	return n != m ? (n < m ? 1 : -1)
+		      : (x->proc.pid > y->proc.pid) - (x->proc.pid < y->proc.pid);
+}
+
+static void print_vmas(const struct table *t, const struct sharing_proc *p)
+{
+	char text[64], perms[5];
+
+	for (size_t i = 0; i < p->maps.nr; i++) {
+		const struct sharing_vma *v = &p->vmas[i];
+
+		if (!pages_of(&v->sums))
+			continue;
+		snprintf(text, sizeof(text), " %s %" PRIx64, live_perms(&v->vma, perms),
+			 v->vma.start);
+		print_name(text, NAME_COLUMNS);
+		print_sums(t, &v->sums);
+		printf("      %s\n", live_safe(sharing_vma_name(&v->vma),
+					       (char[LIVE_SAFE_SIZE]){ 0 }, LIVE_SAFE_SIZE));
+	}
+}
+
+static void print_proc(const struct table *t, const struct sharing_proc *p, bool vmas)
+{
+	char text[LIVE_COMM_SIZE + 16];
+
+	snprintf(text, sizeof(text), "%7d %s", (int)p->proc.pid, p->proc.comm);
+	print_name(text, NAME_COLUMNS);
+	if (p->gone)
+		printf("  %s\n", p->denied ? "may not be looked at" : "has ended");
+	else if (p->twin)
+		printf("  in the address space of its parent\n");
+	else
+		print_sums(t, &p->sums);
+	if (vmas && !p->gone && !p->twin)
+		print_vmas(t, p);
+}
+
+static int print_procs(const struct sharing *s, struct table *t, size_t top, bool vmas)
+{
+	const struct sharing_proc **order = calloc(s->nr + 1, sizeof(*order));
+	struct sharing_sums others = { 0 };
+	size_t rows = top && top < s->nr ? top : s->nr;
+
+	if (!order)
+		return -1;
+	t->most = 0;
+	for (size_t i = 0; i < s->nr; i++) {
+		order[i] = &s->v[i];
+		if (pages_of(&s->v[i].sums) > t->most)
+			t->most = pages_of(&s->v[i].sums);
+	}
+	if (rows < s->nr)
+		qsort(order, s->nr, sizeof(*order), by_private);
+	print_head(t, "    pid name");
+	for (size_t i = 0; i < rows; i++)
+		print_proc(t, order[i], vmas);
+	for (size_t i = rows; i < s->nr; i++)
+		sharing_add(&others, &order[i]->sums);
+	print_others(t, s->nr - rows, &others);
+	free(order);
+	return 0;
+}
+
+static int print_names(const struct sharing *s, struct table *t, size_t top)
+{
+	struct sharing_sums others = { 0 };
+	struct sharing_names names;
+	size_t rows, used = 0;
+
+	if (sharing_names(s, &names))
+		return -1;
+	t->most = 0;
+	for (size_t i = 0; i < names.nr; i++) {
+		if (pages_of(&names.v[i].sums) > t->most)
+			t->most = pages_of(&names.v[i].sums);
+		used += pages_of(&names.v[i].sums) != 0;
+	}
+	rows = top && top < used ? top : used;
+	print_head(t, "file or name");
+	for (size_t i = 0, row = 0; i < names.nr; i++) {
+		if (!pages_of(&names.v[i].sums))
+			continue;
+		if (row++ < rows) {
+			print_name(names.v[i].name, NAME_COLUMNS);
+			print_sums(t, &names.v[i].sums);
+		} else {
+			sharing_add(&others, &names.v[i].sums);
+		}
+	}
+	print_others(t, used - rows, &others);
+	free(names.v);
+	return 0;
+}
+
+/* -- what it comes to ------------------------------------------------------------------------------- */
+
+static int print_worker(const struct sharing *s)
+{
+	struct sharing_worker w;
+	char a[16], b[16], c[16], d[16];
+
+	if (sharing_worker(s, &w))
+		return -1;
+	if (w.nr)
+		printf("one more worker costs about %s: what the median of %zu has for itself "
+		       "(private %s, swapped %s, page tables %s)\n",
+		       sharing_size((int64_t)(w.private + w.swapped + w.tables), a), w.nr,
+		       sharing_size((int64_t)w.private, b), sharing_size((int64_t)w.swapped, c),
+		       sharing_size((int64_t)w.tables, d));
+	return 0;
+}
+
+static int print_sentences(const struct sharing *s)
+{
+	uint64_t private = sharing_bytes(s->sums.private), once = sharing_unit_bytes(s->sums.once);
+	uint64_t broken = sharing_unit_bytes(s->sums.broken);
+	size_t gone = 0, denied = 0;
+	char a[16], b[16], c[16];
+
+	for (size_t i = 0; i < s->nr; i++) {
+		gone += s->v[i].gone && !s->v[i].denied;
+		denied += s->v[i].denied;
+	}
+	if (s->sees_frames)
+		printf("\nthe group's own memory is %s: private %s, shared within it %s (each page "
+		       "once)\n",
+		       sharing_size((int64_t)(private + once), a),
+		       sharing_size((int64_t) private, b), sharing_size((int64_t)once, c));
+	else
+		printf("\nwithout CAP_SYS_ADMIN the kernel shows no frame numbers: all that is "
+		       "shared "
+		       "stands under 'within', and what was broken is not known\n");
+	if (print_worker(s))
+		return -1;
+	if (s->sees_frames)
+		printf("had nothing been written since the fork, at most %s would be saved (%.0f "
+		       "%% "
+		       "of the group's own)\n",
+		       sharing_size((int64_t)broken, a),
+		       private + once ? 100 * (double)broken / (double)(private + once) : 0.0);
+	if (denied)
+		printf("%zu processes may not be looked at (CAP_SYS_PTRACE is missing)\n", denied);
+	if (gone)
+		printf("%zu processes ended meanwhile\n", gone);
+	return 0;
+}
+
+int sharing_print(const struct sharing *s, unsigned int columns, size_t top, bool vmas)
+{
+	struct table t = { .sees_frames = s->sees_frames };
+	const unsigned int fixed = NAME_COLUMNS + 5 * 8 + 2;
+
+	t.bar = columns > fixed + BAR_LEAST ? columns - fixed - 1 : BAR_LEAST;
+	if (t.bar > BAR_MOST)
+		t.bar = BAR_MOST;
+	if (print_procs(s, &t, top, vmas))
+		return -1;
+	putchar('\n');
+	if (print_names(s, &t, top))
+		return -1;
+	return print_sentences(s);
+}
