@@ -8,7 +8,7 @@ command -v clang-format >/dev/null 2>&1 || {
 	echo "skipped: no clang-format on this machine"
 	exit 77
 }
-mapfile -d '' files < <(find bench examples fuzz include port src tests tools -name '*.[ch]' \
+mapfile -d '' files < <(find bench examples fuzz include museum port src tests tools -name '*.[ch]' \
 	-print0 2>/dev/null | sort -z)
 [ ${#files[@]} -gt 0 ] || exit 0
 case ${1:-} in

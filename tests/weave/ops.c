@@ -8,6 +8,9 @@
 
 #include <test/weave/port.h>
 
+#include <mm/reclaim.h>
+#include <mm/system.h>
+
 /* Each thread writes a value of its own. */
 static uint64_t value_of(int thread)
 {
@@ -154,6 +157,7 @@ CALLS(pageout, mm_madvise(w->p, A(0), A_PAGES *PAGE, MM_MADV_PAGEOUT))
 CALLS(pageout_c, mm_madvise(w->c, A(0), A_PAGES *PAGE, MM_MADV_PAGEOUT))
 CALLS(lock_a, mm_mlock(w->p, A(0), 2 * PAGE, 0))
 CALLS(migrate_a0, mm_migrate(w->p, A(0)))
+CALLS(migrate_a0_c, mm_migrate(w->c, A(0)))
 CALLS(migrate_a1_c, mm_migrate(w->c, A(1)))
 CALLS(migrate_f0, mm_migrate(w->p, F(0)))
 CALLS(poison_a0, mm_poison(w->p, A(0)))
@@ -162,6 +166,47 @@ CALLS(fsync_f, mm_file_sync(w->file))
 CALLS(truncate_f, mm_file_truncate(w->file, 0))
 CALLS(truncate_v, mm_file_truncate(w->private_file, 0))
 CALLS(swapoff, mm_swapoff(w->sys))
+
+/* A program begins: its stack is made at the top of the address space and moved down. */
+static int exec(struct world *w, int thread)
+{
+	const struct mm_exec program = { .stack_top = SECOND, .brk_start = FIRST };
+
+	return mm_exec(w->c, &program, &w->child[thread]);
+}
+
+/* The first page of a stack that exec has made, wherever that is now, with a reference; NULL: there is none yet. */
+static struct page *stack_page(struct mm_system *sys)
+{
+	struct page *found = NULL;
+	uint64_t pfn;
+
+	weave_quiet(true);
+	for (pfn = 0; pfn < sys->nr_frames && !found; pfn++) {
+		struct page *page = pfn_to_page(sys, pfn);
+
+		if (rmap_page_is_anon(&page->rmap) &&
+		    page->rmap.index == (MM_TASK_SIZE >> RMAP_PAGE_SHIFT) - 1 && page_try_get(page))
+			found = page;
+	}
+	weave_quiet(false);
+	weave_saw((uintptr_t)found);
+	return found;
+}
+
+/* As compaction does: whatever page there is goes to another frame. */
+static int migrate_stack(struct world *w, int thread)
+{
+	struct page *page = stack_page(w->sys);
+	int r = RMAP_ENOENT;
+
+	(void)thread;
+	if (!page)
+		return r;
+	r = migrate_page(w->sys, page);
+	page_put(w->sys, page);
+	return r;
+}
 
 static int reclaim(struct world *w, int thread)
 {
@@ -415,6 +460,7 @@ const struct op ops[] = {
 	{ "fork-fail", "fork, and memory runs out halfway", USES_P, fork_fail, NULL },
 	{ "exit", "the parent exits", 0, exit_p, NULL },
 	{ "exit-c", "the child exits", 0, exit_c, NULL },
+	{ "exec", "a program begins in place of the child", USES_C, exec, NULL },
 	{ "mmap", "a new range, written to", USES_P, map_new, NULL },
 	{ "mmap-merge", "a new range that merges", USES_P, map_merge, NULL },
 	{ "munmap", "a0 and a1 away", USES_P, munmap_a, NULL },
@@ -433,8 +479,10 @@ const struct op ops[] = {
 	{ "pageout-c", "the same, the child", USES_C | LOOSE | UNMAPS | MAYBE, pageout_c, NULL },
 	{ "mlock", "lock a0 and a1", USES_P, lock_a, NULL },
 	{ "migrate-a0", "move a shared page's frame", USES_P | LOOSE | UNMAPS, migrate_a0, NULL },
+	{ "migrate-a0-c", "the same, the child", USES_C | LOOSE | UNMAPS, migrate_a0_c, NULL },
 	{ "migrate-a1-c", "its own page's, the child", USES_C | LOOSE | UNMAPS, migrate_a1_c,
 	  NULL },
+	{ "migrate-stack", "of a program that begins", LOOSE | UNMAPS, migrate_stack, NULL },
 	{ "migrate-f0", "a file's page", USES_P | LOOSE | UNMAPS, migrate_f0, NULL },
 	{ "poison", "the frame of a0 goes bad", USES_P | LOOSE | UNMAPS | ANY_END, poison_a0,
 	  NULL },

@@ -4,6 +4,7 @@
 #define RMAP_TOOLS_COMMANDS_H
 
 int cmd_breaks(int argc, char **argv);
+int cmd_bugs(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_draw(int argc, char **argv);
 int cmd_import(int argc, char **argv);

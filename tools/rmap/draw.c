@@ -6,8 +6,7 @@
  * language (draw_dot.c) and handed to its `dot`, which is run, not linked.
  */
 #include "commands.h"
-#include "draw_model.h"
-#include "runner.h"
+#include "draw.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -27,10 +26,12 @@ enum {
 };
 
 struct args {
-	const char *workload, *design, *page, *output, *title;
+	struct draw_request request;
+	const char *design;
 	uint64_t at; /* line, or operations; 0: the end */
-	struct draw_limits limits;
 };
+
+static const char *const formats[] = { "svg", "png", "pdf", "dot" };
 
 static const struct argp_option options[] = {
 	{ "design", 'd', "NAME", 0, "The reverse map to use (default: anon_vma_chain)", 0 },
@@ -75,30 +76,30 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->at = parse_number(arg, state, "--at", UINT64_MAX);
 		break;
 	case 'p':
-		args->page = arg;
+		args->request.page = arg;
 		break;
 	case 'o':
-		args->output = arg;
+		args->request.output = arg;
 		break;
 	case 't':
-		args->title = arg;
+		args->request.title = arg;
 		break;
 	case 'n':
-		args->limits.processes =
+		args->request.limits.processes =
 			(unsigned int)parse_number(arg, state, "--processes", 1000);
 		break;
 	case 'm':
-		args->limits.vmas = (unsigned int)parse_number(arg, state, "--vmas", 1000);
+		args->request.limits.vmas = (unsigned int)parse_number(arg, state, "--vmas", 1000);
 		break;
 	case ARGP_KEY_ARG:
-		if (args->workload)
+		if (args->request.workload)
 			argp_error(state, "only one workload can be drawn");
-		args->workload = arg;
+		args->request.workload = arg;
 		break;
 	case ARGP_KEY_END:
-		if (!args->workload)
+		if (!args->request.workload)
 			argp_error(state, "the workload is missing");
-		if (!args->output)
+		if (!args->request.output)
 			argp_error(state, "-o FILE is missing");
 		break;
 	default:
@@ -118,9 +119,8 @@ static const struct argp argp = {
 
 /* ---------------------------------------------------------------- to the point */
 
-/* Everything up to the line, or that many operations of a source without lines, is done. */
-static int run_to(struct runner *r, struct op_source *source, uint64_t at, uint64_t *reached,
-		  char err[OPS_ERR_SIZE])
+int draw_run_to(struct runner *r, struct op_source *source, uint64_t at, uint64_t *reached,
+		char err[OPS_ERR_SIZE])
 {
 	struct op op;
 	uint64_t operations = 0;
@@ -303,28 +303,44 @@ static int write_picture(const char *path, const char *format, const char *text,
 }
 
 /* The workload's name and the point, over the picture. */
-static void make_title(const struct args *args, const struct draw_model *m, const char *kind,
-		       uint64_t reached, char *title, size_t size)
+static void make_title(const struct draw_request *request, const struct draw_model *m,
+		       const char *kind, uint64_t reached, char *title, size_t size)
 {
-	const char *name = strrchr(args->workload, '/');
-	int used = snprintf(title, size, "%s", name ? name + 1 : args->workload);
+	const char *name = strrchr(request->workload, '/');
+	int used = snprintf(title, size, "%s", name ? name + 1 : request->workload);
 
-	if (args->title) {
-		snprintf(title, size, "%s", args->title);
+	if (request->title) {
+		snprintf(title, size, "%s", request->title);
 		return;
 	}
 	if (reached && used > 0 && (size_t)used < size)
 		used += snprintf(title + used, size - (size_t)used, ", %s %" PRIu64,
 				 strcmp(kind, "workload") ? "operation" : "line", reached);
-	if (args->page && used > 0 && (size_t)used < size)
-		used += snprintf(title + used, size - (size_t)used, ": the page at %s", args->page);
+	if (request->page && used > 0 && (size_t)used < size)
+		used += snprintf(title + used, size - (size_t)used, ": the page at %s",
+				 request->page);
 	if (strcmp(m->design, "anon_vma_chain") && used > 0 && (size_t)used < size)
 		snprintf(title + used, size - (size_t)used, " (%s)", m->design);
 }
 
-static int draw(const struct args *args, const char *format, struct runner *r,
-		struct op_source *source, uint64_t reached, char err[OPS_ERR_SIZE])
+/* NULL, with a sentence: the name says none. */
+static const char *format_of(const char *output, char err[OPS_ERR_SIZE])
 {
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		char end[8];
+
+		snprintf(end, sizeof(end), ".%s", formats[i]);
+		if (ends_in(output, end))
+			return formats[i];
+	}
+	snprintf(err, OPS_ERR_SIZE, "%s: the name must end in .svg, .png, .pdf or .dot.", output);
+	return NULL;
+}
+
+int draw_runner(const struct draw_request *request, struct runner *r, struct op_source *source,
+		uint64_t reached, char err[OPS_ERR_SIZE])
+{
+	const char *format = format_of(request->output, err);
 	struct process_list list = { .r = r };
 	struct page *page = NULL;
 	struct draw_model model;
@@ -332,7 +348,7 @@ static int draw(const struct args *args, const char *format, struct runner *r,
 	size_t size;
 	int result;
 
-	if (args->page && find_page(r, source, args->page, &page, err))
+	if (!format || (request->page && find_page(r, source, request->page, &page, err)))
 		return EXIT_BAD;
 	runner_for_each(r, add_process, &list);
 	if (!list.nr && !list.failed) {
@@ -341,25 +357,25 @@ static int draw(const struct args *args, const char *format, struct runner *r,
 		return EXIT_BAD;
 	}
 	if (list.failed ||
-	    draw_collect(&model, runner_system(r), list.array, list.nr, page, args->limits)) {
+	    draw_collect(&model, runner_system(r), list.array, list.nr, page, request->limits)) {
 		free(list.array);
 		snprintf(err, OPS_ERR_SIZE, "There is no memory for the drawing.");
 		return EXIT_BAD;
 	}
 	free(list.array);
-	make_title(args, &model, source->kind, reached, title, sizeof(title));
+	make_title(request, &model, source->kind, reached, title, sizeof(title));
 	text = draw_dot(&model, title, &size);
 	draw_free(&model);
 	if (!text) {
 		snprintf(err, OPS_ERR_SIZE, "There is no memory for the drawing.");
 		return EXIT_BAD;
 	}
-	result = write_picture(args->output, format, text, size, err);
+	result = write_picture(request->output, format, text, size, err);
 	free(text);
 	return result ? EXIT_BAD : EXIT_OK;
 }
 
-static int run_and_draw(const struct args *args, const char *format, char err[OPS_ERR_SIZE])
+static int run_and_draw(const struct args *args, char err[OPS_ERR_SIZE])
 {
 	struct runner_options run = { .design = args->design };
 	struct op_source *source;
@@ -367,15 +383,15 @@ static int run_and_draw(const struct args *args, const char *format, char err[OP
 	uint64_t reached;
 	int result;
 
-	if (source_open(args->workload, &source, err))
+	if (source_open(args->request.workload, &source, err))
 		return EXIT_BAD;
 	if (runner_create(&run, source, &r, err)) {
 		source->close(source);
 		return EXIT_BAD;
 	}
-	result = run_to(r, source, args->at, &reached, err);
+	result = draw_run_to(r, source, args->at, &reached, err);
 	if (result == EXIT_OK)
-		result = draw(args, format, r, source, args->at ? reached : 0, err);
+		result = draw_runner(&args->request, r, source, args->at ? reached : 0, err);
 	runner_destroy(r);
 	source->close(source);
 	return result;
@@ -383,26 +399,15 @@ static int run_and_draw(const struct args *args, const char *format, char err[OP
 
 int cmd_draw(int argc, char **argv)
 {
-	static const char *const formats[] = { "svg", "png", "pdf", "dot" };
-	struct args args = { .limits = DRAW_LIMITS };
+	struct args args = { .request.limits = DRAW_LIMITS };
 	char err[OPS_ERR_SIZE] = "";
 	int result;
 
 	argp_err_exit_status = EXIT_BAD;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
 		return EXIT_BAD;
-	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-		char end[8];
-
-		snprintf(end, sizeof(end), ".%s", formats[i]);
-		if (!ends_in(args.output, end))
-			continue;
-		result = run_and_draw(&args, formats[i], err);
-		if (result)
-			fprintf(stderr, "rmap draw: %s\n", err);
-		return result;
-	}
-	fprintf(stderr, "rmap draw: %s: the name must end in .svg, .png, .pdf or .dot.\n",
-		args.output);
-	return EXIT_BAD;
+	result = format_of(args.request.output, err) ? run_and_draw(&args, err) : EXIT_BAD;
+	if (result)
+		fprintf(stderr, "rmap draw: %s\n", err);
+	return result;
 }

@@ -22,8 +22,10 @@ static const struct {
 	{ "compare", cmd_compare, "carry out one workload on each reverse map, side by side" },
 	{ "draw", cmd_draw, "draw the live structures of a workload at a point of it, as SVG" },
 	{ "record", cmd_record, "record a real program's memory, for rmap run" },
-	{ "breaks", cmd_breaks, "follow what breaks the sharing of running processes, by function" },
+	{ "breaks", cmd_breaks,
+	  "follow what breaks the sharing of running processes, by function" },
 	{ "stress", cmd_stress, "let real threads do everything at once, on each reverse map" },
+	{ "bugs", cmd_bugs, "put the bugs of history back, one at a time, and show who sees them" },
 	{ "verify", cmd_verify, "carry out a workload on the running kernel, too, and compare" },
 	{ "sharing", cmd_sharing, "say what running processes share, and what broke off" },
 	{ "who", cmd_who, "say which processes of the running system map a page" },
@@ -56,6 +58,8 @@ static const char examples[] =
 	"        record a program and all its children (as root)\n"
 	"  rmap stress --threads 4 --seconds 60\n"
 	"        a minute of real threads, on every reverse map\n"
+	"  rmap bugs\n"
+	"        the bugs that history paid for, each brought out, and seen by a check\n"
 	"  rmap verify workloads/tour.rmw\n"
 	"        the same on the kernel that runs, by real processes, compared step by step (as "
 	"root)\n"

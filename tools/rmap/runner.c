@@ -465,6 +465,22 @@ enum runner_result runner_step(struct runner *r, const struct op *op, char err[O
 	return ret;
 }
 
+enum runner_result runner_step_within(struct runner *r, const struct op *op, char err[OPS_ERR_SIZE])
+{
+	const struct op *outer = r->op;
+	char *outer_err = r->err;
+	enum runner_result ret;
+
+	r->op = op;
+	r->err = err;
+	ret = carry_out(r, op);
+	r->op = outer;
+	r->err = outer_err;
+	r->last_error = 0;
+	r->last_result = r->last_at = 0;
+	return ret;
+}
+
 /* ---------------------------------------------------------------- for those who look */
 
 struct mm_system *runner_system(struct runner *r)

@@ -41,6 +41,13 @@ enum runner_result {
 /* Carry out one operation. After a result other than OK the runner can only be looked at and destroyed. */
 enum runner_result runner_step(struct runner *r, const struct op *op, char err[OPS_ERR_SIZE]);
 
+/*
+ * The same for one that is carried out while another is half way, from a place inside the engine that holds nothing which this one
+ * waits for. Nothing is checked behind it.
+ */
+enum runner_result runner_step_within(struct runner *r, const struct op *op,
+				      char err[OPS_ERR_SIZE]);
+
 /* The last phase ends: its checks. */
 enum runner_result runner_finish(struct runner *r, char err[OPS_ERR_SIZE]);
 
