@@ -6,7 +6,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all help setup demo check check-long fuzz coverage tidy format rows results install clean
+.PHONY: all help setup demo check check-long fuzz coverage oom tidy format rows results install clean
 
 all: ## build the command and both libraries (release)
 	@command -v cmake >/dev/null && command -v ninja >/dev/null || { \
@@ -43,6 +43,9 @@ coverage: ## lines, branches and MC/DC that the tests reach in src/
 weave: ## explore interleavings for WEAVE_SECONDS (3600), named scenarios and every pair of operations
 	@scripts/setup.sh build
 	@scripts/weave.sh
+
+oom: all ## out of memory at every allocation of every operation and unit test, on every design
+	@scripts/oom.py --whole
 
 tidy: ## clang-tidy
 	@scripts/tidy.sh

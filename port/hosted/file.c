@@ -4,7 +4,8 @@
  *
  * A stand-in's page is computed from a seed when it is read. A page that is written goes to an overlay, a file without a name
  * that is made at the first write; a hash table says which page lies in which place of it, so that a sparse file of terabytes
- * takes as much disk as was written, and none of it at offsets that the file system would refuse.
+ * takes as much disk as was written, and none of it at offsets that the file system would refuse. A machine in memory keeps each
+ * written page in memory, instead.
  *
  *	  read(index):   cut off by a resize?  zeros
  *			 in the table?         overlay, at its place
@@ -41,6 +42,7 @@ struct hosted_file {
 	struct written *written; /* stand-in: open addressing; lock */
 	uint64_t room;		 /* of written, a power of two or 0; lock */
 	uint64_t nr_written;	 /* places in use, also of pages that were cut off; lock */
+	unsigned char **pages; /* in memory, instead of the overlay: by place, room of them; lock */
 };
 
 /* ---------------------------------------------------------------- the pattern */
@@ -145,9 +147,16 @@ static int written_grow(struct hosted_file *file)
 {
 	uint64_t room = file->room ? file->room * 2 : 64, i;
 	struct written *table;
+	unsigned char **pages;
 
 	if (file->room && file->nr_written * 2 < file->room)
 		return 0;
+	if (file->h->in_memory) {
+		pages = realloc(file->pages, room * sizeof(*pages));
+		if (!pages)
+			return RMAP_ENOSPC;
+		file->pages = pages;
+	}
 	table = calloc(room, sizeof(*table));
 	if (!table)
 		return RMAP_ENOSPC;
@@ -163,13 +172,40 @@ static int written_grow(struct hosted_file *file)
 
 /* ---------------------------------------------------------------- the callbacks */
 
+/* => the bytes of a place from the overlay, or from memory */
+static int place_read(struct hosted_file *file, uint64_t place, void *data)
+{
+	if (!file->h->in_memory)
+		return fd_read(file->fd, place << RMAP_PAGE_SHIFT, data, RMAP_PAGE_SIZE);
+	memcpy(data, file->pages[place], RMAP_PAGE_SIZE);
+	return 0;
+}
+
+/* => the bytes of a place; fresh: nothing was written there yet */
+static int place_write(struct hosted_file *file, uint64_t place, bool fresh, const void *data)
+{
+	if (!file->h->in_memory) {
+		if (file->fd < 0)
+			file->fd = hosted_temporary(file->h->directory);
+		return file->fd < 0
+			       ? RMAP_EIO
+			       : fd_write(file->fd, place << RMAP_PAGE_SHIFT, data, RMAP_PAGE_SIZE);
+	}
+	if (fresh)
+		file->pages[place] = malloc(RMAP_PAGE_SIZE);
+	if (!file->pages[place])
+		return RMAP_ENOSPC;
+	memcpy(file->pages[place], data, RMAP_PAGE_SIZE);
+	return 0;
+}
+
 static int stand_in_read(struct hosted_file *file, uint64_t index, void *data)
 {
 	uint64_t start = index << RMAP_PAGE_SHIFT, keep;
 	const struct written *slot = written_find(file, index);
 
 	if (slot)
-		return fd_read(file->fd, slot->place << RMAP_PAGE_SHIFT, data, RMAP_PAGE_SIZE);
+		return place_read(file, slot->place, data);
 	keep = file->pattern_size > start ? file->pattern_size - start : 0;
 	if (keep)
 		hosted_pattern_page(file->seed, index, data);
@@ -186,13 +222,8 @@ static int stand_in_write(struct hosted_file *file, uint64_t index, const void *
 
 	if (!slot)
 		r = written_grow(file);
-	if (!r && file->fd < 0) {
-		file->fd = hosted_temporary(file->h->directory);
-		if (file->fd < 0)
-			r = RMAP_EIO;
-	}
 	if (!r)
-		r = fd_write(file->fd, place << RMAP_PAGE_SHIFT, data, RMAP_PAGE_SIZE);
+		r = place_write(file, place, !slot, data);
 	if (!r && !slot) {
 		*written_slot(file->written, file->room, index) =
 			(struct written){ index + 1, place };
@@ -409,6 +440,9 @@ void hosted_file_close(struct hosted_file *file)
 	if (file->fd >= 0)
 		close(file->fd);
 	pthread_mutex_destroy(&file->lock);
+	for (uint64_t i = 0; file->pages && i < file->nr_written; i++)
+		free(file->pages[i]);
+	free(file->pages);
 	free(file->written);
 	free(file);
 }

@@ -59,6 +59,11 @@ struct hosted_config {
 	enum hosted_huge huge;	       /* transparent huge pages behind frames and descriptors */
 	enum hosted_deferral deferral; /* when what call_rcu() was given runs */
 	const char *directory; /* for the swap file and files' overlays; NULL: $TMPDIR, or /tmp */
+	/*
+	 * What is written to swap and to stand-ins stays in memory that is this process's alone. With HOSTED_DEFER_TO_BARRIER
+	 * a fork() of the process then copies the machine: what the one does, the other never sees.
+	 */
+	bool in_memory;
 
 	/* Called before abort() when an invariant is broken; may leave by longjmp. NULL: only the sentence on stderr. */
 	void (*panic)(void *arg, const char *file, int line, const char *what);

@@ -77,8 +77,8 @@ static int machine_refuse(const struct hosted_config *c, char *error)
 	return RMAP_EINVAL;
 }
 
-/* Address space aligned to a huge page, so that all of it can be huge; NULL if there is none. */
-static void *arena_map(uint64_t bytes, bool huge)
+/* Aligned, so that all of it can be huge. */
+void *hosted_arena(uint64_t bytes, bool huge)
 {
 	uint64_t room = bytes + HUGE_BYTES;
 	uintptr_t base, start, end;
@@ -106,9 +106,10 @@ static int machine_map(struct hosted *h, const struct hosted_config *config, cha
 	bool huge = config->huge != HOSTED_HUGE_OFF;
 
 	h->port.nr_frames = config->nr_frames;
-	h->port.frames = arena_map(frames, huge && (config->huge == HOSTED_HUGE_ON || !h->phantom));
+	h->port.frames =
+		hosted_arena(frames, huge && (config->huge == HOSTED_HUGE_ON || !h->phantom));
 	if (h->port.frames)
-		h->port.descriptors = arena_map(descriptors, huge);
+		h->port.descriptors = hosted_arena(descriptors, huge);
 	if (h->port.descriptors)
 		return 0;
 	hosted_say(error, "There is no address space for %llu frames: %s.",
@@ -121,6 +122,13 @@ static int machine_swap(struct hosted *h, const struct hosted_config *config, ch
 	h->port.nr_swap_slots = config->nr_swap_slots;
 	if (!config->nr_swap_slots || h->phantom)
 		return 0;
+	if (h->in_memory) {
+		h->swap = hosted_arena(config->nr_swap_slots << RMAP_PAGE_SHIFT, false);
+		if (!h->swap)
+			hosted_say(error, "There is no address space for %llu swap slots.",
+				   (unsigned long long)config->nr_swap_slots);
+		return h->swap ? 0 : RMAP_ENOMEM;
+	}
 	h->swap_fd = hosted_temporary(h->directory);
 	if (h->swap_fd >= 0)
 		return 0;
@@ -159,6 +167,8 @@ static void machine_unmap(struct hosted *h)
 	if (h->port.descriptors)
 		munmap(h->port.descriptors, (h->port.nr_frames * DESCRIPTOR_BYTES + RMAP_PAGE_SIZE -
 					     1) & RMAP_PAGE_MASK);
+	if (h->swap)
+		munmap(h->swap, h->port.nr_swap_slots << RMAP_PAGE_SHIFT);
 	if (h->swap_fd >= 0)
 		close(h->swap_fd);
 	pthread_mutex_destroy(&h->files_lock);
@@ -183,6 +193,7 @@ int hosted_create(const struct hosted_config *config, struct hosted **out, char 
 	memset(h, 0, sizeof(*h));
 	h->number = atomic_fetch_add(&machines, 1) + 1;
 	h->phantom = config->phantom;
+	h->in_memory = config->in_memory;
 	h->panic = config->panic;
 	h->panic_arg = config->panic_arg;
 	h->swap_fd = -1;

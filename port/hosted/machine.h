@@ -138,6 +138,8 @@ void hosted_wake(void *ctx, const _Atomic uint32_t *word);
 
 /* ---------------------------------------------------------------- swap.c, file.c */
 
+/* Address space without reservation, aligned to a huge page; NULL if there is none. For munmap(). */
+void *hosted_arena(uint64_t bytes, bool huge);
 /* An unlinked file in the machine's directory, or -1 with errno set. */
 int hosted_temporary(const char *directory);
 int hosted_swap_write(void *ctx, uint64_t slot, const void *data);
@@ -180,7 +182,9 @@ struct hosted {
 
 	struct hosted_defer defer;
 
-	int swap_fd; /* fixed; -1: none */
+	int swap_fd;	     /* fixed; -1: none */
+	bool in_memory;	     /* no swap file and no overlays: memory; fixed */
+	unsigned char *swap; /* in memory: all slots; NULL: none; fixed */
 	_Atomic uint64_t swap_writes, swap_reads, file_writes, file_reads;
 
 	pthread_mutex_t files_lock;

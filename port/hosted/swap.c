@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The swap file: made without a name, so that nothing is left behind however the process ends. It is sparse; a slot takes disk
- * when it is first written. Every error is RMAP_EIO, a full disk too: to libmm the slot is bad.
+ * when it is first written. Every error is RMAP_EIO, a full disk too: to libmm the slot is bad. A machine in memory has an arena
+ * of zeros instead.
  */
 #include "machine.h"
 
@@ -31,7 +32,7 @@ int hosted_temporary(const char *directory)
 static bool slot_offset(const struct hosted *h, uint64_t slot, off_t *offset)
 {
 	*offset = (off_t)(slot << RMAP_PAGE_SHIFT);
-	return h->swap_fd >= 0 && slot < h->port.nr_swap_slots;
+	return (h->swap || h->swap_fd >= 0) && slot < h->port.nr_swap_slots;
 }
 
 int hosted_swap_write(void *ctx, uint64_t slot, const void *data)
@@ -43,6 +44,10 @@ int hosted_swap_write(void *ctx, uint64_t slot, const void *data)
 	HOSTED_MAY_SLEEP("swap I/O");
 	if (!slot_offset(h, slot, &offset))
 		return RMAP_EIO;
+	if (h->swap) {
+		memcpy(h->swap + offset, data, RMAP_PAGE_SIZE);
+		done = RMAP_PAGE_SIZE;
+	}
 	while (done < RMAP_PAGE_SIZE) {
 		ssize_t n = pwrite(h->swap_fd, (const char *)data + done, RMAP_PAGE_SIZE - done,
 				   offset + (off_t)done);
@@ -65,6 +70,10 @@ int hosted_swap_read(void *ctx, uint64_t slot, void *data)
 	HOSTED_MAY_SLEEP("swap I/O");
 	if (!slot_offset(h, slot, &offset))
 		return RMAP_EIO;
+	if (h->swap) {
+		memcpy(data, h->swap + offset, RMAP_PAGE_SIZE);
+		done = RMAP_PAGE_SIZE;
+	}
 	while (done < RMAP_PAGE_SIZE) {
 		ssize_t n = pread(h->swap_fd, (char *)data + done, RMAP_PAGE_SIZE - done,
 				  offset + (off_t)done);

@@ -65,6 +65,17 @@ static int write_arguments(struct mm *mm, uint64_t len)
 	return error ? RMAP_ENOMEM : 0;
 }
 
+/* The way down ended before its end: what is in either place goes, and vma has its old bounds, for which it was charged. */
+static void abandon_stack(struct mm *mm, struct vma *vma, uint64_t start)
+{
+	struct gather g;
+
+	gather_begin(&g, mm, MM_FLUSH_UNMAP);
+	zap_range(&g, vma, vma->rmap.start, vma->rmap.end, ZAP_ALL);
+	gather_end(&g);
+	vma_set_bounds(vma, start, vma->rmap.end, vma->rmap.pgoff);
+}
+
 /* Let vma, the mm's only one, slide down by shift. On failure exec gives the whole mm up. */
 static int move_stack(struct mm *mm, struct vma *vma, uint64_t shift)
 {
@@ -73,8 +84,10 @@ static int move_stack(struct mm *mm, struct vma *vma, uint64_t shift)
 	if (rmap_vma_shift_prepare(mm_rmap_of(mm), &vma->rmap))
 		return RMAP_ENOMEM;
 	vma_set_bounds(vma, start - shift, end, vma->rmap.pgoff);
-	if (move_range(vma, start - shift, vma, start, len, false) < len)
+	if (move_range(vma, start - shift, vma, start, len, false) < len) {
+		abandon_stack(mm, vma, start);
 		return RMAP_ENOMEM;
+	}
 	table_free_range(mm, start > end - shift ? start : end - shift, end, end - shift,
 			 (uint64_t)1 << 47);
 	vma_set_bounds(vma, start - shift, end - shift, vma->rmap.pgoff);

@@ -3,6 +3,8 @@
 #include "engine.h"
 #include "failed.h"
 
+#include "oom/inject.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +52,7 @@ void engine_setup(struct engine *e, const struct engine_config *config)
 	/* One processor: nothing runs beside the test, not even what was deferred. */
 	if (c.machine.nr_cpus <= 1)
 		c.machine.deferral = HOSTED_DEFER_TO_BARRIER;
+	c.machine.in_memory |= inject_in_tests();
 	memset(e, 0, sizeof(*e));
 	if (hosted_create(&c.machine, &e->h, error))
 		fail_at(__FILE__, __LINE__, error);
@@ -60,6 +63,7 @@ void engine_setup(struct engine *e, const struct engine_config *config)
 	if (result)
 		fail_at(__FILE__, __LINE__, rmap_error_name(result));
 	e->cpu = hosted_cpu(e->h, 0);
+	inject_test_system(e->sys);
 	engine_check(e);
 }
 
@@ -75,6 +79,7 @@ void engine_teardown(struct engine *e)
 	if (test_has_failed())
 		return;
 	engine_check(e);
+	inject_test_system(NULL);
 	mm_system_destroy(e->sys);
 	assert_int_equal(hosted_destroy(e->h, report_leak, NULL), 0);
 }

@@ -4,6 +4,8 @@
  */
 #include "failed.h"
 
+#include "oom/inject.h"
+
 #include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +22,7 @@ static _Atomic bool failed;
 void test_begins(void)
 {
 	atomic_store(&failed, false);
+	inject_test_begins();
 }
 
 bool test_has_failed(void)
@@ -31,6 +34,7 @@ void _fail(const char *const file, const int line)
 {
 	void (*next)(const char *file, int line) = NULL;
 
+	inject_test_failed();
 	*(void **)(void *)&next = dlsym(RTLD_NEXT, "_fail");
 	atomic_store(&failed, true);
 	fprintf(stderr, "%s:%d: failed\n", file, line);

@@ -3,6 +3,8 @@
 #include "faulty.h"
 #include "failed.h"
 
+#include "oom/inject.h"
+
 #include <string.h>
 
 void faulty_setup(struct engine *e, struct testport **tp, const struct engine_config *config)
@@ -20,6 +22,9 @@ void faulty_setup(struct engine *e, struct testport **tp, const struct engine_co
 	if (c.machine.nr_swap_slots == UINT64_MAX)
 		c.machine.nr_swap_slots = 0;
 	c.machine.phantom = c.mm.phantom;
+	/* The test port defers, itself. */
+	c.machine.deferral = HOSTED_DEFER_TO_BARRIER;
+	c.machine.in_memory |= inject_in_tests();
 	if (!c.mm.design)
 		c.mm.design = engine_design();
 	memset(e, 0, sizeof(*e));
@@ -28,6 +33,7 @@ void faulty_setup(struct engine *e, struct testport **tp, const struct engine_co
 	e->h = testport_hosted(*tp);
 	assert_int_equal(mm_system_create(&c.mm, testport_port(*tp), &e->sys), 0);
 	e->cpu = hosted_cpu(e->h, 0);
+	inject_test_system(e->sys);
 	engine_check(e);
 }
 
@@ -37,6 +43,7 @@ void faulty_teardown(struct engine *e, struct testport *tp)
 		return;
 	testport_fail_none(tp);
 	engine_check(e);
+	inject_test_system(NULL);
 	mm_system_destroy(e->sys);
 	assert_int_equal(testport_destroy(tp, NULL, NULL), 0);
 }

@@ -4,6 +4,8 @@
  */
 #include "scene.h"
 
+#include "oom/inject.h"
+
 #include <string.h>
 
 /* Shared memory of S goes out: its tree names a slot. */
@@ -88,6 +90,7 @@ void scene_make(struct scene *x)
 	result = map_anon(&x->e, x->p, 0, 1);
 	poke(&x->e, x->p, result, 14);
 	assert_int_equal(STEP(&x->e, mm_munmap(x->p, result, PAGE)), 0);
+	inject_test_system(NULL); /* from here on it is damaged on purpose */
 }
 
 void scene_end(struct scene *x)

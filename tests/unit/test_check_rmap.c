@@ -4,6 +4,8 @@
  */
 #include "scene.h"
 
+#include "oom/inject.h"
+
 #include "rmap/walk.h"
 
 #include <string.h>
@@ -107,6 +109,7 @@ static void test_wrong_walks_are_named(void **state)
 	walks = WALK_RIGHT;
 	ops.walk = bad_walk;
 	engine_setup(&e, &config);
+	inject_test_system(NULL); /* what the checker says here is planted */
 	p = engine_mm(&e);
 	map_anon(&e, p, ANON, 1);
 	poke(&e, p, ANON, 1);
@@ -139,6 +142,7 @@ static void test_migration_entries_are_walked_too(void **state)
 	walks = WALK_RIGHT;
 	ops.walk = bad_walk;
 	engine_setup(&e, &config);
+	inject_test_system(NULL); /* what the checker says here is planted */
 	p = engine_mm(&e);
 	map_anon(&e, p, ANON, 1);
 	poke(&e, p, ANON, 1);
@@ -222,6 +226,7 @@ static void test_the_sample_depends_on_the_seed_alone(void **state)
 	walks = WALK_RIGHT;
 	ops.walk = bad_walk;
 	engine_setup(&e, &config);
+	inject_test_system(NULL); /* what the checker says here is planted */
 	p = engine_mm(&e);
 	map_anon(&e, p, ANON, 16);
 	poke(&e, p, ANON, 1);

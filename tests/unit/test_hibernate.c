@@ -64,6 +64,7 @@ static const struct mm_stream stream = { .ctx = &image, .write = image_write, .r
 static struct mm *resumed[MMS];
 static struct mm_file *kept_file; /* of the first machine, mapped by its processes */
 static uint64_t file_seed;
+static const char *next_design; /* of the next machine; NULL: as the first */
 
 static void start(uint64_t frames, uint64_t slots, bool phantom)
 {
@@ -71,6 +72,10 @@ static void start(uint64_t frames, uint64_t slots, bool phantom)
 		.machine = { .nr_frames = frames, .nr_swap_slots = slots },
 		.mm = { .phantom = phantom, .overcommit = MM_OVERCOMMIT_ALWAYS },
 	};
+
+	if (next_design)
+		config.mm.design = rmap_design_by_name(next_design);
+	next_design = NULL;
 
 	faulty_setup(&e, &tp, &config);
 	memset(resumed, 0, sizeof(resumed));
@@ -267,6 +272,39 @@ static void locked_memory(void **state)
 }
 
 /* ---------------------------------------------------------------- sharing */
+
+/*
+ *	P [a b]  . . .       C, which has moved what it shares with P:  . . .  [a b]
+ *
+ * anonmm gives a page one address everywhere: on its machine C gets copies, and writes of the one are not seen by the other.
+ */
+static void onto_a_design_that_copies(void **state)
+{
+	struct mm *mm[2];
+	uint64_t a, to;
+
+	(void)state;
+	mm[0] = engine_mm(&e);
+	a = map_anon(&e, mm[0], 0, 2);
+	poke(&e, mm[0], a, 1);
+	poke(&e, mm[0], a + PAGE, 2);
+	mm[1] = engine_fork(&e, mm[0]);
+	to = a - 64 * PAGE;
+	assert_int_equal(STEP(&e, mm_mremap(mm[1], a, 2 * PAGE, 2 * PAGE,
+					    MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, to, &to)),
+			 0);
+	next_design = "anonmm";
+	through_an_image(mm, 2);
+
+	assert_int_equal(peek(&e, mm[0], a), 1);
+	assert_int_equal(peek(&e, mm[1], to), 1);
+	assert_int_equal(peek(&e, mm[1], to + PAGE), 2);
+	assert_false(same_frame(mm[0], a, mm[1], to));
+	poke(&e, mm[1], to, 3);
+	poke(&e, mm[0], a + PAGE, 4);
+	assert_int_equal(peek(&e, mm[0], a), 1);
+	assert_int_equal(peek(&e, mm[1], to + PAGE), 2);
+}
 
 /*
  *	P [a][b][c][d]      a: P, C and G     b: P and C, G wrote its own    c: each has its own    d: C and G
@@ -788,6 +826,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(contents, setup, teardown),
 		cmocka_unit_test_setup_teardown(pushed_out_and_usable, setup, teardown),
 		cmocka_unit_test_setup_teardown(locked_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(onto_a_design_that_copies, setup, teardown),
 		cmocka_unit_test_setup_teardown(three_generations, setup, teardown),
 		cmocka_unit_test_setup_teardown(orphans, setup, teardown),
 		cmocka_unit_test_setup_teardown(moved_and_split, setup, teardown),

@@ -5,6 +5,8 @@
  */
 #include "lineage.h"
 
+#include "oom/inject.h"
+
 #include <string.h>
 
 #define BASE 0x10000000ull
@@ -178,6 +180,7 @@ static void checked(void **state)
 
 	(void)state;
 	lineage_setup(&e, 0, 0);
+	inject_test_system(NULL); /* the test breaks it */
 	struct mm *parent = engine_mm(&e);
 	uint64_t a = map_anon(&e, parent, BASE, 1);
 

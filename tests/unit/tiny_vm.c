@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "failed.h"
+#include "oom/inject.h"
 #include "rmap/anon_vma_chain.h"
 #include "tiny_vm.h"
 
@@ -40,6 +41,8 @@ static void *port_alloc(void *ctx, enum rmap_kind kind, size_t size)
 	struct tiny_vm *vm = ctx;
 	void *object = NULL;
 
+	if (inject_fails(__builtin_return_address(0)))
+		return NULL;
 	pthread_mutex_lock(&vm->lock);
 	vm->allocs++;
 	if (vm->fail_at && vm->allocs == vm->fail_at) {

@@ -38,6 +38,8 @@ int runner_machine_up(struct runner *r, char *error)
 		.nr_swap_slots = r->swap_slots,
 		.phantom = r->phantom,
 		.nr_cpus = cpus(r),
+		.in_memory = r->options.alone,
+		.deferral = r->options.alone ? HOSTED_DEFER_TO_BARRIER : HOSTED_DEFER_SOON,
 	};
 	struct mm_config config = {
 		.design =

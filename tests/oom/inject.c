@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* See inject.h. */
+#include "inject.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <rmap/mm.h>
+
+#define DEPTH	      14u  /* addresses of a path */
+#define STACK	      128u /* of a whole stack */
+#define TEST_DEPTH    6u   /* of them, those that tell one path of a unit test from another */
+#define PATHS	      (1u << 14)
+#define COUNTED	      4096u /* allocations of one operation whose paths are remembered */
+#define CHILD_SECONDS 60u
+
+struct page;
+
+/* Written by one process at a time: a parent waits for its child. */
+struct path {
+	uint64_t hash; /* 0: no path */
+	uint64_t reached, once, ever;
+	uint32_t depth;
+	void *address[DEPTH];
+};
+
+struct shared {
+	uint64_t children, bad;
+	char message[512];
+	uint32_t counted[COUNTED]; /* path of the n-th allocation */
+	struct path path[PATHS];
+};
+
+enum mode { OFF, ARMED, TEST, CHILD };
+
+static enum mode mode;
+static bool ever; /* ARMED, CHILD: what follows fails, too */
+static uint64_t nth, events, failures;
+static int below;	      /* ARMED: functions on the stack that called inject_arm() */
+static struct shared *shared; /* NULL: inject_open() was not called */
+static uint64_t *met;	      /* TEST: hashes of the paths that this test has come by */
+static size_t nr_met, room_met;
+static struct mm_system *test_system;
+static pid_t owner; /* the process whose tests these are */
+
+/* Where the program lies in memory, so that addresses can be looked up in its file. */
+extern const char __executable_start[];
+
+/* ---------------------------------------------------------------- paths */
+
+static uint64_t hash_of(void *const *address, uint32_t depth)
+{
+	uint64_t hash = 1469598103934665603u;
+
+	for (uint32_t i = 0; i < depth; i++)
+		hash = (hash ^ (uint64_t)(uintptr_t)address[i]) * 1099511628211u;
+	return hash | 1;
+}
+
+/* => the path that begins with caller, in the table; NULL: the table is full */
+static struct path *path_from(void *caller)
+{
+	/* Before it stand this file's own functions, and in the end those that were there when it was armed. */
+	void *all[STACK], **address = all;
+	int depth = backtrace(all, (int)STACK) - below;
+	uint32_t nr;
+	uint64_t hash;
+
+	while (depth > 0 && *address != caller) {
+		address++;
+		depth--;
+	}
+	nr = depth < (int)DEPTH ? (uint32_t)(depth > 0 ? depth : 0) : DEPTH;
+	hash = hash_of(address, nr);
+
+	for (uint32_t i = 0, at = (uint32_t)(hash >> 20); i < PATHS; i++, at++) {
+		struct path *path = &shared->path[at % PATHS];
+
+		if (!path->hash) {
+			path->hash = hash;
+			path->depth = nr;
+			memcpy(path->address, address, nr * sizeof(*address));
+		}
+		if (path->hash == hash)
+			return path;
+	}
+	return NULL;
+}
+
+bool inject_open(void)
+{
+	void *warm[2];
+	void *p = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return false;
+	shared = p;
+	/* It loads a library when it is called first. */
+	(void)backtrace(warm, 2);
+	return true;
+}
+
+int inject_save(const char *name)
+{
+	FILE *out = fopen(name, "w");
+
+	if (!out)
+		return -1;
+	fprintf(out, "children %llu bad %llu\n", (unsigned long long)shared->children,
+		(unsigned long long)shared->bad);
+	for (uint32_t i = 0; i < PATHS; i++) {
+		const struct path *path = &shared->path[i];
+
+		if (!path->hash)
+			continue;
+		fprintf(out, "path %llu %llu %llu", (unsigned long long)path->reached,
+			(unsigned long long)path->once, (unsigned long long)path->ever);
+		for (uint32_t d = 0; d < path->depth; d++)
+			fprintf(out, " %llx",
+				(unsigned long long)((uintptr_t)path->address[d] -
+						     (uintptr_t)__executable_start));
+		fputc('\n', out);
+	}
+	return fclose(out);
+}
+
+/* ---------------------------------------------------------------- a driver's orders */
+
+void inject_arm(uint64_t n, bool from_then_on)
+{
+	void *all[STACK];
+
+	below = backtrace(all, (int)STACK) - 1;
+	nth = n;
+	ever = from_then_on;
+	events = failures = 0;
+	mode = ARMED;
+}
+
+uint64_t inject_disarm(uint64_t *failed)
+{
+	mode = OFF;
+	if (failed)
+		*failed = failures;
+	return events;
+}
+
+bool inject_is_new(uint64_t n)
+{
+	return n && n <= COUNTED && !shared->path[shared->counted[n - 1]].once;
+}
+
+static bool armed_fails(void *caller)
+{
+	bool fails = ++events == nth || (ever && nth && events > nth);
+	struct path *path = shared && (fails || !nth) ? path_from(caller) : NULL;
+
+	failures += fails;
+	if (!path)
+		return fails;
+	path->reached += !nth;
+	if (!nth && events <= COUNTED)
+		shared->counted[events - 1] = (uint32_t)(path - shared->path);
+	if (fails && events == nth)
+		*(ever ? &path->ever : &path->once) += 1;
+	return fails;
+}
+
+/* ---------------------------------------------------------------- unit tests, by themselves */
+
+/* Another thread does not come along into a child, and what it holds is never let go. */
+static bool is_alone(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	int threads = 0;
+
+	while (dir && readdir(dir))
+		threads++;
+	if (dir)
+		closedir(dir);
+	return threads == 3; /* and . and .. */
+}
+
+/* => has this test been here already? From now on it has. */
+static bool was_met(uint64_t hash)
+{
+	for (size_t i = 0; i < nr_met; i++)
+		if (met[i] == hash)
+			return true;
+	if (nr_met == room_met) {
+		size_t room = room_met ? room_met * 2 : 256;
+		uint64_t *more = realloc(met, room * sizeof(*met));
+
+		if (!more)
+			return true;
+		met = more;
+		room_met = room;
+	}
+	met[nr_met++] = hash;
+	return false;
+}
+
+static void become_child(bool from_then_on)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (null >= 0) {
+		dup2(null, 1);
+		dup2(null, 2);
+	}
+	mode = CHILD;
+	ever = from_then_on;
+	alarm(CHILD_SECONDS);
+}
+
+/* What became of the child, if it is not well. */
+static void note_child(const struct path *path, int status, bool from_then_on)
+{
+	if (WIFEXITED(status) && !WEXITSTATUS(status))
+		return;
+	shared->bad++;
+	fprintf(stderr, "out of memory %s, on the path", from_then_on ? "from here on" : "once");
+	for (uint32_t i = 0; i < path->depth && i < 8; i++)
+		fprintf(stderr, " %llx",
+			(unsigned long long)((uintptr_t)path->address[i] -
+					     (uintptr_t)__executable_start));
+	if (WIFSIGNALED(status))
+		fprintf(stderr, ": signal %d\n", WTERMSIG(status));
+	else
+		fprintf(stderr, ": %s\n", shared->message);
+}
+
+/* => true in a child, which goes on without the memory */
+static bool branch(struct path *path, bool from_then_on)
+{
+	int status = 0;
+	pid_t child;
+
+	shared->message[0] = '\0';
+	fflush(NULL);
+	child = fork();
+	if (child == 0) {
+		become_child(from_then_on);
+		return true;
+	}
+	if (child < 0)
+		return false;
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	shared->children++;
+	*(from_then_on ? &path->ever : &path->once) += 1;
+	note_child(path, status, from_then_on);
+	return false;
+}
+
+/* and_ever: also a child that gets no memory from here on */
+static bool test_fails(void *caller, bool and_ever)
+{
+	struct path *path = path_from(caller);
+
+	if (!path)
+		return false;
+	path->reached++;
+	if (was_met(hash_of(path->address, path->depth < TEST_DEPTH ? path->depth : TEST_DEPTH)) ||
+	    !is_alone())
+		return false;
+	return branch(path, false) || (and_ever && branch(path, true));
+}
+
+static void test_program_ends(void)
+{
+	char name[4096];
+	const char *folder = getenv("RMAP_OOM"), *design = getenv("RMAP_DESIGN");
+
+	if (mode == CHILD)
+		_exit(0);
+	if (getpid() != owner || !folder)
+		return;
+	snprintf(name, sizeof(name), "%s/%s.%s", folder, program_invocation_short_name,
+		 design ? design : "default");
+	if (inject_save(name))
+		fprintf(stderr, "%s: %s\n", name, strerror(errno));
+	if (shared->bad) {
+		fflush(NULL);
+		_exit(1);
+	}
+}
+
+__attribute__((constructor)) static void test_program_starts(void)
+{
+	if (!getenv("RMAP_OOM") || !inject_open())
+		return;
+	owner = getpid();
+	mode = TEST;
+	atexit(test_program_ends);
+}
+
+bool inject_in_tests(void)
+{
+	return mode == TEST || mode == CHILD;
+}
+
+void inject_test_begins(void)
+{
+	if (mode == CHILD)
+		_exit(0);
+	nr_met = 0;
+	test_system = NULL;
+}
+
+void inject_test_system(struct mm_system *sys)
+{
+	test_system = sys;
+}
+
+void inject_test_failed(void)
+{
+	struct mm_check check = { 0 };
+
+	if (mode != CHILD)
+		return;
+	mode = OFF;
+	if (!test_system || !mm_check(test_system, &check))
+		_exit(0);
+	snprintf(shared->message, sizeof(shared->message), "%s", check.message);
+	_exit(3);
+}
+
+/* ---------------------------------------------------------------- the two functions */
+
+static bool fails(void *caller, bool and_ever)
+{
+	switch (mode) {
+	case ARMED:
+		return armed_fails(caller);
+	case TEST:
+		return test_fails(caller, and_ever);
+	case CHILD:
+		return ever;
+	default:
+		return false;
+	}
+}
+
+bool inject_fails(void *caller)
+{
+	return fails(caller, false);
+}
+
+struct page *__real_page_alloc(struct mm_system *sys, unsigned int flags);
+struct page *__wrap_page_alloc(struct mm_system *sys, unsigned int flags);
+void *__real_hosted_cache_alloc(void *ctx, enum rmap_kind kind, size_t size);
+void *__wrap_hosted_cache_alloc(void *ctx, enum rmap_kind kind, size_t size);
+
+struct page *__wrap_page_alloc(struct mm_system *sys, unsigned int flags)
+{
+	if (rmap_unlikely(mode != OFF) && fails(__builtin_return_address(0), true))
+		return NULL;
+	return __real_page_alloc(sys, flags);
+}
+
+void *__wrap_hosted_cache_alloc(void *ctx, enum rmap_kind kind, size_t size)
+{
+	if (rmap_unlikely(mode != OFF) && fails(__builtin_return_address(0), true))
+		return NULL;
+	return __real_hosted_cache_alloc(ctx, kind, size);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Out of memory at will: stands before the two functions that all memory of src/ comes from.
+ *
+ *	page_alloc()           frames: contents and page tables
+ *	hosted_cache_alloc()   objects, of tier 1 and tier 2
+ *
+ * The linker puts us there (--wrap), so that src/ knows nothing of it and what is tested is what is shipped. Who asked is known by
+ * the chain of return addresses: a *path*. The line of src/ that it begins with is a *site*; scripts/oom.py makes the one of the
+ * other, and counts. What was reached and what has failed is kept in memory that fork()ed children share.
+ *
+ * Two ways to use it. A driver says which allocation fails (inject_arm), as tests/oom/workloads.c does. Or, with RMAP_OOM=FOLDER in
+ * the environment, a unit test's program does it to itself: wherever a test comes by a path for the first time, a child process
+ * goes on from there without the memory, and one more from there on without any. A test is written for enough memory, so that the
+ * child's may well fail; but it may not crash, and what it leaves when it fails must be whole, which mm_check() says.
+ */
+#ifndef TESTS_OOM_INJECT_H
+#define TESTS_OOM_INJECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mm_system;
+
+/* What was reached from now on is written down, and shared with children. False: this computer's memory is used up. */
+bool inject_open(void);
+
+/* The n-th allocation from now fails, with ever all that follow, too. n 0: they are only counted. Replaces what was said before. */
+void inject_arm(uint64_t n, bool ever);
+
+/* Nothing fails any more, nothing is counted. Returns how many there were since inject_arm(); *failed: of them, how many failed. */
+uint64_t inject_disarm(uint64_t *failed);
+
+/* The path of allocation n, as counted by the last inject_arm(0), has not failed since inject_open(). */
+bool inject_is_new(uint64_t n);
+
+/* One line a path: how often it was reached, failed once, failed from there on, and its addresses. 0, or -1 with errno. */
+int inject_save(const char *path);
+
+/* ---- unit tests ---- */
+
+/* Tests do it to themselves: their machines must be ones that fork() copies. */
+bool inject_in_tests(void);
+/*
+ * A port of a test's own asks before it allocates an object for caller (__builtin_return_address(0)). True: it fails, but not
+ * those that follow: such tests try again until they succeed.
+ */
+bool inject_fails(void *caller);
+/* A test begins. In a child, the test that it was made for has ended well: does not return. */
+void inject_test_begins(void);
+/* The machine of the running test; NULL: none. */
+void inject_test_system(struct mm_system *sys);
+/* An assertion of a test failed. In a child that was to be expected: does not return. */
+void inject_test_failed(void);
+
+#endif
