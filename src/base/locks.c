@@ -8,7 +8,7 @@
  * and wakes everybody; they race, and whoever loses sets the bit again.
  *
  * Nobody sleeps for ever: the bit is only ever set on a held word, so a release that sees it is still to come; and the port's
- * wait() returns at once when the word is no longer the one that was looked at.
+ * wait() returns at once when the word is no longer the one that was looked at (tests/models/rwsem.pml).
  *
  * A release touches the lock after it let go of it (to clear the bit). So the memory of a lock must outlive every release,
  * by a reference or by an RCU section around it; anon_vma_chain.c does the latter.
