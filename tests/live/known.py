@@ -207,6 +207,25 @@ def states(family, folder):
     run("sharing", "--save", f"{folder}/nowhere/x.json", *pids, code=2)
 
 
+# -- import -------------------------------------------------------------------------------------------------------------
+
+def imported(family, folder):
+    pids = family.pids
+    for names in ("Pabc", "abc", "Pc", "b"):
+        record = f"{folder}/{names}.rmrec"
+        text = run("import", "-o", record, *(pids[name] for name in names))
+        expect("what the replay shares", "are shared by the same processes" in text, True)
+        expect("misfits", " 0 misfits" in text, True)
+        expect("processes", f" {len(names)} processes" in text, True)
+    listing = run("record", "--list", f"{folder}/Pabc.rmrec")
+    expect("forks", listing.count(" fork "), 4)
+    expect("the move", f"mremap {family.region + 16 * PAGE:x} +10000 to {family.moved:x} " in listing, True)
+    expect("to swap", listing.count("flags 21") > 0, bool(family.swapped))
+    run("run", "--quiet", "--check", f"{folder}/Pabc.rmrec")
+    run("run", "--quiet", "--check", "--design", "lineage", f"{folder}/Pabc.rmrec")
+    run("import", "-o", f"{folder}/nowhere/x.rmrec", pids["P"], code=2)
+
+
 # -- without rights -----------------------------------------------------------------------------------------------------
 
 def unprivileged(folder):
@@ -225,6 +244,7 @@ def unprivileged(folder):
     expect("private pages, without rights", region["private"], 4 * PAGE)
     expect("shared pages, without rights", region["within"], 60 * PAGE)
     expect("unknown without rights", "pss" in region or "beyond" in region, False)
+    run("import", "-o", "/dev/null", *pids, code=2, **nobody)
     others = run("sharing", os.getppid(), **nobody)
     expect("others' processes", "may not be looked at" in others, True)
     expect("said in words", "CAP_SYS_ADMIN" in run("sharing", *pids, **nobody), True)
@@ -249,7 +269,7 @@ def main():
         skip("frame numbers need root")
     if not os.path.exists("/proc/kpagecount"):
         skip("this kernel has no /proc/kpagecount")
-    family = Family("--swap")
+    family = Family(*(["--swap"] if os.environ.get("SWAP", "1") == "1" else []))
     KEEPERS = {int(line) for line in subprocess.run(["pgrep", "-P", str(family.pids["P"])], capture_output=True,
                                                     text=True).stdout.split()} - set(family.pids.values())
     if not family.swapped:
@@ -258,6 +278,7 @@ def main():
         who(family)
         sharing(family)
         states(family, folder)
+        imported(family, folder)
         vanishing(family)
         unprivileged(folder)
     family.end()

@@ -260,3 +260,17 @@ bool live_vma_same_kind(const struct live_vma *a, const struct live_vma *b)
 		return false;
 	return !a->ino || a->offset - a->start == b->offset - b->start;
 }
+
+static uint64_t place_of(const struct live_maps *maps, const char *name, bool end)
+{
+	for (size_t i = 0; i < maps->nr; i++)
+		if (!strcmp(maps->v[i].name, name))
+			return end ? maps->v[i].end : maps->v[i].start;
+	return 0;
+}
+
+bool live_same_program(const struct live_maps *a, const struct live_maps *b)
+{
+	return place_of(a, "[vdso]", false) == place_of(b, "[vdso]", false) &&
+	       place_of(a, "[stack]", true) == place_of(b, "[stack]", true);
+}

@@ -54,4 +54,10 @@ const char *live_perms(const struct live_vma *vma, char buf[5]);
 /* Do both map the same bytes of one file, or both nameless memory, privately or shared, where they overlap? */
 bool live_vma_same_kind(const struct live_vma *a, const struct live_vma *b);
 
+/*
+ * Do two processes, of which one was forked by the other, run one program still? exec puts the stack and the kernel's own pages
+ * elsewhere (where addresses are not randomized it does not, and they seem to).
+ */
+bool live_same_program(const struct live_maps *a, const struct live_maps *b);
+
 #endif

@@ -28,6 +28,7 @@ static const struct {
 	{ "bugs", cmd_bugs, "put the bugs of history back, one at a time, and show who sees them" },
 	{ "verify", cmd_verify, "carry out a workload on the running kernel, too, and compare" },
 	{ "sharing", cmd_sharing, "say what running processes share, and what broke off" },
+	{ "import", cmd_import, "make a workload of running processes as they are" },
 	{ "who", cmd_who, "say which processes of the running system map a page" },
 };
 

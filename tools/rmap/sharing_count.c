@@ -367,20 +367,10 @@ static int read_proc(int root, struct sharing_proc *p)
 	return 0;
 }
 
-static uint64_t named(const struct live_maps *maps, const char *name, bool end)
-{
-	for (size_t i = 0; i < maps->nr; i++)
-		if (!strcmp(maps->v[i].name, name))
-			return end ? maps->v[i].end : maps->v[i].start;
-	return 0;
-}
-
-/* Does one still run the program that it was forked with? exec puts the stack and the kernel's pages elsewhere. */
+/* Does one still run the program that it was forked with? */
 static bool same_program(const struct sharing_proc *a, const struct sharing_proc *b)
 {
-	return !a->gone && !b->gone &&
-	       named(&a->maps, "[vdso]", false) == named(&b->maps, "[vdso]", false) &&
-	       named(&a->maps, "[stack]", true) == named(&b->maps, "[stack]", true);
+	return !a->gone && !b->gone && live_same_program(&a->maps, &b->maps);
 }
 
 static size_t index_of(const struct sharing *s, pid_t pid)
