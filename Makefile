@@ -6,7 +6,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all help setup demo check check-long fuzz coverage oom tidy format rows results install clean
+.PHONY: all help setup demo check check-long fuzz coverage oom tidy format rows results scale install clean
 
 all: ## build the command and both libraries (release)
 	@command -v cmake >/dev/null && command -v ninja >/dev/null || { \
@@ -60,8 +60,12 @@ results: all ## all designs on all workloads: docs/results.md and its plots
 	@scripts/setup.sh
 	@bench/designs/run
 
+scale: all ## what threads cost each other: docs/scaling.md and its plots; leave the machine alone
+	@scripts/setup.sh
+	@bench/scale/run
+
 install: all ## install to PREFIX (/usr/local), below DESTDIR if given
 	@DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
 
 clean: ## remove everything that was built
-	@rm -rf build build-debug build-asan build-tsan build-lockdep build-weave build-weave-tsan build-weave-asan build-clang build-fuzz build-coverage
+	@rm -rf build build-debug build-asan build-tsan build-lockdep build-locktime build-weave build-weave-tsan build-weave-asan build-clang build-fuzz build-coverage

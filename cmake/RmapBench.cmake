@@ -18,7 +18,8 @@ if(scale)
 	add_executable(rmap_scale ${scale})
 	set_target_properties(rmap_scale PROPERTIES
 		OUTPUT_NAME rmap-scale RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
-	target_link_libraries(rmap_scale PRIVATE rmap_tool rmap_testport rmap_hosted mm rmap)
+	target_link_libraries(rmap_scale PRIVATE rmap_hosted mm rmap rmap_tool_libraries)
 	rmap_hosted_flags(rmap_scale)
-	rmap_test(bench/scale LABEL bench COMMAND rmap_scale --quick)
+	rmap_test(bench/scale LABEL bench ENVIRONMENT "RMAP_SCALE=$<TARGET_FILE:rmap_scale>"
+		COMMAND bash "${CMAKE_SOURCE_DIR}/bench/scale/test.sh")
 endif()

@@ -14,8 +14,12 @@ static int by_size(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The figure that a part of all lie below, between its neighbours where it falls between them. */
-static double quantile(const double *sorted, unsigned int nr, double part)
+void scale_sort(double *figure, unsigned int nr)
+{
+	qsort(figure, nr, sizeof(*figure), by_size);
+}
+
+double scale_quantile(const double *sorted, unsigned int nr, double part)
 {
 	double place = part * (double)(nr - 1);
 	unsigned int below = (unsigned int)place;
@@ -33,9 +37,9 @@ struct scale_spread scale_spread_of(const double *figure, unsigned int nr)
 	if (!nr)
 		return s;
 	memcpy(sorted, figure, nr * sizeof(*sorted));
-	qsort(sorted, nr, sizeof(*sorted), by_size);
-	s.median = quantile(sorted, nr, 0.5);
-	s.low = quantile(sorted, nr, 0.25);
-	s.high = quantile(sorted, nr, 0.75);
+	scale_sort(sorted, nr);
+	s.median = scale_quantile(sorted, nr, 0.5);
+	s.low = scale_quantile(sorted, nr, 0.25);
+	s.high = scale_quantile(sorted, nr, 0.75);
 	return s;
 }

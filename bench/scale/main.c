@@ -13,23 +13,23 @@
 
 #define EXIT_WRONG 1
 #define EXIT_USAGE 2
-#define AIM	   0.95
 #define NAMES_MAX  64
-
-static const char *const variant_name[SCALE_VARIANTS] = { "process", "thread" };
 
 struct command {
 	struct scale_options o;
-	const char *only[NAMES_MAX]; /* SHAPE, or SHAPE/VARIANT */
+	const char *only[NAMES_MAX]; /* NAME, or SHAPE/VARIANT */
 	unsigned int nr_only;
-	json_t *cells;
+	json_t *cells, *meetings;
+	bool locks; /* this build measures them */
+	double taken_off_ns;
 	bool wrong;
 };
 
 /* ---------------------------------------------------------------- the command line */
 
 static const struct argp_option argp_options[] = {
-	{ "only", 'o', "SHAPE[/VARIANT]", 0, "Only this one; may be given several times", 0 },
+	{ "only", 'o', "NAME[/VARIANT]", 0,
+	  "Only this shape or meeting; may be given several times", 0 },
 	{ "designs", 'd', "A,B,...", 0, "The reverse maps to run on (default: all)", 0 },
 	{ "threads", 't', "N,N,...", 0,
 	  "So many at once, 1 to 64 (default: 2, and on by doubling to the machine's processors)",
@@ -95,19 +95,49 @@ static bool names(const char *name, unsigned int shape, enum scale_variant varia
 
 	if (strncmp(name, scale_shape_name(shape), len) != 0)
 		return false;
-	return !name[len] || (name[len] == '/' && !strcmp(name + len + 1, variant_name[variant]));
+	return !name[len] ||
+	       (name[len] == '/' && !strcmp(name + len + 1, scale_variant_name(variant)));
+}
+
+static bool wanted_cell(const struct command *c, unsigned int shape, enum scale_variant variant)
+{
+	bool found = !c->nr_only;
+
+	for (unsigned int i = 0; i < c->nr_only && !found; i++)
+		found = names(c->only[i], shape, variant);
+	return found;
+}
+
+static bool wanted_meeting(const struct command *c, unsigned int meeting)
+{
+	bool found = !c->nr_only;
+
+	for (unsigned int i = 0; i < c->nr_only && !found; i++)
+		found = !strcmp(c->only[i], scale_meeting_name(meeting));
+	return found;
+}
+
+static bool is_a_name(const char *name)
+{
+	const struct command only = { .only = { name }, .nr_only = 1 };
+
+	for (unsigned int shape = 0; shape < scale_nr_shapes(); shape++)
+		for (int v = 0; v < SCALE_VARIANTS; v++)
+			if (scale_shape_has(shape, v) && wanted_cell(&only, shape, v))
+				return true;
+	for (unsigned int meeting = 0; meeting < scale_nr_meetings(); meeting++)
+		if (wanted_meeting(&only, meeting))
+			return true;
+	return false;
 }
 
 static void add_only(struct argp_state *state, struct command *c, const char *name)
 {
-	for (unsigned int shape = 0; shape < scale_nr_shapes(); shape++)
-		for (int v = 0; v < SCALE_VARIANTS; v++)
-			if (scale_shape_has(shape, v) && names(name, shape, v)) {
-				if (c->nr_only < NAMES_MAX)
-					c->only[c->nr_only++] = name;
-				return;
-			}
-	argp_failure(state, EXIT_USAGE, 0, "there is no shape '%s'", name);
+	if (!is_a_name(name))
+		argp_failure(state, EXIT_USAGE, 0, "there is no shape or meeting '%s'", name);
+	if (c->nr_only == NAMES_MAX)
+		argp_failure(state, EXIT_USAGE, 0, "--only: more names than there are");
+	c->only[c->nr_only++] = name;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -153,8 +183,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = argp_options,
 	.parser = parse,
-	.doc = "Measure what threads that do the same at once cost each other, beside the same "
-	       "threads each on an engine of its own.",
+	.doc = "Measure what threads cost each other: beside the same threads, each on an engine "
+	       "of "
+	       "its own.\v"
+	       "  rmap-scale\n"
+	       "        all shapes and meetings on all designs: some minutes\n"
+	       "  rmap-scale --only page_fault1 --only fork/process --designs lineage\n"
+	       "        some of them\n\n"
+	       "What the columns mean is in docs/scaling.md. Exit code: 0 all went well, however "
+	       "fast; 1 something was wrong (the checker, or counts); 2 the command line cannot be "
+	       "used.",
 };
 
 static void fill_in(struct scale_options *o)
@@ -179,106 +217,15 @@ static void fill_in(struct scale_options *o)
 		}
 }
 
-/* ---------------------------------------------------------------- tables */
-
-static const char *readable(char text[16], double n)
-{
-	if (n >= 1e6)
-		snprintf(text, 16, "%.2fM", n / 1e6);
-	else if (n >= 1e3)
-		snprintf(text, 16, "%.1fk", n / 1e3);
-	else
-		snprintf(text, 16, "%.0f", n);
-	return text;
-}
-
-static void print_head(const struct scale_cell *cell)
-{
-	printf("\n%s, %s: %s; %s a second, %u threads\n\n", scale_shape_name(cell->shape),
-	       variant_name[cell->variant], scale_shape_what(cell->shape),
-	       scale_shape_unit(cell->shape), cell->threads);
-	printf("%-15s %9s %9s %9s %18s %7s %18s\n", "", "alone", "apart", "together",
-	       "ratio (quartiles)", "by CPU", "control");
-}
-
-static void print_cell(const struct scale_cell *cell)
-{
-	struct scale_spread ratio = scale_spread_of(cell->ratio, cell->rounds);
-	struct scale_spread control = scale_spread_of(cell->control, cell->rounds);
-	char alone[16], apart[16], together[16];
-
-	printf("%-15s %9s %9s %9s %5.2f (%.2f..%.2f) %7.2f %5.2f (%.2f..%.2f)",
-	       rmap_design_name(cell->design),
-	       readable(alone, scale_spread_of(cell->alone, cell->rounds).median),
-	       readable(apart, scale_spread_of(cell->apart, cell->rounds).median),
-	       readable(together, scale_spread_of(cell->together, cell->rounds).median),
-	       ratio.median, ratio.low, ratio.high,
-	       scale_spread_of(cell->ratio_cpu, cell->rounds).median, control.median, control.low,
-	       control.high);
-	if (scale_shape_aims(cell->shape, cell->variant))
-		printf("   >= %.2f: %s", AIM, ratio.median >= AIM ? "met" : "MISSED");
-	printf("\n");
-	fflush(stdout);
-}
-
-/* ---------------------------------------------------------------- JSON */
-
-static json_t *json_spread(const double *figure, unsigned int nr)
-{
-	struct scale_spread s = scale_spread_of(figure, nr);
-	json_t *rounds = json_array();
-
-	for (unsigned int i = 0; i < nr; i++)
-		json_array_append_new(rounds, json_real(figure[i]));
-	return json_pack("{s:f,s:f,s:f,s:o}", "median", s.median, "low", s.low, "high", s.high,
-			 "rounds", rounds);
-}
-
-static json_t *json_locks(const struct scale_lock *lock)
-{
-	json_t *all = json_object();
-
-	for (unsigned int i = 0; i < RMAP_LOCK_CLASSES; i++) {
-		if (!lock[i].taken)
-			continue;
-		json_object_set_new(all, scale_lock_name(i),
-				    json_pack("{s:I,s:I,s:f,s:f,s:f,s:f}", "taken",
-					      (json_int_t)lock[i].taken, "contended",
-					      (json_int_t)lock[i].contended, "wait_ns",
-					      lock[i].wait_ns, "hold_ns", lock[i].hold_ns,
-					      "longest_wait_ns", lock[i].longest_wait_ns,
-					      "longest_hold_ns", lock[i].longest_hold_ns));
-	}
-	return all;
-}
-
-static json_t *json_cell(const struct scale_cell *c)
-{
-	json_t *o =
-		json_pack("{s:s,s:s,s:s,s:i,s:s}", "shape", scale_shape_name(c->shape), "variant",
-			  variant_name[c->variant], "design", rmap_design_name(c->design),
-			  "threads", (int)c->threads, "unit", scale_shape_unit(c->shape));
-
-	json_object_set_new(o, "alone", json_spread(c->alone, c->rounds));
-	json_object_set_new(o, "apart", json_spread(c->apart, c->rounds));
-	json_object_set_new(o, "together", json_spread(c->together, c->rounds));
-	json_object_set_new(o, "ratio", json_spread(c->ratio, c->rounds));
-	json_object_set_new(o, "ratio_cpu", json_spread(c->ratio_cpu, c->rounds));
-	json_object_set_new(o, "control", json_spread(c->control, c->rounds));
-	json_object_set_new(o, "done", json_integer((json_int_t)c->done));
-	if (scale_shape_aims(c->shape, c->variant))
-		json_object_set_new(o, "aim", json_real(AIM));
-	if (scale_locks_measured())
-		json_object_set_new(o, "locks", json_locks(c->locks));
-	return o;
-}
+/* ---------------------------------------------------------------- all of them */
 
 static int print_json(const struct command *c)
 {
-	json_t *all = json_pack("{s:i,s:b,s:i,s:f,s:I,s:b,s:O}", "version", 1, "locks_measured",
-				scale_locks_measured(), "rounds", (int)c->o.rounds, "slice_ns",
+	json_t *all = json_pack("{s:i,s:b,s:f,s:i,s:f,s:I,s:b,s:O,s:O}", "version", 1,
+				"locks_measured", c->locks, "taken_off_each_hold_ns",
+				c->taken_off_ns, "rounds", (int)c->o.rounds, "slice_ns",
 				c->o.slice_ns, "pages", (json_int_t)c->o.pages, "contents",
-				c->o.contents, "cells", c->cells);
+				c->o.contents, "cells", c->cells, "meetings", c->meetings);
 	int failed = json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
 
 	printf("\n");
@@ -286,72 +233,113 @@ static int print_json(const struct command *c)
 	return failed;
 }
 
-/* ---------------------------------------------------------------- all cells */
-
-static bool wanted(const struct command *c, unsigned int shape, enum scale_variant variant)
-{
-	bool found = !c->nr_only;
-
-	for (unsigned int i = 0; i < c->nr_only && !found; i++)
-		found = names(c->only[i], shape, variant);
-	return found && scale_shape_has(shape, variant);
-}
-
-static void progress(const struct scale_cell *cell)
+static void progress(const char *name, const char *more, const struct rmap_ops *design)
 {
 	if (isatty(STDERR_FILENO))
-		fprintf(stderr, "\r\033[K%s, %s, %s, %u threads\r", scale_shape_name(cell->shape),
-			variant_name[cell->variant], rmap_design_name(cell->design), cell->threads);
+		fprintf(stderr, "\r\033[K%s %s, %s\r", name, more, rmap_design_name(design));
 }
 
-static void run_cells(struct command *c, struct scale_cell *cell)
+/* => ok; what was wrong is said */
+static bool say(struct command *c, bool ok, const char *name, const struct rmap_ops *design,
+		const char *why)
 {
+	if (ok)
+		return true;
+	fprintf(stderr, "rmap-scale: %s, %s: %s\n", name, rmap_design_name(design), why);
+	c->wrong = true;
+	return false;
+}
+
+/* A cell on all designs. */
+static void run_cells(struct command *c, unsigned int shape, enum scale_variant variant,
+		      unsigned int threads)
+{
+	static struct scale_cell cell;
+	const char *name = scale_shape_name(shape);
 	char why[SCALE_WHY];
 
 	for (unsigned int i = 0; i < c->o.nr_designs; i++) {
-		memset(cell->locks, 0, sizeof(cell->locks));
-		cell->done = 0;
-		cell->design = c->o.design[i];
-		progress(cell);
-		if (!scale_cell_run(&c->o, cell, why)) {
-			fprintf(stderr, "rmap-scale: %s, %s: %s\n", scale_shape_name(cell->shape),
-				rmap_design_name(cell->design), why);
-			c->wrong = true;
-			continue;
-		}
+		memset(&cell, 0, sizeof(cell));
+		cell.shape = shape;
+		cell.variant = variant;
+		cell.threads = threads;
+		cell.design = c->o.design[i];
+		progress(name, scale_variant_name(variant), cell.design);
 		if (!c->o.json && !i)
-			print_head(cell);
+			report_cell_head(&cell);
+		if (!say(c, scale_cell_run(&c->o, &cell, why), name, cell.design, why))
+			continue;
 		if (!c->o.json)
-			print_cell(cell);
-		json_array_append_new(c->cells, json_cell(cell));
+			report_cell(&cell);
+		json_array_append_new(c->cells, report_cell_json(&cell, c->locks));
+	}
+}
+
+/* A meeting of so many on all designs. */
+static void run_meetings(struct command *c, unsigned int meeting, unsigned int relatives)
+{
+	static struct scale_meeting m;
+	const char *name = scale_meeting_name(meeting);
+	char why[SCALE_WHY];
+
+	for (unsigned int i = 0; i < c->o.nr_designs; i++) {
+		memset(&m, 0, sizeof(m));
+		m.meeting = meeting;
+		m.relatives = relatives;
+		m.design = c->o.design[i];
+		progress(name, "", m.design);
+		if (!c->o.json && !i)
+			report_meeting_head(&m);
+		if (!say(c, scale_meeting_run(&c->o, &m, why), name, m.design, why))
+			continue;
+		if (!c->o.json)
+			report_meeting(&m);
+		json_array_append_new(c->meetings, report_meeting_json(&m, c->locks));
+	}
+}
+
+static void run_all_cells(struct command *c)
+{
+	for (unsigned int t = 0; t < c->o.nr_threads; t++) {
+		for (unsigned int shape = 0; shape < scale_nr_shapes(); shape++) {
+			for (int v = 0; v < SCALE_VARIANTS; v++) {
+				if (scale_shape_has(shape, v) && wanted_cell(c, shape, v))
+					run_cells(c, shape, v, c->o.threads[t]);
+			}
+		}
+	}
+}
+
+static void run_all_meetings(struct command *c)
+{
+	for (unsigned int meeting = 0; meeting < scale_nr_meetings(); meeting++) {
+		unsigned int relatives[3];
+		unsigned int nr = scale_meeting_relatives(meeting, c->o.quick, relatives);
+
+		for (unsigned int i = 0; i < nr && wanted_meeting(c, meeting); i++)
+			run_meetings(c, meeting, relatives[i]);
 	}
 }
 
 int main(int argc, char **argv)
 {
 	static struct command c;
-	static struct scale_cell cell;
 	int failed = 0;
 
 	argp_err_exit_status = EXIT_USAGE;
 	argp_parse(&argp, argc, argv, 0, NULL, &c);
 	fill_in(&c.o);
+	c.locks = scale_locks_measured(&c.taken_off_ns);
 	c.cells = json_array();
-	for (unsigned int t = 0; t < c.o.nr_threads; t++) {
-		for (cell.shape = 0; cell.shape < scale_nr_shapes(); cell.shape++) {
-			for (int v = 0; v < SCALE_VARIANTS; v++) {
-				cell.threads = c.o.threads[t];
-				cell.variant = (enum scale_variant)v;
-				if (wanted(&c, cell.shape, cell.variant))
-					run_cells(&c, &cell);
-			}
-		}
-	}
+	c.meetings = json_array();
+	run_all_cells(&c);
+	run_all_meetings(&c);
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "\r\033[K");
 	if (c.o.json)
 		failed = print_json(&c);
 	json_decref(c.cells);
+	json_decref(c.meetings);
 	crew_stop();
 	return failed || c.wrong ? EXIT_WRONG : 0;
 }

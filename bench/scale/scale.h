@@ -7,6 +7,8 @@
  * is not one thread's speed times their number, since two threads share a cache, a memory bus and a host with others even where
  * they share no data: it is the same threads at the same time, each on an engine of its own. Rounds take turns: apart, together,
  * apart, alone; so whatever else the computer does hits all of them, and apart against apart says how much of it there was.
+ *
+ * A *meeting* is two threads that do different things to one family's memory.
  */
 #ifndef SCALE_H
 #define SCALE_H
@@ -38,10 +40,13 @@ struct scale_lock {
 	double wait_ns, hold_ns, longest_wait_ns, longest_hold_ns;
 };
 
-/* Does this build measure locks? */
-bool scale_locks_measured(void);
+/*
+ * Does this build measure locks? To be called once before there are threads. *taken_off_ns: how long a lock would seem to be held
+ * where nothing is done under it, which is not counted.
+ */
+bool scale_locks_measured(double *taken_off_ns);
 const char *scale_lock_name(unsigned int lock_class);
-/* What this thread's locks cost since the last call, added to sum (one entry a class). */
+/* What this thread's locks cost since the last call, added to sum (one entry a class) unless that is NULL. */
 void scale_locks_take(struct scale_lock sum[RMAP_LOCK_CLASSES]);
 void scale_locks_add(struct scale_lock sum[RMAP_LOCK_CLASSES],
 		     const struct scale_lock more[RMAP_LOCK_CLASSES]);
@@ -130,12 +135,63 @@ struct scale_cell {
 /* false: something was wrong, with a sentence. */
 bool scale_cell_run(const struct scale_options *o, struct scale_cell *cell, char why[SCALE_WHY]);
 
+/* ---------------------------------------------------------------- meetings.c */
+
+/* How long single forks or faults took. */
+struct scale_delay {
+	double median_ns, p99_ns, longest_ns;
+};
+
+/* What two threads do that are not alike. A second's work in each round; together: on one engine. */
+struct scale_meeting {
+	unsigned int meeting, relatives, rounds;
+	const struct rmap_ops *design;
+	double apart[SCALE_ROUNDS], together[SCALE_ROUNDS], ratio[SCALE_ROUNDS]; /* the first's */
+	double other_apart[SCALE_ROUNDS], other_together[SCALE_ROUNDS];		 /* the second's */
+	struct scale_delay apart_delay, together_delay;
+	double looks_per_page; /* PTE slots read for each page that was reclaimed; 0: none was */
+	struct scale_lock locks[RMAP_LOCK_CLASSES], other_locks[RMAP_LOCK_CLASSES]; /* together */
+};
+
+/* By number, below scale_nr_meetings(). */
+unsigned int scale_nr_meetings(void);
+const char *scale_meeting_name(unsigned int meeting);
+const char *scale_meeting_what(unsigned int meeting);
+const char *scale_meeting_unit(unsigned int meeting);
+const char *scale_meeting_other_unit(unsigned int meeting);
+/* With how many relatives it is to be run. => how many such numbers, at most 3 */
+unsigned int scale_meeting_relatives(unsigned int meeting, bool quick, unsigned int *relatives);
+/* false: something was wrong, with a sentence. */
+bool scale_meeting_run(const struct scale_options *o, struct scale_meeting *m, char why[SCALE_WHY]);
+
 /* ---------------------------------------------------------------- figures.c */
+
+void scale_sort(double *figure, unsigned int nr);
+/* The figure that a part (0 to 1) of all lie below; between its neighbours where it falls between them. */
+double scale_quantile(const double *sorted, unsigned int nr, double part);
 
 /* Of some figures: the middle one, and those below and above which a quarter lie. */
 struct scale_spread {
 	double median, low, high;
 };
 struct scale_spread scale_spread_of(const double *figure, unsigned int nr);
+
+/* ---------------------------------------------------------------- report.c */
+
+/* What share of what it does apart a cell with an aim is to do together. */
+#define SCALE_AIM 0.95
+
+const char *scale_variant_name(enum scale_variant variant);
+
+/* Tables: a head, then a line for each design. */
+void report_cell_head(const struct scale_cell *cell);
+void report_cell(const struct scale_cell *cell);
+void report_meeting_head(const struct scale_meeting *m);
+void report_meeting(const struct scale_meeting *m);
+
+/* The same for programs; locks: they were measured. */
+struct json_t;
+struct json_t *report_cell_json(const struct scale_cell *cell, bool locks);
+struct json_t *report_meeting_json(const struct scale_meeting *m, bool locks);
 
 #endif
