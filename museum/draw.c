@@ -95,14 +95,16 @@ static int draw_one(const struct exhibit *e, unsigned int number, const char *de
 	return status ? -1 : 0;
 }
 
-int visit_draw(const struct exhibit *exhibit, unsigned int number, const char *design,
-	       const char *directory)
+int visit_draw(const struct visit *v, const char *directory)
 {
+	const struct exhibit *exhibit = v->exhibit;
 	int result = 0;
 
+	if (*exhibit->scenario)
+		return race_draw(v, directory);
 	for (size_t i = 0; i < sizeof(pictures) / sizeof(pictures[0]); i++)
 		if (marked_line(exhibit->workload, pictures[i].marker) &&
-		    draw_one(exhibit, number, design, &pictures[i], directory))
+		    draw_one(exhibit, v->number, v->design, &pictures[i], directory))
 			result = -1;
 	return result;
 }

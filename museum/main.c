@@ -444,21 +444,21 @@ static void print_json(json_t *bugs, bool well)
 /* ---------------------------------------------------------------- all of it */
 
 /* Drawings look best under the design that most bugs are about. */
-static const char *design_to_draw(const struct report *report)
+static const struct visit *visit_to_draw(const struct report *report)
 {
 	for (unsigned int i = 0; i < report->nr; i++)
 		if (!strcmp(report->shown[i].design, "anon_vma_chain"))
-			return report->shown[i].design;
-	return report->shown[0].design;
+			return &report->shown[i].on;
+	return &report->shown[0].on;
 }
 
-static int draw(const struct report *report, unsigned int number, const char *directory)
+static int draw(const struct report *report, const char *directory)
 {
 	if (mkdir(directory, 0777) && errno != EEXIST) {
 		fprintf(stderr, "rmap bugs: %s: %s\n", directory, strerror(errno));
 		return -1;
 	}
-	return visit_draw(report->exhibit, number, design_to_draw(report), directory);
+	return visit_draw(visit_to_draw(report), directory);
 }
 
 static int run(const struct args *args)
@@ -484,7 +484,7 @@ static int run(const struct args *args)
 		else
 			print_row(&report);
 		if (args->draw)
-			drawn &= !draw(&report, i + 1, args->draw);
+			drawn &= !draw(&report, args->draw);
 	}
 	if (args->json) {
 		print_json(bugs, well);

@@ -3,9 +3,10 @@
  * Exhibits that need two threads in a certain order: rmap-museum-weave, the weaver on the same engine with the same switches, goes
  * through the interleavings of the exhibit's scenario and says which was wrong.
  */
-#include "visit.h"
+#include "race.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <libgen.h>
 #include <limits.h>
@@ -22,7 +23,7 @@
 #define RACE_SECONDS "20"
 
 /* Beside this program. */
-static bool find_weaver(char path[PATH_MAX])
+bool race_find_weaver(char path[PATH_MAX])
 {
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -34,13 +35,37 @@ static bool find_weaver(char path[PATH_MAX])
 	       access(path, X_OK) == 0;
 }
 
-/* The variable of the environment that sets the switch; the child inherits it. */
-static void set_switch(const struct visit *v)
+void race_set_switch(const struct visit *v)
 {
 	char number[16];
 
 	snprintf(number, sizeof(number), "%u", v->mistake ? v->number : 0);
-	setenv("RMAP_MUSEUM_BUG", number, 1);
+	setenv(RACE_SWITCH, number, 1);
+}
+
+int race_spawn(char *const argv[], int input, int output, int *from, pid_t *pid)
+{
+	posix_spawn_file_actions_t actions;
+	extern char **environ;
+	int fds[2], error;
+
+	if (pipe(fds))
+		return errno;
+	posix_spawn_file_actions_init(&actions);
+	if (input >= 0)
+		posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, fds[1], output);
+	posix_spawn_file_actions_addclose(&actions, fds[0]);
+	if (output != STDOUT_FILENO)
+		posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	error = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(fds[1]);
+	if (error)
+		close(fds[0]);
+	else
+		*from = fds[0];
+	return error;
 }
 
 static int spawn_weaver(const struct visit *v, char *path, int *out, pid_t *pid)
@@ -58,28 +83,15 @@ static int spawn_weaver(const struct visit *v, char *path, int *out, pid_t *pid)
 			 v->limit ? (char *)"--executions" : NULL,
 			 limit,
 			 NULL };
-	posix_spawn_file_actions_t actions;
-	extern char **environ;
-	int fds[2], error;
+	int error;
 
 	snprintf(scenario, sizeof(scenario), "%s", v->exhibit->scenario);
 	snprintf(design, sizeof(design), "%s", v->design);
 	snprintf(preemptions, sizeof(preemptions), "%u", v->exhibit->preemptions);
 	snprintf(limit, sizeof(limit), "%lu", v->limit);
-	if (pipe(fds))
-		return errno;
-	set_switch(v);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
-	posix_spawn_file_actions_addclose(&actions, fds[0]);
-	error = posix_spawn(pid, path, &actions, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	unsetenv("RMAP_MUSEUM_BUG");
-	close(fds[1]);
-	if (error)
-		close(fds[0]);
-	else
-		*out = fds[0];
+	race_set_switch(v);
+	error = race_spawn(argv, -1, STDOUT_FILENO, out, pid);
+	unsetenv(RACE_SWITCH);
 	return error;
 }
 
@@ -121,6 +133,9 @@ static void judge(struct visit *v, const json_t *result)
 	snprintf(v->by, sizeof(v->by), "%s", witness(message ? message : "", &rest));
 	snprintf(v->how, sizeof(v->how), "%s", rest);
 	v->how[strcspn(v->how, "\n")] = 0;
+	/* Found when all was quiet: there is no thread to be named. */
+	if (strlen(v->how) > 6 && !strcmp(v->how + strlen(v->how) - 6, ": main"))
+		v->how[strlen(v->how) - 6] = 0;
 	snprintf(v->schedule, sizeof(v->schedule), "%s", schedule ? schedule : "");
 	v->tried = (unsigned long)json_integer_value(json_object_get(result, "found_after"));
 }
@@ -134,7 +149,7 @@ void visit_race(struct visit *v)
 	int fd = -1, status, error;
 
 	v->end = VISIT_BAD;
-	if (!find_weaver(path)) {
+	if (!race_find_weaver(path)) {
 		snprintf(v->how, sizeof(v->how), "there is no " WEAVER " beside this program");
 		return;
 	}

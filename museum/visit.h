@@ -43,10 +43,12 @@ void visit_race(struct visit *v);
 void visit_line(const char *workload, unsigned int line, char *text, unsigned long size);
 
 /*
- * Draw the exhibit's three pictures to DIRECTORY/bug-NAME-{before,wrong,fixed}.svg under the design, as far as it has them. 0, or -1
- * with a sentence on stderr.
+ * Draw the exhibit of a visit that was paid with the mistake, under the visit's design: to DIRECTORY/bug-NAME-{before,wrong,fixed}.svg,
+ * as far as it has them. 0, or -1 with a sentence on stderr.
  */
-int visit_draw(const struct exhibit *exhibit, unsigned int number, const char *design,
-	       const char *directory);
+int visit_draw(const struct visit *v, const char *directory);
+
+/* The same for an exhibit that interleavings bring out: who ran when, in one drawing (race_draw.c). */
+int race_draw(const struct visit *v, const char *directory);
 
 #endif
