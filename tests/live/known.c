@@ -172,9 +172,9 @@ int main(int argc, char **argv)
 	printf("ready\n");
 	while (read(0, &byte, 1) > 0)
 		;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		kill(pids[i], SIGKILL);
-	while (wait(NULL) > 0)
-		;
+		waitpid(pids[i], NULL, 0);
+	}
 	return 0;
 }

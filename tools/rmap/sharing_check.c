@@ -12,10 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-struct rollup {
-	uint64_t private, shared, pss, swap; /* KiB */
-};
-
 static uint64_t field(const char *text, const char *name)
 {
 	const char *at = strstr(text, name);
@@ -23,7 +19,7 @@ static uint64_t field(const char *text, const char *name)
 	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
-static bool read_rollup(int root, const struct live_proc *proc, struct rollup *out)
+static bool read_rollup(int root, const struct live_proc *proc, struct sharing_rollup *out)
 {
 	int dir = live_proc_open(root, proc);
 	int fd = dir < 0 ? -1 : openat(dir, "smaps_rollup", O_RDONLY | O_CLOEXEC);
@@ -44,6 +40,17 @@ static bool read_rollup(int root, const struct live_proc *proc, struct rollup *o
 	return true;
 }
 
+struct sharing_rollup *sharing_rollups(int root, const struct live_procs *procs)
+{
+	struct sharing_rollup *v = calloc(procs->nr + 1, sizeof(*v));
+
+	for (size_t i = 0; v && i < procs->nr; i++) {
+		read_rollup(root, &procs->v[i], &v[i]);
+		v[i].pid = procs->v[i].pid;
+	}
+	return v;
+}
+
 /* Pages of shared memory in swap stand in no page table; smaps takes them from the file. */
 static bool has_shared(const struct sharing_proc *p)
 {
@@ -53,43 +60,63 @@ static bool has_shared(const struct sharing_proc *p)
 	return false;
 }
 
-static bool differs(const struct sharing_proc *p, const char *what, uint64_t ours, uint64_t kernel)
+/* One process, and whether to speak. */
+struct held {
+	const struct sharing_proc *p;
+	bool print;
+};
+
+static bool differs(const struct held *h, const char *what, uint64_t ours, uint64_t kernel)
 {
 	if (ours == kernel)
 		return false;
-	printf("process %d: %s is %" PRIu64 " KiB, the kernel's smaps_rollup says %" PRIu64 "\n",
-	       (int)p->proc.pid, what, ours, kernel);
+	if (h->print)
+		printf("process %d: %s is %" PRIu64 " KiB, the kernel's smaps_rollup says %" PRIu64
+		       "\n",
+		       (int)h->p->proc.pid, what, ours, kernel);
 	return true;
 }
 
-static bool check_proc(const struct sharing *s, const struct sharing_proc *p,
-		       const struct rollup *r)
+/* Between what the kernel said before and behind our counting, and not twice the same? */
+static bool within(uint64_t ours, uint64_t before, uint64_t after)
 {
-	const unsigned int kib = LIVE_PAGE_SHIFT - 10;
-	bool wrong = differs(p, "private", p->sums.private << kib, r->private);
+	uint64_t low = before < after ? before : after, high = before < after ? after : before;
 
-	if (s->sees_frames) {
-		wrong |= differs(p, "shared", (p->sums.within + p->sums.beyond) << kib, r->shared);
-		wrong |= differs(p, "pss", p->sums.pss / (SHARING_UNIT >> kib), r->pss);
-	}
-	if (!has_shared(p))
-		wrong |= differs(p, "swapped", p->sums.swapped << kib, r->swap);
-	return wrong;
+	return low < high && ours >= low && ours <= high;
 }
 
-size_t sharing_check(int root, const struct sharing *s, size_t *held)
+static void check_proc(const struct sharing *s, const struct held *h,
+		       const struct sharing_rollup *before, const struct sharing_rollup *after,
+		       struct sharing_verdict *out)
 {
-	size_t wrong = 0;
+	const unsigned int kib = LIVE_PAGE_SHIFT - 10;
+	const struct sharing_sums *sums = &h->p->sums;
+	uint64_t pss = sums->pss / (SHARING_UNIT >> kib);
+	bool wrong = differs(h, "private", sums->private << kib, after->private);
 
-	*held = 0;
-	for (size_t i = 0; i < s->nr; i++) {
-		const struct sharing_proc *p = &s->v[i];
-		struct rollup r;
-
-		if (p->gone || p->twin || !read_rollup(root, &p->proc, &r))
-			continue;
-		++*held;
-		wrong += check_proc(s, p, &r);
+	out->held++;
+	if (s->sees_frames) {
+		wrong |= differs(h, "shared", (sums->within + sums->beyond) << kib, after->shared);
+		if (pss != after->pss && before->pid == h->p->proc.pid &&
+		    (pss == before->pss || within(pss, before->pss, after->pss)))
+			out->moved++;
+		else
+			wrong |= differs(h, "pss", pss, after->pss);
 	}
-	return wrong;
+	if (!has_shared(h->p))
+		wrong |= differs(h, "swapped", sums->swapped << kib, after->swap);
+	out->wrong += wrong;
+}
+
+void sharing_check(int root, const struct sharing *s, const struct sharing_rollup *before,
+		   bool print, struct sharing_verdict *out)
+{
+	*out = (struct sharing_verdict){ 0 };
+	for (size_t i = 0; i < s->nr; i++) {
+		struct held h = { &s->v[i], print };
+		struct sharing_rollup after = { 0 };
+
+		if (!h.p->gone && !h.p->twin && read_rollup(root, &h.p->proc, &after))
+			check_proc(s, &h, &before[i], &after, out);
+	}
 }
