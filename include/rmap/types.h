@@ -60,11 +60,14 @@ const char *rmap_error_name(int error);
 	((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /*
- * Told to the compiler only where the branch decides the shape of a hot path.
+ * Told to the compiler only where the branch decides the shape of a hot path. A build that looks at decisions (coverage) defines both
+ * as nothing.
  */
+#ifndef rmap_likely
 #define rmap_likely(x)	 __builtin_expect(!!(x), 1)
 #define rmap_unlikely(x) __builtin_expect(!!(x), 0)
+#endif
 /* Out of the way of what is hot: a call of its own, whose registers nobody saves who does not come here. */
-#define rmap_cold	 __attribute__((cold, noinline))
+#define rmap_cold __attribute__((cold, noinline))
 
 #endif

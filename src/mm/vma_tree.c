@@ -24,15 +24,22 @@ static inline struct vma *vma_of_node(const struct rb_node *node)
 	return node ? rmap_container_of(node, struct vma, node) : NULL;
 }
 
-static bool update_gap_max(struct rb_node *node)
+static uint64_t gap_max_of(const struct rb_node *node)
 {
-	struct vma *vma = vma_of_node(node);
-	uint64_t max = vma->gap;
+	uint64_t max = vma_of_node(node)->gap;
 
 	if (node->left && vma_of_node(node->left)->gap_max > max)
 		max = vma_of_node(node->left)->gap_max;
 	if (node->right && vma_of_node(node->right)->gap_max > max)
 		max = vma_of_node(node->right)->gap_max;
+	return max;
+}
+
+static bool update_gap_max(struct rb_node *node)
+{
+	struct vma *vma = vma_of_node(node);
+	uint64_t max = gap_max_of(node);
+
 	if (vma->gap_max == max)
 		return false;
 	vma->gap_max = max;
@@ -407,14 +414,14 @@ const char *vma_tree_check(const struct mm *mm)
 
 	if (!rb_valid(&mm->vmas))
 		return "its tree of VMAs is no red-black tree";
-	for (struct rb_node *node = rb_first(&mm->vmas); node; node = rb_next(node)) {
-		struct vma *vma = vma_of_node(node);
+	for (const struct rb_node *node = rb_first(&mm->vmas); node; node = rb_next(node)) {
+		const struct vma *vma = vma_of_node(node);
 
 		if (prev && vma->rmap.start < prev->rmap.end)
 			return "its tree of VMAs is out of order";
 		if (vma->gap != gap_below(vma))
 			return "a VMA's gap is not what lies between it and the one before";
-		if (update_gap_max(node))
+		if (vma->gap_max != gap_max_of(node))
 			return "a node of the tree of VMAs has another largest gap below it than "
 			       "it says";
 		prev = vma;

@@ -11,6 +11,8 @@
 
 #include_next <stdatomic.h>
 
+#include <stdint.h>
+
 #include <test/weave/point.h>
 
 #undef atomic_load
@@ -32,20 +34,24 @@
 #undef atomic_fetch_and
 #undef atomic_fetch_and_explicit
 
+/* A pointer to what is not called atomic: clang's builtins want that, gcc's take either. */
+#define WEAVE_PLAIN(p) ((__typeof__((void)0, *(p)) *)(uintptr_t)(p))
+
 /* The sources' own uses of these come by here as well; a macro does not expand itself again. */
-#define __atomic_load_n(p, order) (weave_at((p), WEAVE_READ), __atomic_load_n((p), (order)))
+#define __atomic_load_n(p, order)                                                                  \
+	(weave_at((p), WEAVE_READ), __atomic_load_n(WEAVE_PLAIN(p), (order)))
 #define __atomic_store_n(p, v, order)                                                              \
 	__extension__({                                                                            \
 		__typeof__((void)0, *(p)) weave_value = (v);                                       \
 		weave_at((p), WEAVE_WRITE);                                                        \
-		__atomic_store_n((p), weave_value, (order));                                       \
+		__atomic_store_n(WEAVE_PLAIN(p), weave_value, (order));                            \
 	})
 
 #define WEAVE_RMW(builtin, p, v, kind, order)                                                      \
 	__extension__({                                                                            \
 		__typeof__(v) weave_value = (v);                                                   \
 		weave_at((p), (kind));                                                             \
-		builtin((p), weave_value, (order));                                                \
+		builtin(WEAVE_PLAIN(p), weave_value, (order));                                     \
 	})
 #define WEAVE_ADDS(order)		   ((order) == memory_order_relaxed ? WEAVE_ADD : WEAVE_WRITE)
 
@@ -73,7 +79,8 @@
 	__extension__({                                                                            \
 		__typeof__((void)0, *(p)) weave_value = (v);                                       \
 		weave_at((p), WEAVE_WRITE);                                                        \
-		__atomic_compare_exchange_n((p), (old), weave_value, 0, (success), (failure));     \
+		__atomic_compare_exchange_n(WEAVE_PLAIN(p), (old), weave_value, 0, (success),      \
+					    (failure));                                            \
 	})
 #define atomic_compare_exchange_weak_explicit(p, old, v, success, failure)                         \
 	atomic_compare_exchange_strong_explicit(p, old, v, success, failure)

@@ -1,0 +1,424 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Do the tests see machine-made mistakes? Makes them in src/, one at a time, and runs the tests that reach each.
+
+All mutants are compiled into one build (mutants.py, mutant.h) in build-mutation/, with the locks that check their order and with the dear
+assertions, as sanitizer builds have them. One run of all tests notes down which test reaches which mutant. Then for each mutant of the
+sample: the tests that reach it, first those that have killed its neighbours, then the fastest first, until one fails, crashes or does
+not end: the mutant is killed. One that all of them pass is alive, and whoever has looked at it says in equivalent.txt why it is
+the same program, or writes a test. Mutants of locks and of order that live are shown to the weaver as well.
+
+Results are kept in build-mutation/results.json, by the text of the mutant's function and the suite's: a second run only does what has
+changed. A run may be broken off at any time.
+
+A sample is a share of all mutants that only the seed and the code decide on: it grows by being asked for more. The interval
+that is printed is Wilson's at 95 %.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import hashlib
+import json
+import math
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "mutation")]
+import mutants as maker  # noqa: E402  pylint: disable=wrong-import-position
+import suite  # noqa: E402  pylint: disable=wrong-import-position
+
+WORK = ROOT / "build-mutation"
+TREE, BUILD, REACH = WORK / "tree", WORK / "build", WORK / "reach"
+RESULTS = WORK / "results.json"
+EQUIVALENT = ROOT / "tests" / "mutation" / "equivalent.txt"
+
+LABELS = ["unit", "design", "scenario", "example", "fuzz", "cli"]
+# Not for mutants: the recorder listens to the whole machine, compare weighs all designs for seconds.
+LEFT_OUT = re.compile(r"cli/(record|compare)")
+SLOWEST = 3.0            # seconds: tests that take longer are left out
+MEMORY = 6 << 30         # bytes of address space
+GOALS = {"src/rmap": 95.0, "src/mm": 90.0}
+DIRECTORIES = tuple(GOALS)
+ORDERS = ("lock",)       # operators whose mutants the weaver is asked about
+WEAVER_SECONDS = 12
+# What is the same under all designs is tested under one, and under ours.
+SAME_FOR_ALL = re.compile(r"src/mm/")
+OTHER_DESIGNS = re.compile(r"(scan|pte_chain|anon_vma|anonmm|cow_context)/")
+
+
+def say(text=""):
+    """Prints at once."""
+    print(text, flush=True)
+
+
+# ---------------------------------------------------------------- the build
+
+
+def sources():
+    """Where mistakes are made: the files of both libraries, below the root."""
+    return sorted(str(path.relative_to(ROOT)) for folder in DIRECTORIES
+                  for path in (ROOT / folder).glob("*.[ch]") if path.name != "one_design.c")
+
+
+def digest(*patterns):
+    """A hash of all files below the root that fit."""
+    total = hashlib.sha256()
+    for pattern in patterns:
+        for path in sorted(ROOT.glob(pattern)):
+            if path.is_file():
+                total.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()[:20]
+
+
+def copy_tree():
+    """The tree, with all mutants in it; files that have not changed keep their time. Returns the mutants."""
+    fresh = WORK / "tree.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for name in ("CMakeLists.txt", "CMakePresets.json", "README.md", "cmake", "include", "src", "port", "tools", "tests",
+                 "examples", "fuzz", "workloads", "bench", "docs", "man", "scripts", "museum", "libexec"):
+        path = ROOT / name
+        if path.is_dir():
+            shutil.copytree(path, fresh / name, symlinks=True)
+        elif path.exists():
+            shutil.copy2(path, fresh / name)
+    made = maker.rewrite(fresh, sources())
+    here = ROOT / "tests" / "mutation"
+    shutil.copy2(here / "mutant.c", fresh / "src" / "base" / "mutant.c")
+    shutil.copy2(here / "mutant.h", fresh / "src" / "base" / "mutant.h")
+    take_over(fresh, TREE)
+    shutil.rmtree(fresh)
+    return made
+
+
+def take_over(fresh, old):
+    """Makes old the same as fresh, and leaves alone what is the same already: ninja goes by time."""
+    old.mkdir(exist_ok=True)
+    names = {path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file()}
+    for path in [p for p in old.rglob("*") if p.is_file() and p.relative_to(old) not in names]:
+        path.unlink()
+    for name in names:
+        target = old / name
+        if not target.is_file() or target.read_bytes() != (fresh / name).read_bytes():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(fresh / name, target)
+            os.utime(target)
+
+
+def build(folder, options, targets):
+    """Configures and builds the mutated tree; the log stands beside it."""
+    log = WORK / f"{folder.name}.log"
+    flags = f"-w -O1 -g0 -DRMAP_DEBUG -include {TREE}/src/base/mutant.h -I{TREE}/src/base"
+    commands = [["cmake", "-S", str(TREE), "-B", str(folder), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=None",
+                 f"-DCMAKE_C_FLAGS={flags}", *options],
+                ["cmake", "--build", str(folder), "-j", str(os.cpu_count()), *targets]]
+    with open(log, "w", encoding="utf-8") as file:
+        for command in commands:
+            if subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode:
+                sys.exit(f"mutation: the mutants do not build, see {log}")
+
+
+# ---------------------------------------------------------------- who reaches what
+
+
+def trace(tests, count):
+    """Runs all tests once; fills in how long each takes and returns name -> (seconds, marks)."""
+    shutil.rmtree(REACH, ignore_errors=True)
+    REACH.mkdir()
+    reach, done = {}, 0
+
+    def one(number_test):
+        number, test = number_test
+        path = REACH / str(number)
+        path.write_bytes(bytes(count + 1))
+        result = suite.run(test, {"RMAP_MUTANT_REACH": str(path)}, memory=MEMORY)
+        marks = path.read_bytes()
+        path.unlink()
+        return test, result, marks
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for test, result, marks in pool.map(one, enumerate(tests)):
+            done += 1
+            if result.outcome in ("failed", "timeout"):
+                say(f"mutation: {test.name} fails without any mistake; left out")
+                say(result.output.decode(errors="replace")[-600:])
+            elif result.outcome == "passed" and result.seconds <= SLOWEST:
+                reach[test.name] = (result.seconds, marks)
+            progress(f"{done} of {len(tests)} tests traced")
+    return reach
+
+
+def progress(text):
+    """A line that is written over, where somebody looks."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+# ---------------------------------------------------------------- one mutant
+
+
+class Killer:
+    """Runs tests against mutants, and remembers which tests are good at it."""
+
+    def __init__(self, tests, reach, weaver, thorough):
+        self.tests = {test.name: test for test in tests if test.name in reach}
+        self.reach, self.weaver, self.thorough = reach, weaver, thorough
+        self.fastest = sorted(self.tests, key=lambda name: reach[name][0])
+        self.kills = collections.Counter()  # (file or function, test) -> how often
+        self.lock = threading.Lock()
+
+    def order(self, mutant):
+        """The tests that reach it, the most promising first."""
+        names = [n for n in self.fastest if self.reach[n][1][mutant.number]]
+        if SAME_FOR_ALL.match(mutant.file) and not self.thorough:
+            mains = [n for n in names if not OTHER_DESIGNS.match(n)]
+            names = mains or names
+        with self.lock:
+            known = {n: (self.kills[mutant.file, mutant.function, n], self.kills[mutant.file, n])
+                     for n in names}
+        # One whose neighbours it has killed, then the fastest: sorted() keeps that order among equals.
+        return sorted(names, key=lambda n: known[n], reverse=True) if any(
+            any(k) for k in known.values()) else names
+
+    def attack(self, mutant):
+        """Returns {"fate": "killed", "timeout", "alive" or "unreached", "by": test, "tests": number}."""
+        names = self.order(mutant)
+        for number, name in enumerate(names, 1):
+            seconds = self.reach[name][0]
+            result = suite.run(self.tests[name], {"RMAP_MUTANT": str(mutant.number)},
+                               cpu=2 + 5 * seconds, wall=20 + 20 * seconds, memory=MEMORY)
+            if result.outcome in ("failed", "timeout"):
+                with self.lock:
+                    self.kills[mutant.file, name] += 1
+                    self.kills[mutant.file, mutant.function, name] += 1
+                fate = "killed" if result.outcome == "failed" else "timeout"
+                return {"fate": fate, "by": name, "tests": number}
+        if mutant.operator in ORDERS and self.weaver:
+            command = [str(self.weaver), "--seconds", str(WEAVER_SECONDS)]
+            for design in ("lineage", "anon_vma_chain", "anon_vma", "anonmm", "cow_context", "pte_chain"):
+                command += ["-d", design]
+            weave = suite.Test("weave/scenarios", command, [], {}, str(WORK), 60, "", 77)
+            result = suite.run(weave, {"RMAP_MUTANT": str(mutant.number)},
+                               cpu=10 * WEAVER_SECONDS, wall=20 * WEAVER_SECONDS, memory=MEMORY)
+            if result.outcome in ("failed", "timeout"):
+                return {"fate": "killed", "by": "weave/scenarios", "tests": len(names) + 1}
+        return {"fate": "alive" if names else "unreached", "by": "", "tests": len(names)}
+
+
+# ---------------------------------------------------------------- what was looked at
+
+
+def read_equivalent():
+    """Entries of equivalent.txt: (file, quoted line, "before => after") -> reason; and complaints.
+
+    An entry: the file, the line as it stands there after `| `, the change after `~ `, the reason; separated by empty lines.
+    """
+    known, complaints, block = {}, [], []
+    text = EQUIVALENT.read_text().splitlines() if EQUIVALENT.exists() else []
+    for number, line in enumerate(text + [""], 1):
+        if line.startswith("#"):
+            continue
+        if line.strip():
+            block.append((number, line.rstrip()))
+            continue
+        if block:
+            read_entry(block, known, complaints)
+        block = []
+    return known, complaints
+
+
+def read_entry(block, known, complaints):
+    """One entry; each change of it stands for itself."""
+    number, file = block[0][0], block[0][1].strip()
+    quotes = [l[1:].strip() for _, l in block[1:] if l.startswith("|")]
+    changes = [l[1:].strip() for _, l in block[1:] if l.startswith("~")]
+    reason = " ".join(l.strip() for _, l in block[1:] if l[0] not in "|~")
+    path = ROOT / file
+    have = {line.strip() for line in path.read_text().splitlines()} if path.is_file() else set()
+    for quote in quotes:
+        if quote not in have:
+            complaints.append(f"equivalent.txt:{number}: not in {file}: {quote}")
+    if not quotes or not changes or len(reason.split()) < 4:
+        complaints.append(f"equivalent.txt:{number}: a quoted line, a change and a reason are wanted")
+    for quote in quotes:
+        for change in changes:
+            known[file, quote, change] = reason
+
+
+def explained(mutant, known, lines):
+    """Why it is the same program, or ""."""
+    quote = lines[mutant.file][mutant.line - 1].strip()
+    return known.get((mutant.file, quote, f"{mutant.before} => {mutant.after}")) or \
+        known.get((mutant.file, quote, "*"), "")
+
+
+# ---------------------------------------------------------------- telling
+
+
+def wilson(good, total):
+    """The interval of a share at 95 %, in per cent."""
+    if not total:
+        return 0.0, 100.0
+    z, p = 1.96, good / total
+    middle = (p + z * z / (2 * total)) / (1 + z * z / total)
+    half = z / (1 + z * z / total) * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
+    return 100 * (middle - half), 100 * (middle + half)
+
+
+def report(chosen, results, population, listing):
+    """The survivors, then a line a directory; returns whether the goals are met."""
+    known, complaints = read_equivalent()
+    lines = {name: (ROOT / name).read_text().splitlines() for name in sources()}
+    rows = collections.defaultdict(collections.Counter)
+    used = set()
+    for mutant in chosen:
+        result = results.get(mutant.key)
+        if not result:
+            continue
+        fate, directory = result["fate"], mutant.file.rpartition("/")[0]
+        if fate in ("alive", "unreached"):
+            reason = explained(mutant, known, lines)
+            used.add(reason)
+            if reason:
+                fate = "explained"
+            elif listing:
+                say(f"{mutant.file}:{mutant.line}: {mutant.function}: {fate} ({result['tests']} tests): "
+                    f"{mutant.operator}: {mutant.before} => {mutant.after}")
+                say(f"        {lines[mutant.file][mutant.line - 1].strip()}")
+        rows[directory][fate] += 1
+        rows[directory]["all"] += 1
+    for complaint in complaints:
+        say(complaint)
+    say(f"{'':10}{'mutants':>9}{'sample':>8}{'killed':>8}{'timeout':>9}{'same':>6}{'alive':>7}{'unreached':>11}"
+        f"{'killed or explained':>21}{'interval':>16}{'goal':>6}")
+    met = not complaints
+    for directory, goal in GOALS.items():
+        row = rows[directory]
+        good = row["killed"] + row["timeout"] + row["explained"]
+        percent = 100 * good / row["all"] if row["all"] else 0
+        low, high = wilson(good, row["all"])
+        say(f"{directory:10}{population[directory]:>9}{row['all']:>8}{row['killed']:>8}{row['timeout']:>9}"
+            f"{row['explained']:>6}{row['alive']:>7}{row['unreached']:>11}{percent:>20.1f}%"
+            f"{f'{low:.1f} to {high:.1f}':>16}{goal:>6.0f}")
+        met = met and (percent >= goal or not row["all"])
+    return met
+
+
+# ---------------------------------------------------------------- all of it
+
+
+def choose(made, arguments):
+    """The sample: per directory so many, by a hash of seed and mutant."""
+    rank = {m.key: hashlib.sha256(f"{arguments.seed} {m.key}".encode()).digest() for m in made}
+    chosen = []
+    for directory in DIRECTORIES:
+        here = sorted((m for m in made if m.file.startswith(directory + "/") and
+                       arguments.file in m.file and arguments.function in ("", m.function) and
+                       arguments.operator in ("", m.operator)), key=lambda m: rank[m.key])
+        if not arguments.all:
+            share = 3 / 7 if directory == "src/rmap" else 4 / 7
+            here = here[:round(arguments.sample * share)]
+        chosen += here
+    # Mixed, so that a run that is broken off has seen some of each.
+    return sorted(chosen, key=lambda m: rank[m.key])
+
+
+def load():
+    """What former runs have found: key -> result."""
+    try:
+        return json.loads(RESULTS.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def save(results):
+    """As a whole or not at all."""
+    new = RESULTS.with_suffix(".new")
+    new.write_text(json.dumps(results))
+    new.replace(RESULTS)
+
+
+def wanted(mutant, results, tests_now, again):
+    """Has it to be run (again)? Who was killed stays so as long as its function is the same."""
+    result = results.get(mutant.key)
+    if not result:
+        return True
+    return again and result["fate"] in ("alive", "unreached") and result["suite"] != tests_now
+
+
+def attack_all(todo, killer, results, tests_now):
+    """Runs what is to be run, with a line of progress."""
+    start, last, fates = time.monotonic(), time.monotonic(), collections.Counter()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = {pool.submit(killer.attack, mutant): mutant for mutant in todo}
+        try:
+            for done, job in enumerate(concurrent.futures.as_completed(jobs), 1):
+                result = dict(job.result(), suite=tests_now)
+                results[jobs[job].key] = result
+                fates[result["fate"]] += 1
+                now = time.monotonic()
+                left = (now - start) / done * (len(todo) - done)
+                text = (f"{done} of {len(todo)} mutants, " +
+                        ", ".join(f"{n} {fate}" for fate, n in sorted(fates.items())) +
+                        f"; {left / 60:.0f} min left")
+                progress(text)
+                if now - last > 30:
+                    last = now
+                    save(results)
+                    if not sys.stderr.isatty():
+                        say(text)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            say("broken off; what was found is kept")
+        finally:
+            save(results)
+    progress("")
+
+
+def main():
+    """Builds, traces, attacks, reports."""
+    parser = argparse.ArgumentParser(description="Do the tests see machine-made mistakes in src/?")
+    parser.add_argument("--sample", type=int, default=1400, help="so many mutants (1400: 600 in src/rmap, 800 in src/mm)")
+    parser.add_argument("--seed", type=int, default=1, help="another sample")
+    parser.add_argument("--all", action="store_true", help="every mutant")
+    parser.add_argument("--file", default="", help="only files whose name has this in it")
+    parser.add_argument("--function", default="", help="only this function")
+    parser.add_argument("--operator", default="", choices=["", *maker.OPERATORS], help="only these")
+    parser.add_argument("--thorough", action="store_true", help="src/mm under all designs, too")
+    parser.add_argument("--again", action="store_true", help="those that lived once more, if any test has changed")
+    parser.add_argument("--report", action="store_true", help="only say what former runs have found")
+    parser.add_argument("--count", action="store_true", help="only say how many mutants there are")
+    arguments = parser.parse_args()
+    os.nice(10)
+    WORK.mkdir(exist_ok=True)
+    made = copy_tree()
+    population = collections.Counter(m.file.rpartition("/")[0] for m in made)
+    if arguments.count:
+        for operator, number in collections.Counter(m.operator for m in made).most_common():
+            say(f"{number:>6}  {operator:11} {maker.OPERATORS[operator]}")
+        return 0
+    chosen, results = choose(made, arguments), load()
+    tests_now = digest("src/**/*", "include/**/*", "tests/**/*.[ch]", "workloads/**/*.rmw", "port/**/*.[ch]", "tools/**/*.[ch]")
+    todo = [m for m in chosen if wanted(m, results, tests_now, arguments.again)]
+    if todo and not arguments.report:
+        say(f"{len(made)} mutants, {len(chosen)} chosen, {len(todo)} to do; building")
+        build(BUILD, ["-DRMAP_LOCKS_HEADER=test/lockdep.h"], [])
+        build(WORK / "weave", ["-DRMAP_WEAVE=ON", "-DRMAP_TESTS=OFF"], ["--target", "rmap_weave"])
+        tests = [t for t in suite.tests(BUILD, LABELS) if not LEFT_OUT.match(t.name)]
+        reach = trace(tests, len(made))
+        say(f"{len(reach)} tests, {sum(s for s, _ in reach.values()):.0f} s of processor time")
+        attack_all(todo, Killer(tests, reach, WORK / "weave" / "rmap-weave", arguments.thorough),
+                   results, tests_now)
+    return 0 if report(chosen, results, population, True) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

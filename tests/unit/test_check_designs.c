@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What a design says of itself when its own records are damaged: each sentence of vma_check() and page_check() comes, alone, from one
+ * damaged field, and is gone when that is repaired.
+ *
+ *   P ─┬─ C ── G      a page of P's that all three map, one of C's and G's, one of each alone; a VMA of P's that was moved away
+ *      └─ D
+ */
+#include "engine.h"
+
+#include "mm/vma.h"
+#include "rmap/anon_vma_chain.h"
+#include "rmap/lineage.h"
+
+#include <string.h>
+
+#define HOME  0x10000000ull
+#define AWAY  0x20000000ull
+#define SPLIT 0x30000000ull
+
+struct family {
+	struct engine e;
+	struct mm *p, *c, *d, *g;
+};
+
+static void family_make(struct family *f, const struct rmap_ops *design)
+{
+	struct engine_config config = { .mm.design = design };
+	uint64_t at;
+
+	engine_setup(&f->e, &config);
+	f->p = engine_mm(&f->e);
+	map_anon(&f->e, f->p, HOME, 2);
+	map_anon(&f->e, f->p, HOME + 16 * PAGE, 2);
+	map_anon(&f->e, f->p, SPLIT, 3);
+	for (unsigned int i = 0; i < 3; i++)
+		poke(&f->e, f->p, SPLIT + i * PAGE, i);
+	poke(&f->e, f->p, HOME, 1);
+	poke(&f->e, f->p, HOME + 16 * PAGE, 2);
+	assert_int_equal(STEP(&f->e, mm_mremap(f->p, HOME + 16 * PAGE, 2 * PAGE, 2 * PAGE,
+					       MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, AWAY, &at)),
+			 0);
+	/* Three VMAs with one origin. */
+	assert_int_equal(STEP(&f->e, mm_mprotect(f->p, SPLIT + PAGE, PAGE, MM_PROT_READ)), 0);
+	f->c = engine_fork(&f->e, f->p);
+	f->d = engine_fork(&f->e, f->p);
+	poke(&f->e, f->c, HOME + PAGE, 3);
+	f->g = engine_fork(&f->e, f->c);
+	poke(&f->e, f->g, HOME, 4);
+}
+
+static void family_end(struct family *f)
+{
+	engine_check(&f->e);
+	mm_put(f->g);
+	mm_put(f->d);
+	mm_put(f->c);
+	mm_put(f->p);
+	engine_teardown(&f->e);
+}
+
+static struct rmap_vma *vma(struct mm *mm, uint64_t addr)
+{
+	struct vma *found = vma_at(mm, addr);
+
+	assert_non_null(found);
+	return &found->rmap;
+}
+
+/* The first thing that is wrong with any VMA or page, or "". */
+static const char *complaint(struct family *f, struct mm_check *check)
+{
+	assert_true(check->message[0] == '\0');
+	return mm_check(f->e.sys, check) ? check->message : "";
+}
+
+/* One field of whatever integer or pointer type is damaged; the design must say this of that VMA, and the checker something. */
+#define DAMAGED(f, of, field, value, sentence)                                                     \
+	do {                                                                                       \
+		__typeof__((void)0, (field)) before = (field);                                     \
+		struct mm_check check = { 0 };                                                     \
+		const char *said;                                                                  \
+                                                                                                   \
+		(field) = (__typeof__((void)0, (field)))(value);                                   \
+		said = rmap_vma_check(mm_system_rmap((f)->e.sys), of);                             \
+		assert_non_null(said);                                                             \
+		assert_string_equal(said, sentence);                                               \
+		assert_string_not_equal(complaint(f, &check), "");                                 \
+		(field) = before;                                                                  \
+		engine_check(&(f)->e);                                                             \
+	} while (0)
+
+/* ---------------------------------------------------------------- anon_vma_chain */
+
+/* The chain of C's VMA: its own anon_vma, then P's. */
+static void test_anon_vma_chain(void **state)
+{
+	struct family f;
+	struct rmap_vma *v;
+	struct anon_vma_chain *own, *inherited;
+	struct list_head *head;
+	struct anon_vma *stranger;
+
+	(void)state;
+	family_make(&f, &rmap_anon_vma_chain);
+	v = vma(f.g, HOME);
+	head = &v->design.avc.chain;
+	own = chain_entry(head->next);
+	inherited = chain_entry(head->prev);
+	stranger = vma_own(vma(f.p, SPLIT));
+	assert_ptr_not_equal(own, inherited);
+	DAMAGED(&f, v, own->same_vma.prev, own,
+		"a link's neighbours in the VMA's chain do not point back");
+	DAMAGED(&f, v, own->vma, vma(f.p, HOME),
+		"a link in the VMA's chain belongs to another VMA");
+	DAMAGED(&f, v, own->anon_vma, stranger, "the VMA's chain spans two families");
+	DAMAGED(&f, v, own->anon_vma, chain_entry(head->next->next)->anon_vma,
+		"an anon_vma is twice in the VMA's chain");
+	DAMAGED(&f, v, own->anon_vma->parent, own->anon_vma,
+		"an anon_vma's parent does not follow it in the VMA's chain");
+	DAMAGED(&f, v, v->design.avc.anon_vma, vma_own(vma(f.d, HOME)),
+		"the VMA's own anon_vma is not in its chain");
+	/* Its chain is empty: nothing leads back. */
+	DAMAGED(&f, v, head->next, head, "the VMA's own anon_vma is not in its chain");
+	/* P's three parts have one anon_vma: the census is the business of the first in its tree. */
+	v = vma(f.p, SPLIT);
+	DAMAGED(&f, v, vma_own(v)->rb_root.node->parent_color,
+		vma_own(v)->rb_root.node->parent_color ^ 1,
+		"an anon_vma's tree is no red-black tree");
+	DAMAGED(&f, v, vma_own(v)->num_children, 77,
+		"num_children is not the number of anon_vmas whose parent it is");
+	DAMAGED(&f, v, vma_own(v)->refcount, 1,
+		"an anon_vma has fewer references than links and members need");
+	family_end(&f);
+}
+
+/* ---------------------------------------------------------------- lineage */
+
+static struct lineage *node(struct mm *mm)
+{
+	return lineage_of_mm(mm_rmap(mm));
+}
+
+static void test_lineage_nodes(void **state)
+{
+	const char *linked = "a child of its mm's node is wrongly linked";
+	const char *ordered = "children of its mm's node are not in order of birth";
+	const char *another = "its mm's node is another's, has gone, or is pinned";
+	struct family f;
+	struct rmap_vma *v;
+	struct lineage *p, *c, *d;
+
+	(void)state;
+	family_make(&f, &rmap_lineage);
+	p = node(f.p);
+	c = node(f.c);
+	d = node(f.d);
+	v = vma(f.p, HOME);
+	DAMAGED(&f, v, p->mm, mm_rmap(f.c), another);
+	DAMAGED(&f, v, p->gone, 1, another);
+	DAMAGED(&f, v, p->pins, 1, another);
+	DAMAGED(&f, v, p->seq, p->seq + 1, "its mm's node is in the middle of a move");
+	DAMAGED(&f, v, c->parent, d, linked);
+	DAMAGED(&f, v, c->prev, c, linked);
+	DAMAGED(&f, v, c->gone, 1, linked);
+	DAMAGED(&f, v, c->birth, 0, ordered);
+	DAMAGED(&f, v, c->birth, lineage_birth(d) + 1, ordered);
+	DAMAGED(&f, v, p->nr_forwarders, 1, "its mm's node counts other forwards than it has");
+	DAMAGED(&f, v, p->refs, 0, "its mm's node is named more often than it counts");
+	DAMAGED(&f, v, p->forwarders, c,
+		"a node that forwards to its mm's has not gone, or forwards elsewhere");
+	/* From below: what is wrong above. */
+	v = vma(f.g, HOME);
+	DAMAGED(&f, v, p->gone, 1, "an ancestor of its mm's node is not in the tree");
+	DAMAGED(&f, v, p->head, 0, "an ancestor of its mm's node is not in the tree");
+	DAMAGED(&f, v, c->mm, 0,
+		"a dead ancestor of its mm's node with one child is still in the tree");
+	family_end(&f);
+}
+
+/* Gone, and on C's list of those that forward to it; only that it forwards elsewhere is wrong. */
+static void test_lineage_forwarders(void **state)
+{
+	struct lineage elsewhere = { .gone = 1 };
+	struct family f;
+
+	(void)state;
+	family_make(&f, &rmap_lineage);
+	DAMAGED(&f, vma(f.c, HOME), node(f.c)->forwarders, &elsewhere,
+		"a node that forwards to its mm's has not gone, or forwards elsewhere");
+	family_end(&f);
+}
+
+/* A VMA away from home: where, is kept in the mm's tree of homes. */
+static void test_lineage_homes(void **state)
+{
+	struct family f;
+	struct rmap_vma *v;
+	struct lineage_displaced *d;
+	struct mm *q;
+	uint64_t at;
+
+	(void)state;
+	family_make(&f, &rmap_lineage);
+	q = engine_mm(&f.e);
+	map_anon(&f.e, q, HOME, 2);
+	poke(&f.e, q, HOME, 1);
+	assert_int_equal(STEP(&f.e, mm_mremap(q, HOME, 2 * PAGE, 2 * PAGE,
+					      MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, AWAY, &at)),
+			 0);
+	v = vma(q, AWAY);
+	assert_true(v->design.lineage.home > LINEAGE_AT_HOME);
+	d = (struct lineage_displaced *)v->design.lineage.home;
+	DAMAGED(&f, v, d->vma, vma(f.p, HOME), "its place away from home is another VMA's");
+	DAMAGED(&f, v, d->last, d->last + 1,
+		"it is displaced, but not in its place in the tree of homes");
+	mm_put(q);
+	family_end(&f);
+}
+
+/* ---------------------------------------------------------------- the others */
+
+static void test_anon_vma(void **state)
+{
+	const char *apart = "the VMA's neighbours in the list of its anon_vma do not point back";
+	struct family f;
+	struct rmap_vma *v;
+	struct list_head *entry;
+
+	(void)state;
+	family_make(&f, &rmap_anon_vma);
+	v = vma(f.c, HOME);
+	entry = &v->design.list.entry;
+	DAMAGED(&f, v, entry->next->prev, entry->next, apart);
+	DAMAGED(&f, v, entry->prev->next, entry->prev, apart);
+	family_end(&f);
+}
+
+static void test_anonmm(void **state)
+{
+	struct family f;
+	void *member;
+
+	(void)state;
+	family_make(&f, &rmap_anonmm);
+	member = mm_rmap(f.d)->design;
+	DAMAGED(&f, vma(f.c, HOME), mm_rmap(f.c)->design, 0,
+		"the member of the group is not of the VMA's address space");
+	DAMAGED(&f, vma(f.c, HOME), mm_rmap(f.c)->design, member,
+		"the member of the group is not of the VMA's address space");
+	family_end(&f);
+}
+
+static void test_cow_context(void **state)
+{
+	struct family f;
+	void *context;
+
+	(void)state;
+	family_make(&f, &rmap_cow_context);
+	context = mm_rmap(f.d)->design;
+	DAMAGED(&f, vma(f.c, HOME), mm_rmap(f.c)->design, context,
+		"the context is not of the VMA's address space");
+	family_end(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_anon_vma_chain),	   cmocka_unit_test(test_lineage_nodes),
+		cmocka_unit_test(test_lineage_forwarders), cmocka_unit_test(test_lineage_homes),
+		cmocka_unit_test(test_anon_vma),	   cmocka_unit_test(test_anonmm),
+		cmocka_unit_test(test_cow_context),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
