@@ -36,6 +36,11 @@ fuzz: ## fuzz each target for FUZZ_SECONDS (60)
 	@scripts/setup.sh
 	@scripts/fuzz.sh
 
+.PHONY: fuzz-long
+fuzz-long: all ## FUZZ_OPS (1000000000) operations in FUZZ_JOBS (all processors) processes; stopped, it goes on
+	@build/rmap-fuzz --ops "$${FUZZ_OPS:-1000000000}" --jobs "$${FUZZ_JOBS:-$$(nproc)}" \
+		--state "$${FUZZ_STATE:-build/fuzz-long.state}"
+
 coverage: ## lines, branches and MC/DC that the tests reach in src/
 	@scripts/setup.sh
 	@scripts/coverage.sh

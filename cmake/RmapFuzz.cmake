@@ -4,6 +4,22 @@
 # replays fuzz/corpus/NAME and inputs mutated from it, so that old findings stay found without
 # libFuzzer. With RMAP_FUZZER the same file is linked with libFuzzer instead.
 
+# fuzz/ops_*.c carry out sequences of operations under all designs; fuzz/long.c, the command rmap-fuzz, does so by the million.
+file(GLOB fuzz_ops_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/fuzz/ops_*.c")
+rmap_hosted_library(rmap_fuzz_ops ${fuzz_ops_sources})
+rmap_link(rmap_fuzz_ops rmap_tool rmap_testport rmap_hosted mm rmap)
+target_include_directories(rmap_fuzz_ops ${rmap_fuzz_ops_scope} "${CMAKE_SOURCE_DIR}/fuzz")
+add_executable(rmap_fuzz "${CMAKE_SOURCE_DIR}/fuzz/long.c")
+set_target_properties(rmap_fuzz PROPERTIES
+	OUTPUT_NAME rmap-fuzz RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
+target_link_libraries(rmap_fuzz PRIVATE rmap_fuzz_ops)
+rmap_hosted_flags(rmap_fuzz)
+set(RMAP_FUZZ_SEEDS 40 CACHE STRING "Random sequences of operations in the tests")
+if(NOT RMAP_FUZZER)
+	rmap_test(fuzz/random LABEL fuzz
+		COMMAND rmap_fuzz --quiet --seeds 1..${RMAP_FUZZ_SEEDS})
+endif()
+
 file(GLOB fuzzers CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/fuzz/fuzz_*.c")
 set(RMAP_FUZZ_MUTANTS 200 CACHE STRING "Mutated inputs per fuzz target in the tests")
 foreach(source IN LISTS fuzzers)
@@ -18,6 +34,9 @@ foreach(source IN LISTS fuzzers)
 	set_target_properties(${target} PROPERTIES
 		RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz")
 	target_link_libraries(${target} PRIVATE rmap_tool rmap_testport rmap_hosted mm rmap)
+	if(target STREQUAL fuzz_ops)
+		target_link_libraries(${target} PRIVATE rmap_fuzz_ops)
+	endif()
 	rmap_hosted_flags(${target})
 	if(NOT RMAP_FUZZER)
 		file(GLOB corpus CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/fuzz/corpus/${name}/*")

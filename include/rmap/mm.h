@@ -410,7 +410,8 @@ struct mm_page_info {
 	enum mm_page_state state;
 	uint64_t pfn;  /* PRESENT, ZERO */
 	uint64_t slot; /* SWAPPED */
-	bool anon, file, exclusive, writable, dirty, accessed, swapcache, locked;
+	bool anon, file, exclusive, writable, dirty, accessed, locked;
+	bool swapcache; /* PRESENT: it has a slot, too; SWAPPED: the slot's page is in memory, and may not have been written yet */
 	uint32_t mapcount;
 	uint32_t swap_count;
 	uint64_t index;

@@ -8,16 +8,6 @@
 #include "swap.h"
 #include "table.h"
 
-static bool swap_is_cached(struct mm_system *sys, uint64_t slot)
-{
-	struct page *page = swap_cache_get(sys, slot);
-
-	if (!page)
-		return false;
-	page_put(sys, page);
-	return true;
-}
-
 static bool in_core(struct vma *vma, uint64_t addr)
 {
 	struct mm *mm = vma_mm(vma);

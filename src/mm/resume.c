@@ -235,8 +235,8 @@ static int read_mm(struct reader *r)
 #define VM_KNOWN                                                                                   \
 	(VM_ACCESS | VM_SHARED | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_MAYSHARE |             \
 	 VM_GROWSDOWN | VM_LOCKED | VM_SEQ_READ | VM_RAND_READ | VM_DONTCOPY | VM_DONTEXPAND |     \
-	 VM_LOCKONFAULT | VM_ACCOUNT | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP |                \
-	 VM_STACK_EARLY)
+	 VM_LOCKONFAULT | VM_ACCOUNT | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP | VM_HUGEPAGE |  \
+	 VM_NOHUGEPAGE | VM_STACK_EARLY)
 
 struct vma_record {
 	uint64_t start, end, pgoff, flags, group;
@@ -257,9 +257,8 @@ static bool vma_possible(const struct reader *r, const struct vma_record *v, uin
 		return !(v->flags & VM_SHARED) && v->group < UINT64_MAX / 2;
 	if (v->family || v->forked)
 		return false;
-	if (!v->file)
-		return !(v->flags & VM_SHARED) && v->pgoff == v->start >> RMAP_PAGE_SHIFT;
-	return true;
+	/* Unfaulted, it need not be in its own place: a move that left it there, without its pages, may not have been its first. */
+	return v->file || !(v->flags & VM_SHARED);
 }
 
 /* Of the address space that was read last. */

@@ -319,6 +319,16 @@ uint32_t swap_count(struct mm_system *sys, uint64_t slot)
 	return count;
 }
 
+bool swap_is_cached(struct mm_system *sys, uint64_t slot)
+{
+	bool cached;
+
+	rmap_spin_lock(&sys->swap.lock);
+	cached = slot_get(sys, slot)->cache != NULL;
+	rmap_spin_unlock(&sys->swap.lock);
+	return cached;
+}
+
 bool swap_has_room(struct mm_system *sys)
 {
 	struct swap_map *map = &sys->swap;

@@ -92,6 +92,8 @@ bool swap_is_off(struct mm_system *sys);
 void swap_dup(struct mm_system *sys, uint64_t slot, struct page *page, bool exclusive);
 void swap_free(struct mm_system *sys, uint64_t slot);
 uint32_t swap_count(struct mm_system *sys, uint64_t slot);
+/* Is its page in memory? Until that was written the slot holds something else. */
+bool swap_is_cached(struct mm_system *sys, uint64_t slot);
 /* The slot of a page in the swap cache, and its entries; false: it is not there. For views, which have no page lock. */
 bool swap_slot_of(struct mm_system *sys, const struct page *page, uint64_t *slot, uint32_t *count);
 

@@ -79,6 +79,7 @@ static void fill_entry(struct mm_system *sys, pte_t v, struct mm_page_info *info
 		info->exclusive = v & PTE_SWP_EXCLUSIVE;
 		info->anon = true;
 		info->swap_count = swap_count(sys, info->slot);
+		info->swapcache = swap_is_cached(sys, info->slot);
 	} else if (pte_is_migration(v)) {
 		info->state = MM_PAGE_MIGRATING;
 		info->pfn = pte_pfn(v);

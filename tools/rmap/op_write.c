@@ -282,9 +282,29 @@ static void put_call(struct line *l, const struct op *op)
 
 /* ---------------------------------------------------------------- the rest */
 
+static void put_exec(struct line *l, const struct op *op)
+{
+	put(l, " exec");
+	for (uint32_t i = 0; i < op->nr_segments; i++) {
+		const struct op_segment *s = &op->segments[i];
+
+		put(l, "%s 0x%llx", i ? "," : "", (unsigned long long)s->addr);
+		put_size(l, s->len);
+		put_prot(l, s->prot);
+		if (s->file) {
+			put(l, " file=");
+			put_file(l, s->file);
+			put(l, " offset=0x%llx", (unsigned long long)s->offset);
+		}
+	}
+	if (op->len)
+		put(l, " args=%llu", (unsigned long long)op->len);
+}
+
 static void put_process(struct line *l, const struct op *op)
 {
 	static const char *const limits[MM_LIMITS] = { "as", "data", "stack", "memlock" };
+	char name[80];
 
 	switch (op->kind) {
 	case OP_FORK:
@@ -321,6 +341,18 @@ static void put_process(struct line *l, const struct op *op)
 		    op->flags & MM_PIN_LONGTERM ? " longterm" : "",
 		    op->flags & MM_PIN_FORCE ? " force" : "");
 		break;
+	case OP_EXEC:
+		put_exec(l, op);
+		break;
+	case OP_POISON:
+		put(l, " poison ");
+		put_at(l, &op->addr);
+		break;
+	case OP_PROBE:
+		put(l, "probe %s ", proc_name(l, op->proc, name));
+		put_at(l, &op->addr);
+		put(l, " \"%s\"", op->text ? op->text : "walk");
+		break;
 	case OP_EXIT:
 		put(l, " exit");
 		break;
@@ -332,6 +364,8 @@ static void put_process(struct line *l, const struct op *op)
 
 static void put_machine(struct line *l, const struct op *op)
 {
+	static const char *const fails[OP_FAIL_POINTS] = { "alloc", "swapwrite", "swapread",
+							   "filewrite", "fileread" };
 	char name[80];
 
 	switch (op->kind) {
@@ -380,6 +414,10 @@ static void put_machine(struct line *l, const struct op *op)
 	case OP_PHASE:
 		put(l, "phase \"%s\"", op->text ? op->text : "");
 		break;
+	case OP_FAIL:
+		put(l, "fail %s %llu", op->flags < OP_FAIL_POINTS ? fails[op->flags] : "?",
+		    (unsigned long long)op->value);
+		break;
 	case OP_BALANCE:
 	case OP_SWAPOFF:
 	case OP_SWAPON:
@@ -419,7 +457,7 @@ static void put_outcome(struct line *l, const struct op *op)
 static bool of_process(enum op_kind kind)
 {
 	return (kind >= OP_FORK && kind <= OP_CAPS) || (kind >= OP_MMAP && kind <= OP_FETCH) ||
-	       kind == OP_MIGRATE || kind == OP_PIN;
+	       kind == OP_MIGRATE || kind == OP_POISON || kind == OP_PROBE || kind == OP_PIN;
 }
 
 const char *op_write(const struct op *op, struct op_source *source, char *buf, size_t size)
@@ -437,13 +475,14 @@ const char *op_write(const struct op *op, struct op_source *source, char *buf, s
 			put(&l, "x%u = ", op->pin);
 		else if (op->out)
 			put(&l, "m%u = ", op->out);
-		put(&l, "%s", proc_name(&l, op->proc, name));
+		if (op->kind != OP_PROBE)
+			put(&l, "%s", proc_name(&l, op->proc, name));
 		if (op->kind >= OP_MMAP && op->kind <= OP_MSYNC)
 			put_call(&l, op);
 		else
 			put_process(&l, op);
 	}
-	if (buf[0] != '#')
+	if (buf[0] != '#' && op->kind != OP_PROBE && op->kind != OP_FAIL)
 		put_outcome(&l, op);
 	return buf;
 }

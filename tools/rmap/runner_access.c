@@ -425,9 +425,14 @@ static enum runner_result seen_by_all(struct runner *r, struct page *page, uint6
 
 	if (!hits)
 		return runner_no_memory(r);
-	/* A file's page may be mapped by nobody. */
-	if (f && !rfile_written(r, f, page->rmap.index << RMAP_PAGE_SHIFT, STAMP_WRITTEN | value))
-		ret = runner_no_memory(r);
+	/* Who maps a file's page shows what the file holds, also by a private mapping; and it may be mapped by nobody. */
+	if (f) {
+		if (!rfile_written(r, f, page->rmap.index << RMAP_PAGE_SHIFT,
+				   STAMP_WRITTEN | value))
+			ret = runner_no_memory(r);
+		free(hits);
+		return ret;
+	}
 	rmap_walk(mm_system_rmap(r->sys), &page->rmap, &walk);
 	for (uint32_t i = 0; i < hits->nr && ret == RUNNER_OK; i++)
 		for (struct process *proc = r->procs; proc && ret == RUNNER_OK; proc = proc->next)

@@ -346,10 +346,11 @@ static enum runner_result do_brk(struct runner *r, const struct op *op, struct s
 
 /*
  * Advice that takes contents away, VMA by VMA, as the call does it: up to the first that refuses it. The layout is the
- * one before the call.
+ * one before the call. error: what the call came to; one for want of memory, or of the store's, may have come half-way through a
+ * file.
  */
 static bool advice_drops(struct runner *r, struct space *space, uint64_t start, uint64_t end,
-			 uint32_t advice)
+			 uint32_t advice, int error)
 {
 	const struct layout *layout = space_layout(space);
 
@@ -372,7 +373,8 @@ static bool advice_drops(struct runner *r, struct space *space, uint64_t start, 
 			    (vma->flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
 				return true;
 			done = rfile_punched(r, rfile_of(r, vma->file),
-					     vma->offset + (from - vma->start), to - from);
+					     vma->offset + (from - vma->start), to - from,
+					     error != RMAP_ENOMEM && error != RMAP_EIO);
 		} else {
 			if (vma->locked && advice == MM_MADV_DONTNEED)
 				return true;
@@ -395,10 +397,13 @@ static enum runner_result do_madvise(struct runner *r, const struct op *op, stru
 
 	/* Arguments that the call refuses as a whole change nothing. */
 	drops = drops && space->shadow && !(addr & ~RMAP_PAGE_MASK) && addr + len >= addr;
-	if (drops)
+	if (drops) {
+		/* A stack may have grown since it was asked for last. */
+		space_changed(space);
 		space_layout(space);
+	}
 	error = mm_madvise(space->mm, addr, op->len, (int)op->flags);
-	if (drops && !advice_drops(r, space, addr, addr + len, op->flags))
+	if (drops && !advice_drops(r, space, addr, addr + len, op->flags, error))
 		return runner_no_memory(r);
 	if (op->flags == MM_MADV_DONTFORK || op->flags == MM_MADV_WIPEONFORK)
 		space->advised_fork = true;

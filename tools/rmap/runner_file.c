@@ -126,8 +126,8 @@ bool rfile_written(struct runner *r, struct rfile *f, uint64_t offset, uint64_t 
 			  valid < RMAP_PAGE_SIZE ? STAMP_WRITTEN | valid : STAMP_NONE);
 }
 
-/* Whole pages become zeros. */
-bool rfile_punched(struct runner *r, struct rfile *f, uint64_t offset, uint64_t len)
+/* Whole pages become zeros; unless sure, of a file with a store, or stay as they were. */
+bool rfile_punched(struct runner *r, struct rfile *f, uint64_t offset, uint64_t len, bool sure)
 {
 	uint64_t end;
 
@@ -136,10 +136,11 @@ bool rfile_punched(struct runner *r, struct rfile *f, uint64_t offset, uint64_t 
 	end = offset + len < f->size ? offset + len : f->size;
 	if (!keep_copies(r, f, page_of(offset), end))
 		return false;
-	if (!f->seed) /* what was never written is zeros */
+	sure = sure || !f->handle;
+	if (!f->seed && sure) /* what was never written is zeros */
 		return shadow_clear(f->pages, offset, len) && shadow_clear(f->tails, offset, len);
 	for (uint64_t at = page_of(offset); at < end; at += RMAP_PAGE_SIZE)
-		if (!shadow_set(f->pages, at, STAMP_WRITTEN) ||
+		if (!shadow_set(f->pages, at, sure ? STAMP_WRITTEN : STAMP_UNKNOWN) ||
 		    !shadow_set(f->tails, at, STAMP_NONE))
 			return false;
 	return true;
@@ -180,8 +181,7 @@ static struct rfile *new_rfile(struct runner *r, struct mm_file *file)
 	return f;
 }
 
-/* Shared memory that no process maps any more has gone: its numbers never come back. */
-static void sweep(struct runner *r)
+void runner_files_sweep(struct runner *r)
 {
 	for (unsigned int b = 0; b < FILE_BUCKETS; b++)
 		for (struct rfile *f = r->files[b]; f; f = f->next)
@@ -219,7 +219,7 @@ struct rfile *rfile_of(struct runner *r, struct mm_file *file)
 	if (f)
 		return f;
 	if (r->nr_files >= r->sweep_files_at)
-		sweep(r);
+		runner_files_sweep(r);
 	f = new_rfile(r, file);
 	return f;
 }

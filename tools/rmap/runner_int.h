@@ -226,13 +226,15 @@ struct rfile *rfile_of(struct runner *r, struct mm_file *file);
 int rfile_expected(struct rfile *f, uint64_t offset, void *buf, size_t *len);
 /* A page of the file, or a range of it, is about to change, or has just: what shows it follows, and what copied it does not. */
 bool rfile_written(struct runner *r, struct rfile *f, uint64_t offset, uint64_t stamp);
-bool rfile_punched(struct runner *r, struct rfile *f, uint64_t offset, uint64_t len);
+bool rfile_punched(struct runner *r, struct rfile *f, uint64_t offset, uint64_t len, bool sure);
 /* Pages of private file mappings in this range may have been copied without a write. */
 void runner_copied(struct runner *r, struct space *space, uint64_t start, uint64_t len);
 struct rfile *rfile_named(struct runner *r, uint32_t number);
 void rfile_rebind(struct runner *r, struct rfile *f, struct mm_file *file);
 enum runner_result runner_files_written(struct runner *r);
 void runner_files_down(struct runner *r);
+/* Forget files without a name that no process maps any more: they have gone, and their numbers never come back on this machine. */
+void runner_files_sweep(struct runner *r);
 
 /* runner_expect.c */
 enum runner_result runner_expect_op(struct runner *r, const struct op *op);

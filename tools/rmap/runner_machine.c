@@ -540,7 +540,12 @@ enum runner_result runner_hibernate(struct runner *r)
 		return runner_bad(r, "hibernate: a pin is held");
 	if (r->phantom)
 		return runner_bad(r, "hibernate: a phantom machine has no contents to write");
-	if (!collect_spaces(&m) || !collect_mapped(&m) || !collect_files(&m))
+	/* Files that have gone are not to be copied, and on the new machine their numbers are others'. */
+	if (collect_spaces(&m) && collect_mapped(&m))
+		runner_files_sweep(r);
+	else
+		ret = runner_no_memory(r);
+	if (ret == RUNNER_OK && !collect_files(&m))
 		ret = runner_no_memory(r);
 	for (size_t i = 0; i < m.nr_files && ret == RUNNER_OK; i++)
 		if (m.files[i].f->named && !m.files[i].f->handle && !is_mapped(&m, m.files[i].f))

@@ -250,6 +250,8 @@ static bool child_shadow(const struct space *parent, struct space *child)
 	child->advised_fork = parent->advised_fork;
 	if (!child->shadow || !parent->advised_fork)
 		return true;
+	/* A stack may have grown since it was asked for last. */
+	space_changed((struct space *)parent);
 	layout = space_layout((struct space *)parent);
 	if (!layout)
 		return false;

@@ -46,7 +46,26 @@ static uint64_t next_random(struct random *g)
 
 uint64_t random_below(struct random *g, uint64_t n)
 {
-	return (next_random(g) >> 16) % n;
+	uint32_t width = n > 256 ? 2 : 1;
+	uint64_t drawn;
+
+	if (g->nr_fed < width || n > 65536)
+		return (next_random(g) >> 16) % n;
+	drawn = g->fed[0];
+	if (width == 2)
+		drawn = drawn << 8 | g->fed[1];
+	g->fed += width;
+	g->nr_fed -= width;
+	return drawn % n;
+}
+
+void random_feed(struct random *g, const uint8_t *bytes, uint32_t nr)
+{
+	g->state = nr;
+	for (uint32_t i = 0; i < nr; i++)
+		g->state = (g->state ^ bytes[i]) * 0x100000001b3u;
+	g->fed = bytes;
+	g->nr_fed = nr;
 }
 
 bool random_percent(struct random *g, uint32_t percent)
@@ -140,7 +159,7 @@ static void add_process(struct random *g, uint64_t id, uint32_t depth)
 		g->last_id = id;
 }
 
-static void note_process(struct random *g, const struct op *op)
+void random_note(struct random *g, const struct op *op)
 {
 	if (op->kind == OP_NEW)
 		add_process(g, op->proc, 1);
@@ -150,7 +169,7 @@ static void note_process(struct random *g, const struct op *op)
 
 /* ---------------------------------------------------------------- what comes next */
 
-static void open_file(struct random *g, struct op *op, uint32_t i)
+void random_open_file(struct random *g, struct op *op, uint32_t i)
 {
 	op_init(op, OP_FILE);
 	op->file = g->file[i] = ++g->last_file;
@@ -166,7 +185,7 @@ uint32_t random_file_mode(const struct random *g, uint32_t file)
 	return MM_FILE_READ | MM_FILE_WRITE;
 }
 
-static void new_process(struct random *g, struct op *op)
+void random_new_process(struct random *g, struct op *op)
 {
 	op_init(op, OP_NEW);
 	op->proc = g->last_id + 1;
@@ -177,12 +196,12 @@ static bool make_needed(struct random *g, struct op *op)
 {
 	for (uint32_t i = 0; i < RANDOM_FILES; i++)
 		if (!g->file[i] && (g->given < RANDOM_FILES + 1 || random_percent(g, 1))) {
-			open_file(g, op, i);
+			random_open_file(g, op, i);
 			return true;
 		}
 	if (g->nr_processes && (g->nr_processes >= g->max_processes || random_below(g, 1000) != 0))
 		return false;
-	new_process(g, op);
+	random_new_process(g, op);
 	return true;
 }
 
@@ -208,18 +227,6 @@ static const struct random_process *pick_process(struct random *g)
 	return &g->process[random_below(g, n)];
 }
 
-static bool from_queue(struct random *g, struct op *op)
-{
-	while (g->queue_at < g->queued) {
-		*op = g->queue[g->queue_at++];
-		/* Its process may have gone meanwhile. */
-		if (runner_mm(g->runner, op->proc))
-			return true;
-	}
-	g->queue_at = g->queued = 0;
-	return false;
-}
-
 void random_queue(struct random *g, const struct op *op)
 {
 	if (g->queued < RANDOM_QUEUE) {
@@ -236,6 +243,27 @@ static const struct random_process *find_process(struct random *g, uint64_t id)
 	return &g->process[0];
 }
 
+bool random_queued(struct random *g, struct op *op)
+{
+	while (g->queue_at < g->queued) {
+		*op = g->queue[g->queue_at++];
+		/* Its process may have gone meanwhile. */
+		if (!runner_mm(g->runner, op->proc))
+			continue;
+		g->self = find_process(g, op->proc);
+		return true;
+	}
+	g->queue_at = g->queued = 0;
+	return false;
+}
+
+void random_settle(struct random *g)
+{
+	forget_dead(g);
+	note_mark(g);
+	forget_pins(g);
+}
+
 static int random_next(struct op_source *source, struct op *op, char err[OPS_ERR_SIZE])
 {
 	struct random *g = rmap_container_of(source, struct random, source);
@@ -243,24 +271,20 @@ static int random_next(struct op_source *source, struct op *op, char err[OPS_ERR
 	(void)err;
 	if (g->options.ops && g->given >= g->options.ops)
 		return 0;
-	forget_dead(g);
-	note_mark(g);
-	forget_pins(g);
+	random_settle(g);
 	if (g->given >= g->mood_ends)
 		change_mood(g);
 	g->given++;
-	if (from_queue(g, op)) {
-		g->self = find_process(g, op->proc);
-	} else if (!make_needed(g, op)) {
+	if (!random_queued(g, op) && !make_needed(g, op)) {
 		g->self = pick_process(g);
 		aim_look(g);
 		if (random_below(g, 100) < 3)
 			random_scene(g);
-		if (!from_queue(g, op))
+		if (!random_queued(g, op))
 			make(g, op);
 	}
 	op->outcome = OP_MAY_FAIL;
-	note_process(g, op);
+	random_note(g, op);
 	return 1;
 }
 

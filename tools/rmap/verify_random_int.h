@@ -62,6 +62,9 @@ struct random {
 	struct random_options options;
 	struct runner *runner;
 	uint64_t state; /* of the random numbers */
+	/* numbers that somebody else drew, to be used up first (random_feed) */
+	const uint8_t *fed;
+	uint32_t nr_fed;
 	uint64_t given; /* operations */
 	/* who lives */
 	struct random_process process[RANDOM_MAX_PROCESSES];
@@ -105,6 +108,21 @@ uint32_t random_weighted(struct random *g, const uint32_t *weights, uint32_t n);
 uint32_t random_file_mode(const struct random *g, uint32_t file);
 /* Put an operation behind those that wait; dropped where there is no room. */
 void random_queue(struct random *g, const struct op *op);
+/* The next that waits, and whose process lives, which becomes self; false: none. */
+bool random_queued(struct random *g, struct op *op);
+
+/*
+ * For a fuzzer, which brings the chance along: from now on numbers are drawn out of these bytes, one each (two above 256), and once they are
+ * used up from a seed that they make. So one byte changed changes one argument and those that hang on it.
+ */
+void random_feed(struct random *g, const uint8_t *bytes, uint32_t nr);
+/* Look at what came of the last operation: processes that are no more, the place it chose, pins that came to nothing. */
+void random_settle(struct random *g);
+/* An operation is about to be carried out, by self. */
+void random_note(struct random *g, const struct op *op);
+/* The i-th file is made; a process is. */
+void random_open_file(struct random *g, struct op *op, uint32_t i);
+void random_new_process(struct random *g, struct op *op);
 
 /* verify_random_aim.c */
 
