@@ -6,7 +6,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all help setup demo check check-long fuzz coverage oom tidy format rows results scale install clean
+.PHONY: all help live-bench setup demo check check-long fuzz coverage oom tidy format rows results scale install clean
 
 all: ## build the command and both libraries (release)
 	@command -v cmake >/dev/null && command -v ninja >/dev/null || { \
@@ -68,6 +68,10 @@ results: all ## all designs on all workloads: docs/results.md and its plots
 scale: all ## what threads cost each other: docs/scaling.md and its plots; leave the machine alone
 	@scripts/setup.sh
 	@bench/scale/run
+
+live-bench: all ## who, sharing and breaks on many processes and a real Redis (as root)
+	@bench/live/run.py build
+	@bench/live-breaks.sh
 
 install: all ## install to PREFIX (/usr/local), below DESTDIR if given
 	@DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"

@@ -23,3 +23,11 @@ if(scale)
 	rmap_test(bench/scale LABEL bench ENVIRONMENT "RMAP_SCALE=$<TARGET_FILE:rmap_scale>"
 		COMMAND bash "${CMAKE_SOURCE_DIR}/bench/scale/test.sh")
 endif()
+
+# What bench/live/run.py measures with.
+foreach(program family plain)
+	add_executable(rmap_live_${program} "bench/live/${program}.c")
+	set_target_properties(rmap_live_${program} PROPERTIES
+		OUTPUT_NAME rmap-live-${program} RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
+	rmap_hosted_flags(rmap_live_${program})
+endforeach()

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define CACHED	256u /* parts of ancestors' page tables that are kept: 8 MiB */
 #define BLOCK	512u /* frames whose map counts are read at once */
 #define NO_PROC SIZE_MAX
 
@@ -27,6 +28,19 @@ struct window {
 	size_t members_size, mapcount_size;
 };
 
+/*
+ * What ancestors have, LIVE_BATCH pages at a time: one after the other is compared with the same ancestor, whose page table is
+ * read once then and not once for each.
+ */
+struct cache {
+	uint64_t *words; /* CACHED times LIVE_BATCH */
+	struct cached {
+		size_t origin;	/* NO_PROC: free */
+		uint64_t first; /* page number */
+		size_t nr;
+	} parts[CACHED];
+};
+
 struct count {
 	struct sharing *s;
 	int root;
@@ -35,6 +49,7 @@ struct count {
 	bool first_window;
 	uint64_t *entries, *origins; /* LIVE_BATCH each */
 	int origin_tables;	     /* pagemap of the ancestor, or -1 */
+	struct cache cache;
 };
 
 /* -- the window ------------------------------------------------------------------------------- */
@@ -197,17 +212,51 @@ static void sum_entry(struct count *c, struct sharing_sums *sums, const struct l
 	}
 }
 
+/* A part of the ancestor's page table. */
+static const struct cached *cached_part(struct count *c, size_t origin, uint64_t first)
+{
+	size_t slot = (size_t)(first / LIVE_BATCH + origin * 37) % CACHED;
+	struct cached *part = &c->cache.parts[slot];
+	ssize_t got;
+
+	if (part->origin == origin && part->first == first)
+		return part;
+	got = live_pagemap_read(c->origin_tables, first << LIVE_PAGE_SHIFT, LIVE_BATCH,
+				c->cache.words + slot * LIVE_BATCH);
+	*part = (struct cached){ origin, first, got > 0 ? (size_t)got : 0 };
+	return part;
+}
+
+/* What the ancestor has from @addr on, into c->origins. How many pages of it are known. */
+static size_t read_origin(struct count *c, size_t origin, uint64_t addr, size_t nr)
+{
+	uint64_t page = addr >> LIVE_PAGE_SHIFT;
+	size_t done = 0;
+
+	while (done < nr) {
+		uint64_t first = (page + done) / LIVE_BATCH * LIVE_BATCH;
+		const struct cached *part = cached_part(c, origin, first);
+		size_t from = (size_t)(page + done - first), more;
+
+		if (from >= part->nr)
+			break;
+		more = part->nr - from < nr - done ? part->nr - from : nr - done;
+		memcpy(c->origins + done,
+		       c->cache.words + (size_t)(part - c->cache.parts) * LIVE_BATCH + from,
+		       more * sizeof(*c->origins));
+		done += more;
+	}
+	return done;
+}
+
 /* Entries of pages from @addr on; the ancestor's, where there is one to compare with. */
 static void sum_batch(struct count *c, struct sharing_vma *v, uint64_t addr, size_t nr,
-		      bool compare)
+		      bool compare, size_t origin)
 {
 	size_t known = 0;
 
-	if (compare) {
-		ssize_t got = live_pagemap_read(c->origin_tables, addr, nr, c->origins);
-
-		known = got > 0 ? (size_t)got : 0;
-	}
+	if (compare)
+		known = read_origin(c, origin, addr, nr);
 	for (size_t i = 0; i < nr; i++) {
 		uint64_t entry = c->entries[i];
 
@@ -258,7 +307,7 @@ static void sum_vma(struct count *c, const struct sharing_proc *p, struct sharin
 				return;
 			first = false;
 		}
-		sum_batch(c, v, addr, (size_t)nr, compare);
+		sum_batch(c, v, addr, (size_t)nr, compare, p->origin);
 	}
 }
 
@@ -453,7 +502,10 @@ int sharing_count(int root, const struct live_procs *procs, uint64_t frames, str
 	c.entries = malloc(LIVE_BATCH * sizeof(*c.entries));
 	c.origins = malloc(LIVE_BATCH * sizeof(*c.origins));
 	out->v = calloc(procs->nr + 1, sizeof(*out->v));
-	if (!c.entries || !c.origins || !out->v || window_new(&c.w, frames)) {
+	c.cache.words = map_zeros(CACHED * LIVE_BATCH * sizeof(*c.cache.words));
+	for (size_t i = 0; i < CACHED; i++)
+		c.cache.parts[i].origin = NO_PROC;
+	if (!c.entries || !c.origins || !c.cache.words || !out->v || window_new(&c.w, frames)) {
 		ret = live_fail(err, "no memory to count in");
 	} else {
 		out->nr = procs->nr;
@@ -462,6 +514,8 @@ int sharing_count(int root, const struct live_procs *procs, uint64_t frames, str
 		ret = count_group(&c, err);
 	}
 	window_free(&c.w);
+	if (c.cache.words)
+		munmap(c.cache.words, CACHED * LIVE_BATCH * sizeof(*c.cache.words));
 	free(c.entries);
 	free(c.origins);
 	live_frames_close(&c.frames);

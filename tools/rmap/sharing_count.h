@@ -5,8 +5,8 @@
  * A page is *private* when one page-table entry maps its frame, *within* when all entries that map it belong to the group, and
  * *beyond* when others map it, too. The kernel says how many entries map a frame; how many of them are the group's must be
  * counted. So all page tables of the group are read twice: once to count, frame by frame, and once to say of each page what
- * it is. The counts stand in a table that is indexed by frame number and has room for SHARING_FRAMES of them (64 MiB, of which only
- * what is used is ever touched: enough for machines of 32 GiB); for larger machines the reading is repeated for the next window of
+ * it is. The counts stand in a table that is indexed by frame number and has room for SHARING_FRAMES of them (256 MiB, of which only
+ * what is used is ever touched, 0.2 % of the group's own memory: enough for machines of 128 GiB); for larger machines the reading is repeated for the next window of
  * frame numbers that the group uses. What is kept besides is a few numbers for each VMA. Pages that are mapped once pagemap shows as
  * such: they need no count.
  *
@@ -26,7 +26,7 @@
 #include "live_pages.h"
 #include "live_procs.h"
 
-#define SHARING_FRAMES ((uint64_t)8 << 20)
+#define SHARING_FRAMES ((uint64_t)32 << 20)
 #define SHARING_UNIT                                                                               \
 	((uint64_t)1                                                                               \
 	 << 24) /* of fractions: one page; 4096 bytes with the kernel's 12 bits of fraction */
