@@ -33,8 +33,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 EXHIBITS = HERE / "exhibits"
 DOCUMENT = ROOT / "docs" / "bugs.md"
-FIELDS = ("bug", "title", "linux", "year", "sources", "designs", "scenario", "meanwhile", "page", "preemptions")
-NEEDED = ("bug", "title", "linux", "year", "designs")
+FIELDS = ("bug", "title", "linux", "year", "sources", "seen", "designs", "scenario", "meanwhile", "page", "preemptions")
+NEEDED = ("bug", "title", "linux", "year", "seen", "designs")
 BUGS = 29
 
 
@@ -258,7 +258,7 @@ def section_of(exhibit):
         lines += ["-" + line for line in was.split("\n")]
         lines += ["+" + line for line in now.split("\n")] if now else []
     designs = "all designs" if exhibit.designs.count(",") == 6 else exhibit.designs
-    lines += ["```", "", f"*Under* {designs}. *Linux:* {exhibit.linux}, {exhibit.year}. *Sources:* {exhibit.sources}", ""]
+    lines += ["```", "", f"*Seen by* {exhibit.seen}.", "", f"*Under* {designs}. *Linux:* {exhibit.linux}, {exhibit.year}. *Sources:* {exhibit.sources}", ""]
     return lines
 
 

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -110,6 +111,8 @@ static void run_child(const struct visit *v, struct told *told)
 	struct runner *r;
 
 	alarm(VISIT_SECONDS);
+	/* It is no surprise when it falls over. */
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
 	museum_bug = v->mistake ? v->number : 0;
 	museum_shown = v->number;
 	told->result = RUNNER_BAD;

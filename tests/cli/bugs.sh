@@ -28,7 +28,7 @@ for n in $(seq 1 29); do
 done
 
 expect_code 0 "$rmap" bugs --json
-python3 - "$dir/out" <<'PYTHON' || fail "not each is seen, or something is wrong without: $(cat "$dir/out")"
+python3 - "$dir/out" "$SOURCE" <<'PYTHON' || fail "not each is seen, or something is wrong without: $(cat "$dir/out")"
 import json, sys
 d = json.load(open(sys.argv[1]))
 assert d["version"] == 1 and d["result"] == "ok"
@@ -36,6 +36,10 @@ for b in d["bugs"]:
     assert b["caught"] and b["clean"] and b["designs"], b["name"]
     assert [r["design"] for r in b["runs"]] == b["designs"]
     assert all(r["with"]["seen_by"] and r["with"]["message"] for r in b["runs"]), b["name"]
+# What docs/bugs.md says of who sees it.
+for b in d["bugs"]:
+    said = [line[6:] for line in open(f"{sys.argv[2]}/museum/exhibits/{b['name']}.bug") if line.startswith("seen: ")][0]
+    assert all(said.startswith(r["with"]["seen_by"] + ":") for r in b["runs"]), (b["name"], said)
 told = {int(b["bug"][1:]) for b in d["bugs"]} | {int(n["bug"][1:]) for n in d["not_applicable"]}
 assert told == set(range(1, 30)), told
 assert all(n["reason"] for n in d["not_applicable"])

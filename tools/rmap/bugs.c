@@ -44,9 +44,9 @@ int cmd_bugs(int argc, char **argv)
 
 	(void)argc;
 	if (!find_museum(path)) {
-		fprintf(stderr, "rmap bugs: rmap-museum is not there: it is built and installed "
-				"with rmap, but "
-				"not under a sanitizer\n");
+		fprintf(stderr, "rmap bugs: rmap-museum is not there: builds with RMAP_TESTS and "
+				"RMAP_MUSEUM "
+				"have it, but none under a sanitizer\n");
 		return EXIT_USAGE;
 	}
 	execv(path, argv);
