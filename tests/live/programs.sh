@@ -79,7 +79,7 @@ redis() {
 import json
 vmas = [v for p in json.load(open('$dir/json'))['processes'] for v in p['vmas']]
 print(max((v for v in vmas if v['name'] == '[anon]'), key=lambda v: v['beyond'])['vma'].split('-')[0])")
-	for page in $(seq 0 97 4000); do
+	for page in $(seq 0 13 12000); do
 		"$rmap" who "$child" "$(printf '%x' $((0x$address + page * 4096)))" >"$dir/who" 2>/dev/null || continue
 		grep -q '^all 2 found' "$dir/who" || continue
 		echo "\$ rmap who $child $(printf '%x' $((0x$address + page * 4096)))"

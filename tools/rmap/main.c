@@ -22,14 +22,14 @@ static const struct {
 	{ "compare", cmd_compare, "carry out one workload on each reverse map, side by side" },
 	{ "draw", cmd_draw, "draw the live structures of a workload at a point of it, as SVG" },
 	{ "record", cmd_record, "record a real program's memory, for rmap run" },
+	{ "who", cmd_who, "say which processes of the running system map a page" },
+	{ "sharing", cmd_sharing, "say what running processes share, and what broke off" },
+	{ "import", cmd_import, "make a workload of running processes as they are" },
 	{ "breaks", cmd_breaks,
 	  "follow what breaks the sharing of running processes, by function" },
 	{ "stress", cmd_stress, "let real threads do everything at once, on each reverse map" },
 	{ "bugs", cmd_bugs, "put the bugs of history back, one at a time, and show who sees them" },
 	{ "verify", cmd_verify, "carry out a workload on the running kernel, too, and compare" },
-	{ "sharing", cmd_sharing, "say what running processes share, and what broke off" },
-	{ "import", cmd_import, "make a workload of running processes as they are" },
-	{ "who", cmd_who, "say which processes of the running system map a page" },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -57,6 +57,12 @@ static const char examples[] =
 	"        processes, VMAs, anon_vmas, chains and pages as they are behind line 12\n"
 	"  rmap record -o make.rmrec -- make -j4\n"
 	"        record a program and all its children (as root)\n"
+	"  rmap sharing --tree 4242\n"
+	"        what a running server and its workers share, and what broke off\n"
+	"  rmap who 4242 7f3a5c021000\n"
+	"        who else maps the page that process 4242 has there\n"
+	"  rmap import -o pg.rmrec --tree 4242\n"
+	"        a workload of running processes as they are, for rmap compare\n"
 	"  rmap stress --threads 4 --seconds 60\n"
 	"        a minute of real threads, on every reverse map\n"
 	"  rmap bugs\n"

@@ -14,9 +14,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define CACHED	256u /* parts of ancestors' page tables that are kept: 8 MiB */
-#define BLOCK	512u /* frames whose map counts are read at once */
-#define NO_PROC SIZE_MAX
+#define CACHED	    256u		/* parts of ancestors' page tables that are kept: 8 MiB */
+#define BLOCK	    512u		/* frames whose map counts are read at once */
+#define FRAMES_MOST ((uint64_t)1 << 40) /* of x86-64's 52 bits of physical address */
+#define NO_PROC	    SIZE_MAX
 
 /* The frames of one window. */
 struct window {
@@ -96,7 +97,7 @@ static void window_move(struct window *w)
 /* Where in the window a frame stands; false: in none, or in another. */
 static bool window_has(struct window *w, uint64_t pfn, uint64_t *at)
 {
-	if (pfn < w->first)
+	if (pfn < w->first || pfn >= FRAMES_MOST)
 		return false;
 	*at = pfn - w->first;
 	if (*at < w->room)
