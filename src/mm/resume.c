@@ -165,7 +165,7 @@ static int read_file(struct reader *r)
 	void *handle = NULL, *grown;
 	int error = 0;
 
-	if (r->image.error || r->nr_files == r->max_files || shmem > 1 ||
+	if (r->image.error || image_left(&r->image) || r->nr_files == r->max_files || shmem > 1 ||
 	    accounted > (shmem ? size >> RMAP_PAGE_SHIFT : 0))
 		return bad(r);
 	if (!shmem) {
@@ -793,7 +793,7 @@ static int read_chunk(struct reader *r)
 	case IMAGE_FILE_PAGE:
 		return link_all(r) ? r->image.error : read_file_page(r);
 	case IMAGE_END:
-		return link_all(r);
+		return image_left(&r->image) ? bad(r) : link_all(r);
 	default:
 		return bad(r);
 	}
