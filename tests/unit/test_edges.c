@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Arguments at the edge of what can be: each is refused by the one condition that it fails, and nothing has changed.
+ */
+#include "faulty.h"
+
+#include "mm/mm_types.h"
+
+#define RW (MM_PROT_READ | MM_PROT_WRITE)
+
+static struct engine e;
+static struct mm *mm;
+
+static int set_up(void **state)
+{
+	(void)state;
+	engine_setup(&e, NULL);
+	mm = engine_mm(&e);
+	return 0;
+}
+
+static int set_up_few(void **state)
+{
+	struct engine_config config = { .mm = { .max_map_count = 4 } };
+
+	(void)state;
+	engine_setup(&e, &config);
+	mm = engine_mm(&e);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	mm_put(mm);
+	settle(&e);
+	engine_teardown(&e);
+	return 0;
+}
+
+static int exec(const struct mm_exec *exec)
+{
+	struct mm *program;
+	int error = STEP(&e, mm_exec(mm, exec, &program));
+
+	if (!error)
+		mm_put(program);
+	engine_check(&e);
+	return error;
+}
+
+static void test_exec(void **state)
+{
+	struct mm_exec_segment segment = { .addr = 0x400000, .len = PAGE, .prot = MM_PROT_READ };
+	struct mm_exec ok = { .segments = &segment, .nr_segments = 1, .args_len = 100 }, bad = ok;
+
+	(void)state;
+	assert_int_equal(exec(&ok), 0);
+	bad.stack_top = MM_TASK_SIZE - 1;
+	assert_int_equal(exec(&bad), RMAP_EINVAL);
+	bad.stack_top = MM_TASK_SIZE + PAGE;
+	assert_int_equal(exec(&bad), RMAP_EINVAL);
+	/* A stack below the lowest address that may be mapped, and one that only just reaches below it. */
+	bad.stack_top = PAGE;
+	assert_int_equal(exec(&bad), RMAP_ENOMEM);
+	bad.stack_top = 65536 + PAGE;
+	bad.args_len = 2 * PAGE;
+	assert_int_equal(exec(&bad), RMAP_ENOMEM);
+	bad = ok;
+	bad.brk_start = MM_TASK_SIZE;
+	assert_int_equal(exec(&bad), RMAP_EINVAL);
+	bad = ok;
+	bad.args_len = MM_TASK_SIZE;
+	assert_int_equal(exec(&bad), RMAP_EINVAL);
+	segment.len = MM_TASK_SIZE + PAGE;
+	assert_int_equal(exec(&ok), RMAP_EINVAL);
+	segment.len = 2 * PAGE;
+	segment.addr = MM_TASK_SIZE - PAGE;
+	assert_int_equal(exec(&ok), RMAP_EINVAL);
+	segment.addr = 0x400001;
+	assert_int_equal(exec(&ok), RMAP_EINVAL);
+	segment.addr = 0x400000;
+	segment.prot = 8;
+	assert_int_equal(exec(&ok), RMAP_EINVAL);
+	segment.prot = MM_PROT_READ;
+	segment.addr = 0;
+	assert_int_equal(exec(&ok), RMAP_EINVAL);
+	/* Nothing to map, wherever. */
+	segment.len = 0;
+	assert_int_equal(exec(&ok), 0);
+}
+
+/* Segments in any order: the heap begins behind the highest. */
+static void test_exec_in_any_order(void **state)
+{
+	const struct mm_exec_segment segments[] = {
+		{ .addr = 0x800000, .len = PAGE, .prot = MM_PROT_READ },
+		{ .addr = 0x400000, .len = PAGE, .prot = MM_PROT_READ | MM_PROT_EXEC },
+	};
+	const struct mm_exec program = { .segments = segments, .nr_segments = 2 };
+	struct mm *new_mm;
+
+	(void)state;
+	assert_int_equal(STEP(&e, mm_exec(mm, &program, &new_mm)), 0);
+	assert_int_equal(mm_brk(new_mm, 0), 0x800000 + PAGE);
+	mm_put(new_mm);
+}
+
+static void test_mincore_and_msync(void **state)
+{
+	uint64_t a = map_anon(&e, mm, 0x10000000, 1);
+	uint8_t vec[2];
+
+	(void)state;
+	assert_int_equal(STEP(&e, mm_mincore(mm, MM_TASK_SIZE + PAGE, 0, vec)), RMAP_ENOMEM);
+	assert_int_equal(STEP(&e, mm_mincore(mm, MM_TASK_SIZE - PAGE, 2 * PAGE, vec)), RMAP_ENOMEM);
+	assert_int_equal(STEP(&e, mm_mincore(mm, a + 1, PAGE, vec)), RMAP_EINVAL);
+	assert_int_equal(STEP(&e, mm_mincore(mm, a, 0, vec)), 0);
+	assert_int_equal(STEP(&e, mm_msync(mm, a, UINT64_MAX - PAGE, 0)), RMAP_ENOMEM);
+	assert_int_equal(STEP(&e, mm_msync(mm, a, PAGE, MM_MS_SYNC | MM_MS_ASYNC)), RMAP_EINVAL);
+	assert_int_equal(STEP(&e, mm_msync(mm, a, PAGE, MM_MS_ASYNC)), 0);
+	assert_int_equal(STEP(&e, mm_msync(mm, a, 2 * PAGE, MM_MS_SYNC)), RMAP_ENOMEM);
+}
+
+/* The heap is as many VMAs as there may be: it does not grow into another, and no break moves. */
+static void test_the_heap_among_too_many(void **state)
+{
+	uint64_t top, left;
+
+	(void)state;
+	assert_int_equal(mm_set_brk(mm, 0x1000000), 0);
+	for (unsigned int i = 0; i < 4; i++)
+		map_with(&e, mm, 0x10000000 + i * 16 * PAGE, 1, MM_PROT_READ,
+			 MM_MAP_PRIVATE | MM_MAP_ANONYMOUS, NULL, 0);
+	top = mm_brk(mm, 0x1000000 + PAGE);
+	engine_check(&e);
+	assert_int_equal(top, 0x1000000 + PAGE);
+	/* One more than max_map_count now: as in Linux the heap is asked before it merges. */
+	assert_int_equal(mm_brk(mm, top + PAGE), top);
+	engine_check(&e);
+	assert_int_equal(STEP(&e, mm_munmap(mm, 0x10000000, PAGE)), 0);
+	left = mm_brk(mm, top + PAGE);
+	engine_check(&e);
+	assert_int_equal(left, top + PAGE);
+}
+
+static void test_the_heap_without_promises(void **state)
+{
+	struct engine_config config = { .machine = { .nr_frames = 256,
+						     .nr_swap_slots = UINT64_MAX },
+					.mm = { .overcommit = MM_OVERCOMMIT_NEVER } };
+	struct engine strict;
+	struct mm *m;
+
+	(void)state;
+	engine_setup(&strict, &config);
+	m = engine_mm(&strict);
+	assert_int_equal(mm_set_brk(m, 0x1000000), 0);
+	assert_int_equal(mm_brk(m, 0x1000000 + 1024 * PAGE), 0x1000000);
+	engine_check(&strict);
+	assert_int_equal(mm_brk(m, 0x1000000 + 4 * PAGE), 0x1000000 + 4 * PAGE);
+	engine_check(&strict);
+	mm_put(m);
+	engine_teardown(&strict);
+}
+
+/* A stack that grows must be promised, too; one that was mapped with NORESERVE is not. */
+static void test_stacks_without_promises(void **state)
+{
+	struct engine_config config = { .machine = { .nr_frames = 256,
+						     .nr_swap_slots = UINT64_MAX },
+					.mm = { .overcommit = MM_OVERCOMMIT_NEVER } };
+	const uint64_t top = 0x70000000;
+	struct engine strict;
+	struct mm *m;
+
+	(void)state;
+	engine_setup(&strict, &config);
+	m = engine_mm(&strict);
+	map_with(&strict, m, top - PAGE, 1, RW,
+		 MM_MAP_PRIVATE | MM_MAP_ANONYMOUS | MM_MAP_GROWSDOWN, NULL, 0);
+	assert_int_equal(touch_write(&strict, m, top - 400 * PAGE), RMAP_EFAULT);
+	assert_int_equal(touch_write(&strict, m, top - 8 * PAGE), 0);
+	mm_put(m);
+	engine_teardown(&strict);
+}
+
+static void test_mremap(void **state)
+{
+	uint64_t a = map_anon(&e, mm, 0x10000000, 4), to;
+
+	(void)state;
+	poke(&e, mm, a, 1);
+	/* The old place may lie at the very end, what is cut off not behind it. */
+	assert_int_equal(STEP(&e, mm_mremap(mm, a, UINT64_MAX & RMAP_PAGE_MASK, PAGE, 0, 0, &to)),
+			 RMAP_EINVAL);
+	assert_int_equal(
+		STEP(&e, mm_mremap(mm, MM_TASK_SIZE - PAGE, 4 * PAGE, 2 * PAGE, 0, 0, &to)),
+		RMAP_EFAULT);
+	/* Larger than any address space. */
+	assert_int_equal(
+		STEP(&e, mm_mremap(mm, a, 4 * PAGE, UINT64_MAX & RMAP_PAGE_MASK, 0, 0, &to)),
+		RMAP_EINVAL);
+	/* DONTUNMAP leaves the old place mapped: that takes room below the limit. */
+	mm_set_limit(mm, MM_LIMIT_AS, 6 * PAGE);
+	assert_int_equal(STEP(&e, mm_mremap(mm, a, 4 * PAGE, 4 * PAGE,
+					    MM_MREMAP_MAYMOVE | MM_MREMAP_DONTUNMAP, 0, &to)),
+			 RMAP_ENOMEM);
+	mm_set_limit(mm, MM_LIMIT_AS, MM_LIMIT_INFINITY);
+	assert_int_equal(STEP(&e, mm_mremap(mm, a, 4 * PAGE, 4 * PAGE,
+					    MM_MREMAP_MAYMOVE | MM_MREMAP_DONTUNMAP, 0, &to)),
+			 0);
+	assert_int_equal(peek(&e, mm, to), 1);
+	assert_int_equal(peek(&e, mm, a), 0);
+}
+
+/* mmap near the ends of files and of the address space. */
+static void test_mmap(void **state)
+{
+	struct mm_file *file = pattern_file(&e, 1, 0);
+	struct mm_mmap args = { .len = PAGE,
+				.prot = MM_PROT_READ,
+				.flags = MM_MAP_SHARED,
+				.file = file,
+				.file_mode = MM_FILE_READ };
+	uint64_t at;
+
+	(void)state;
+	args.offset = (uint64_t)INT64_MAX & RMAP_PAGE_MASK;
+	assert_int_equal(STEP(&e, mm_mmap(mm, &args, &at)), RMAP_EOVERFLOW);
+	args.offset -= PAGE;
+	assert_int_equal(STEP(&e, mm_mmap(mm, &args, &at)), 0);
+	assert_int_equal(touch_read(&e, mm, at), RMAP_EIO);
+	assert_int_equal(STEP(&e, mm_munmap(mm, at, PAGE)), 0);
+	/* Anonymous memory at a hint that is free, large enough to be laid at a boundary of huge pages. */
+	args = (struct mm_mmap){ .addr = 0x40000000,
+				 .len = 4 << 20,
+				 .prot = RW,
+				 .flags = MM_MAP_PRIVATE | MM_MAP_ANONYMOUS };
+	assert_int_equal(STEP(&e, mm_mmap(mm, &args, &at)), 0);
+	assert_int_equal(at, 0x40000000);
+	args.addr = MM_TASK_SIZE - PAGE;
+	assert_int_equal(STEP(&e, mm_mmap(mm, &args, &at)), 0);
+	assert_true(at < MM_TASK_SIZE - args.len);
+	args.len = MM_TASK_SIZE + PAGE;
+	assert_int_equal(STEP(&e, mm_mmap(mm, &args, &at)), RMAP_ENOMEM);
+	mm_file_put(file);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_exec, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_exec_in_any_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_mincore_and_msync, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_the_heap_among_too_many, set_up_few,
+						tear_down),
+		cmocka_unit_test(test_the_heap_without_promises),
+		cmocka_unit_test(test_stacks_without_promises),
+		cmocka_unit_test_setup_teardown(test_mremap, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_mmap, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
