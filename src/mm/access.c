@@ -59,7 +59,7 @@ static int transfer(struct mm *mm, uint64_t addr, unsigned char *data, uint64_t 
 
 		if (n > len - done)
 			n = len - done;
-		if (at >= MM_TASK_SIZE || at < addr) {
+		if (at >= MM_TASK_SIZE) {
 			error = RMAP_EFAULT;
 			break;
 		}
@@ -174,8 +174,7 @@ static int pin_refused(const struct mm_system *sys, const struct vma *vma, uint3
 	    !(vma_flags(vma) & (flags & MM_PIN_WRITE ? VM_WRITE : VM_READ)))
 		return RMAP_EACCES;
 	if (mm_since(sys, 6, 4) && (flags & writes) == writes &&
-	    (vma_flags(vma) & shared) == shared && vma->rmap.file &&
-	    !mm_file_is_shmem(file_of_rmap(vma->rmap.file)))
+	    (vma_flags(vma) & shared) == shared && !mm_file_is_shmem(file_of_rmap(vma->rmap.file)))
 		return RMAP_EFAULT;
 	return 0;
 }

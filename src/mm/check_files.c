@@ -143,8 +143,7 @@ static int check_cache(struct check *c, const struct mm_file *file)
 		error = check_entry(c, file, index, entry, &dirty);
 		if (error)
 			return error;
-		if (++index == 0)
-			break;
+		index++;
 	}
 	if (entries != file->pages.count)
 		return check_wrong(c, "file %lu: it counts %lu entries of its tree and has %lu",

@@ -82,7 +82,7 @@ static int new_flags(const struct vma *vma, int advice, uint64_t *out)
 		flags &= ~VM_DONTCOPY;
 		break;
 	case MM_MADV_WIPEONFORK:
-		if (!vma_is_anonymous(vma) || (flags & VM_SHARED))
+		if (!vma_is_anonymous(vma)) /* what is shared is of some file */
 			return RMAP_EINVAL;
 		flags |= VM_WIPEONFORK;
 		break;

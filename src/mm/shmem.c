@@ -104,8 +104,7 @@ static int unuse_file(struct mm_file *file)
 			page_unlock(sys, page);
 			page_put(sys, page);
 		}
-		if (++index == 0)
-			break;
+		index++;
 	}
 	return 0;
 }

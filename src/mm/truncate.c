@@ -85,8 +85,8 @@ void file_drop_range(struct mm_file *file, uint64_t first, uint64_t last)
 		gone = file_entry_is_slot(entry) ? drop_slot(file, index, entry)
 						 : drop_page(file, index, entry);
 		/* Reclaim or migration may have changed the entry: then look at the same place again. */
-		if (gone && ++index == 0)
-			break;
+		if (gone)
+			index++;
 	}
 }
 
@@ -133,19 +133,12 @@ void file_zero_tail(struct mm_file *file, uint64_t size)
  */
 static int get_cut_page(struct mm_file *file, uint64_t size, struct page **page)
 {
-	uint64_t index = size >> RMAP_PAGE_SHIFT, at = index;
-	void *entry;
+	uint64_t index = size >> RMAP_PAGE_SHIFT;
 
 	*page = NULL;
-	if (!(size & ~RMAP_PAGE_MASK))
+	/* A hole of shared memory is zeros anyway. */
+	if (!(size & ~RMAP_PAGE_MASK) || file_is_hole(file, index))
 		return 0;
-	if (!file->handle) {
-		entry = file_next_entry(file, &at);
-		if (entry && !file_entry_is_slot(entry))
-			page_put(file->sys, entry);
-		if (!entry || at != index)
-			return 0; /* zeros anyway */
-	}
 	return file_get_page_held(file, index, 0, page);
 }
 
