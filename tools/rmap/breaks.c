@@ -25,6 +25,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -424,6 +425,19 @@ static bool is_over(struct run *r, uint64_t now, uint64_t *asked)
 	return now - *asked > GRACE_NS;
 }
 
+/*
+ * Programs that take all processors would keep us from emptying the rings until they are full. There is little to do each time, so
+ * going first costs them no more than going later; and the kernel itself keeps 5 % of the time from real-time tasks.
+ */
+static void go_first(bool first)
+{
+	struct sched_param param = { .sched_priority = first ? 1 : 0 };
+
+	if (sched_setscheduler(0, (first ? SCHED_RR : SCHED_OTHER) | SCHED_RESET_ON_FORK, &param) &&
+	    first && setpriority(PRIO_PROCESS, 0, -20))
+		errno = 0; /* nobody may: the number of lost events says whether it mattered */
+}
+
 static int follow(struct run *r, char err[BREAKS_ERR_SIZE])
 {
 	bool progress = isatty(STDERR_FILENO) && !r->args->quiet;
@@ -431,6 +445,7 @@ static int follow(struct run *r, char err[BREAKS_ERR_SIZE])
 	size_t alive;
 	long n;
 
+	go_first(true);
 	do {
 		breaks_perf_wait(r->perf, ROUND_MS);
 		now = now_ns();
@@ -449,6 +464,7 @@ static int follow(struct run *r, char err[BREAKS_ERR_SIZE])
 	breaks_perf_stop(r->perf);
 	if (n >= 0)
 		n = breaks_perf_take(r->perf, UINT64_MAX, breaks_faults_event, r->faults);
+	go_first(false);
 	if (progress)
 		fprintf(stderr, "\r\033[K");
 	if (n >= 0)

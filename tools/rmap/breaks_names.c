@@ -95,6 +95,7 @@ static void name_code(struct breaks_names *n, const struct breaks_frame *f,
 	char text[600];
 
 	*out = (struct breaks_named){ .module = module,
+				      .module_nr = f->module,
 				      .address = f->at,
 				      .line = place->line,
 				      .known = place->function != NULL,
@@ -102,7 +103,12 @@ static void name_code(struct breaks_names *n, const struct breaks_frame *f,
 	if (place->file)
 		out->file = breaks_names_text(n, place->file);
 	if (place->function) {
-		out->function = breaks_names_text(n, place->function);
+		const char *suffix = strstr(place->function, ".lto_priv.");
+		size_t len = suffix ? (size_t)(suffix - place->function) : sizeof(text);
+
+		/* what the linker called it, to tell it from others of its name */
+		snprintf(text, sizeof(text), "%.*s", (int)len, place->function);
+		out->function = breaks_names_text(n, text);
 		return;
 	}
 	snprintf(text, sizeof(text), "%.512s+0x%" PRIx64, module, f->at);

@@ -13,7 +13,8 @@ struct breaks_named {
 	const char *module;   /* "" when there is none: kernel, code made at run time */
 	const char *file;     /* of the source; NULL: not known */
 	int line;
-	uint64_t address; /* the module's */
+	uint64_t address;   /* the module's */
+	uint32_t module_nr; /* its number; BREAKS_NONE */
 	bool known, kernel, inlined;
 };
 

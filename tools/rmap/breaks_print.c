@@ -11,6 +11,7 @@
 
 #define PATHS	  5   /* of callers, under a line */
 #define MAX_WIDTH 512 /* of a line */
+#define WORTH	  50  /* a module with less than that part of all pages is not spoken of */
 
 static const char *count(uint64_t n, char buf[32])
 {
@@ -341,23 +342,56 @@ static int print_procs(const struct breaks_report *r, FILE *out)
 
 /* -- what to make of it ----------------------------------------------------------------------- */
 
-static void print_modules(const struct breaks_report *r, FILE *out)
+/* To the modules in which something of a stack has no name, and that of the place itself, its pages. */
+static void weigh(const struct breaks_report *r, const struct breaks_path *path, uint64_t *weights)
 {
-	bool said = false;
+	struct breaks_named stack[BREAKS_NAMED];
+	uint32_t last = BREAKS_NONE;
+	size_t kernel, nr;
+	bool cut;
 
-	for (uint32_t i = 0; i < breaks_modules_nr(r->modules); i++) {
-		const char *problem = breaks_module_used(r->modules, i)
-					      ? breaks_module_problem(r->modules, i)
-					      : NULL;
+	nr = breaks_names_stack(r->names, path->stack, stack, &kernel, &cut);
+	for (size_t i = kernel; i < nr; i++) {
+		uint32_t module = stack[i].module_nr;
 
+		if (module == BREAKS_NONE || module == last || (stack[i].known && i > kernel))
+			continue;
+		weights[module] += path->pages;
+		last = module;
+	}
+}
+
+/* Of the modules that matter: what is missing to name what is in them. */
+static int print_modules(const struct breaks_report *r, FILE *out)
+{
+	uint32_t nr = breaks_modules_nr(r->modules);
+	uint64_t *weights = calloc(nr + 1u, sizeof(*weights));
+	struct breaks_lines lines;
+	int ret = breaks_lines_make(r, &lines), said = 0;
+
+	for (size_t i = 0; i < lines.nr && weights && !ret; i++)
+		for (size_t k = 0; k < lines.v[i].nr_paths; k++)
+			weigh(r, &lines.v[i].paths[k], weights);
+	for (uint32_t i = 0; i < nr && weights && !ret; i++) {
+		const char *problem;
+
+		if (!weights[i] || weights[i] < breaks_broken(&r->tally->total) / WORTH)
+			continue;
+		problem = breaks_module_problem(r->modules, i);
 		if (!problem)
 			continue;
-		if (!said)
-			fprintf(out, "\nnames\n");
-		said = true;
+		if (!said++)
+			fprintf(out,
+				"\nnames that are missing (a package of that name with -dbgsym or "
+				"-dbg has them)\n");
 		fprintf(out, "  %s: %s\n",
 			breaks_names_text(r->names, breaks_module_path(r->modules, i)), problem);
 	}
+	breaks_lines_free(&lines);
+	if (!weights)
+		ret = -1;
+	free(weights);
+	return ret;
 }
 
 int breaks_print(const struct breaks_report *r, FILE *out)
@@ -367,9 +401,9 @@ int breaks_print(const struct breaks_report *r, FILE *out)
 
 	print_head(r, out);
 	print_time(r, out);
-	if (print_lines(r, width, out) || print_vmas(r, width, out) || print_procs(r, out))
+	if (print_lines(r, width, out) || print_vmas(r, width, out) || print_procs(r, out) ||
+	    print_modules(r, out))
 		return -1;
-	print_modules(r, out);
 	fprintf(out, "\nevents lost: %s of %s; followed at the cost of %.2f s of processor time\n",
 		count(r->lost, a), count(r->taken + r->lost, b), r->own_cpu);
 	return 0;

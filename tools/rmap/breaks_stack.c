@@ -149,6 +149,7 @@ static void walk_user(struct breaks_stacks *s, uint32_t proc, const struct break
 		exact = false;
 		if (f->kind == BREAKS_CODE)
 			ret = breaks_unwind(s->unwinder, f->module, f->at, &stack, &regs, &exact);
+		f->at += exact; /* its rule stands before it, its name does not */
 		if (ret == BREAKS_NO_RULE)
 			ret = breaks_unwind_frame_pointer(&stack, &regs);
 		if (ret <= 0 || regs.r[BREAKS_DWARF_SP] <= sp) {

@@ -188,145 +188,179 @@ static bool known(const struct breaks_regs *regs, uint64_t reg)
 	return reg < BREAKS_DWARF_REGS && regs->known >> reg & 1;
 }
 
-/* The operations that such rules are made of. @place: what comes out is where the value stands. */
-static bool compute(const Dwarf_Op *ops, size_t nr, const struct breaks_regs *regs, uint64_t cfa,
-		    const struct breaks_memory *m, uint64_t *result, bool *place)
+/* What rules that are programs compute with. */
+struct machine {
+	const struct breaks_regs *regs;
+	const struct breaks_memory *memory;
+	uint64_t cfa;
+	uint64_t s[MAX_OPS + 1]; /* s[n] is the top */
+	size_t n;
+	bool place; /* the result is where the value stands */
+};
+
+enum done { NOT_MINE, DONE, IMPOSSIBLE };
+
+static enum done push(struct machine *m, const Dwarf_Op *op)
 {
-	uint64_t s[MAX_OPS + 1] = { 0 }; /* s[n] is the top */
-	size_t n = 0;
+	uint64_t reg = op->number, offset = op->number2;
 
-	*place = true;
-	for (size_t i = 0; i < nr; i++) {
-		uint64_t a = ops[i].number, b = ops[i].number2, reg;
-		uint8_t atom = ops[i].atom;
-
-		if (n + 1 > MAX_OPS)
-			return false;
-		if (atom >= DW_OP_lit0 && atom <= DW_OP_lit31) {
-			s[++n] = (uint64_t)(atom - DW_OP_lit0);
-			continue;
-		}
-		if ((atom >= DW_OP_breg0 && atom <= DW_OP_breg31) || atom == DW_OP_bregx) {
-			reg = atom == DW_OP_bregx ? a : (uint64_t)(atom - DW_OP_breg0);
-			if (!known(regs, reg) && reg != BREAKS_DWARF_REGS)
-				return false;
-			s[++n] = (reg == BREAKS_DWARF_REGS ? regs->pc : regs->r[reg]) +
-				 (atom == DW_OP_bregx ? b : a);
-			continue;
-		}
-		switch (atom) {
-		case DW_OP_call_frame_cfa:
-			s[++n] = cfa;
-			continue;
-		case DW_OP_const1u:
-		case DW_OP_const1s:
-		case DW_OP_const2u:
-		case DW_OP_const2s:
-		case DW_OP_const4u:
-		case DW_OP_const4s:
-		case DW_OP_const8u:
-		case DW_OP_constu:
-		case DW_OP_consts:
-			s[++n] = a;
-			continue;
-		default:
-			break;
-		}
-		if (!n)
-			return false;
-		switch (atom) {
-		case DW_OP_deref:
-			if (!load(m, s[n], &s[n]))
-				return false;
-			continue;
-		case DW_OP_plus_uconst:
-			s[n] += a;
-			continue;
-		case DW_OP_stack_value:
-			*place = false;
-			continue;
-		default:
-			break;
-		}
-		if (n < 2)
-			return false;
-		n--;
-		switch (atom) {
-		case DW_OP_plus:
-			s[n] += s[n + 1];
-			break;
-		case DW_OP_minus:
-			s[n] -= s[n + 1];
-			break;
-		case DW_OP_and:
-			s[n] &= s[n + 1];
-			break;
-		case DW_OP_mul:
-			s[n] *= s[n + 1];
-			break;
-		case DW_OP_shl:
-			s[n] = s[n + 1] < 64 ? s[n] << s[n + 1] : 0;
-			break;
-		case DW_OP_ge:
-			s[n] = (int64_t)s[n] >= (int64_t)s[n + 1];
-			break;
-		default:
-			return false;
-		}
+	if (op->atom >= DW_OP_lit0 && op->atom <= DW_OP_lit31) {
+		m->s[++m->n] = (uint64_t)(op->atom - DW_OP_lit0);
+		return DONE;
 	}
-	*result = s[n]; /* below it may stand the CFA, which an expression finds there */
-	return n > 0;
+	if (op->atom >= DW_OP_breg0 && op->atom <= DW_OP_breg31) {
+		reg = (uint64_t)(op->atom - DW_OP_breg0);
+		offset = op->number;
+	} else if (op->atom != DW_OP_bregx) {
+		return NOT_MINE;
+	}
+	if (!known(m->regs, reg) && reg != BREAKS_DWARF_REGS)
+		return IMPOSSIBLE;
+	m->s[++m->n] = (reg == BREAKS_DWARF_REGS ? m->regs->pc : m->regs->r[reg]) + offset;
+	return DONE;
+}
+
+static enum done push_constant(struct machine *m, const Dwarf_Op *op)
+{
+	switch (op->atom) {
+	case DW_OP_call_frame_cfa:
+		m->s[++m->n] = m->cfa;
+		return DONE;
+	case DW_OP_const1u:
+	case DW_OP_const1s:
+	case DW_OP_const2u:
+	case DW_OP_const2s:
+	case DW_OP_const4u:
+	case DW_OP_const4s:
+	case DW_OP_const8u:
+	case DW_OP_const8s:
+	case DW_OP_constu:
+	case DW_OP_consts:
+		m->s[++m->n] = op->number;
+		return DONE;
+	default:
+		return NOT_MINE;
+	}
+}
+
+static enum done of_one(struct machine *m, const Dwarf_Op *op)
+{
+	uint64_t *top = &m->s[m->n];
+
+	if (!m->n)
+		return IMPOSSIBLE;
+	switch (op->atom) {
+	case DW_OP_deref:
+		return load(m->memory, *top, top) ? DONE : IMPOSSIBLE;
+	case DW_OP_plus_uconst:
+		*top += op->number;
+		return DONE;
+	case DW_OP_stack_value:
+		m->place = false;
+		return DONE;
+	default:
+		return NOT_MINE;
+	}
+}
+
+static enum done of_two(struct machine *m, const Dwarf_Op *op)
+{
+	uint64_t *a = &m->s[m->n - 1], b = m->s[m->n];
+
+	if (m->n < 2)
+		return IMPOSSIBLE;
+	m->n--;
+	switch (op->atom) {
+	case DW_OP_plus:
+		*a += b;
+		return DONE;
+	case DW_OP_minus:
+		*a -= b;
+		return DONE;
+	case DW_OP_mul:
+		*a *= b;
+		return DONE;
+	case DW_OP_and:
+		*a &= b;
+		return DONE;
+	case DW_OP_shl:
+		*a = b < 64 ? *a << b : 0;
+		return DONE;
+	case DW_OP_ge:
+		*a = (int64_t)*a >= (int64_t)b;
+		return DONE;
+	default:
+		return IMPOSSIBLE;
+	}
+}
+
+/* The operations that such rules are made of; another one makes the rule useless. */
+static bool compute(struct machine *m, const Dwarf_Op *ops, size_t nr, uint64_t *result)
+{
+	static enum done (*const kinds[])(
+		struct machine *, const Dwarf_Op *) = { push, push_constant, of_one, of_two };
+
+	m->n = 0;
+	m->place = true;
+	for (size_t i = 0; i < nr; i++) {
+		enum done done = NOT_MINE;
+
+		if (m->n == MAX_OPS)
+			return false;
+		for (size_t k = 0; k < 4 && done == NOT_MINE; k++)
+			done = kinds[k](m, &ops[i]);
+		if (done != DONE)
+			return false;
+	}
+	*result = m->s[m->n]; /* below it may stand the CFA, which an expression finds there */
+	return m->n > 0;
 }
 
 /* A register of the caller by elfutils' words for it. false: lost. */
-static bool caller_register(Dwarf_Frame *frame, int reg, const struct breaks_regs *regs,
-			    uint64_t cfa, const struct breaks_memory *m, uint64_t *value)
+static bool caller_register(struct machine *m, Dwarf_Frame *frame, int reg, uint64_t *value)
 {
 	Dwarf_Op mem[3], *ops;
-	bool place;
 	size_t nr;
 
 	if (dwarf_frame_register(frame, reg, mem, &ops, &nr))
 		return false;
 	if (!nr) {
-		if (ops || !known(regs, (uint64_t)reg))
+		if (ops || !known(m->regs, (uint64_t)reg))
 			return false;
-		*value = regs->r[reg];
+		*value = m->regs->r[reg];
 		return true;
 	}
 	if (nr == 1 && ops[0].atom == DW_OP_regx) {
-		if (!known(regs, ops[0].number))
+		if (!known(m->regs, ops[0].number))
 			return false;
-		*value = regs->r[ops[0].number];
+		*value = m->regs->r[ops[0].number];
 		return true;
 	}
-	if (!compute(ops, nr, regs, cfa, m, value, &place))
+	if (!compute(m, ops, nr, value))
 		return false;
-	return !place || load(m, *value, value);
+	return !m->place || load(m->memory, *value, value);
 }
 
-static int run_program(const struct rule *rule, const struct breaks_memory *m,
+/* A call leaves what its function saves; the frame of a signal's handler has all registers. */
+static int run_program(const struct rule *rule, const struct breaks_memory *memory,
 		       struct breaks_regs *regs)
 {
+	struct machine m = { .regs = regs, .memory = memory };
 	struct breaks_regs caller = { 0 };
 	Dwarf_Op *ops;
-	uint64_t cfa;
-	bool place;
 	size_t nr;
 
-	if (dwarf_frame_cfa(rule->frame, &ops, &nr) || !nr ||
-	    !compute(ops, nr, regs, 0, m, &cfa, &place))
-		return -1;
-	if (!caller_register(rule->frame, BREAKS_DWARF_REGS, regs, cfa, m, &caller.pc))
+	if (dwarf_frame_cfa(rule->frame, &ops, &nr) || !nr || !compute(&m, ops, nr, &m.cfa) ||
+	    !caller_register(&m, rule->frame, BREAKS_DWARF_REGS, &caller.pc))
 		return -1;
 	for (int i = 0; i < BREAKS_DWARF_REGS; i++) {
-		if (i != RSP && !rule->signal && i < R12 && i != RBX && i != RBP)
+		if (!rule->signal && i < R12 && i != RBX && i != RBP)
 			continue;
-		if (caller_register(rule->frame, i, regs, cfa, m, &caller.r[i]))
+		if (caller_register(&m, rule->frame, i, &caller.r[i]))
 			caller.known |= 1u << i;
 	}
 	if (!rule->signal) {
-		caller.r[RSP] = cfa;
+		caller.r[RSP] = m.cfa;
 		caller.known |= 1u << RSP;
 	}
 	*regs = caller;
