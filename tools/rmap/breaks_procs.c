@@ -165,7 +165,8 @@ static int put_map(struct breaks_proc *p, struct breaks_map map)
 	}
 	for (last = at; last < p->nr_maps && p->maps[last].end <= map.end; last++)
 		;
-	memmove(&p->maps[at], &p->maps[last], (p->nr_maps - last) * sizeof(*p->maps));
+	if (last > at)
+		memmove(&p->maps[at], &p->maps[last], (p->nr_maps - last) * sizeof(*p->maps));
 	p->nr_maps -= last - at;
 	if (at < p->nr_maps && p->maps[at].start < map.end) {
 		p->maps[at].pgoff += map.end - p->maps[at].start;
@@ -423,7 +424,8 @@ static int begin(struct breaks_procs *ps, const struct breaks_event *ev)
 	p->maps = calloc(q->nr_maps + 1, sizeof(*p->maps));
 	if (!p->maps)
 		return -1;
-	memcpy(p->maps, q->maps, q->nr_maps * sizeof(*p->maps));
+	if (q->nr_maps)
+		memcpy(p->maps, q->maps, q->nr_maps * sizeof(*p->maps));
 	p->nr_maps = q->nr_maps;
 	p->cap_maps = q->nr_maps + 1;
 	return 0;

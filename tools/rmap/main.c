@@ -63,6 +63,8 @@ static const char examples[] =
 	"        who else maps the page that process 4242 has there\n"
 	"  rmap import -o pg.rmrec --tree 4242\n"
 	"        a workload of running processes as they are, for rmap compare\n"
+	"  rmap breaks --tree 4242 --seconds 10\n"
+	"        which functions break that sharing (as root)\n"
 	"  rmap stress --threads 4 --seconds 60\n"
 	"        a minute of real threads, on every reverse map\n"
 	"  rmap bugs\n"
