@@ -44,6 +44,10 @@ load() {
 	redis-benchmark -s "$dir/socket" --csv -t set -n "$1" -r "$keys" -d 100 -P 16 |
 		awk -F '"' '$2 == "SET" { print $4 }'
 }
+# Ticks of processor time that the server has used.
+ticks() {
+	awk '{ print $14 + $15 }' "/proc/$redis/stat"
+}
 saved() {
 	while cli info persistence | grep -q 'rdb_bgsave_in_progress:1'; do
 		sleep 0.1
@@ -60,8 +64,10 @@ for round in $(seq "$rounds"); do
 			follower=$!
 			sleep 0.5
 		fi
+		before=$(ticks)
 		cli bgsave >/dev/null
 		load "$requests" >>"$dir/$kind"
+		echo $(($(ticks) - before)) >>"$dir/$kind.ticks"
 		if [ $kind = with ]; then
 			kill -INT "$follower"
 			wait "$follower"
@@ -82,6 +88,9 @@ for k in ("without", "with"):
     v = speeds[k]
     print(f"{k + ' rmap breaks':22} {middle[k]:,.0f} requests a second (median; {min(v):,.0f} to {max(v):,.0f})")
 print(f"slower by              {slower:.1f} %")
+ticks = {k: statistics.median(float(x) for x in open(f"{dir}/{k}.ticks")) for k in speeds}
+more = 100 * (ticks["with"] / ticks["without"] - 1)
+print(f"the server's time      {more:+.1f} % of processor time (median; that is not disturbed by what else runs)")
 print(f"pages whose sharing broke, a round   {statistics.median(r['pages'] for r in runs):,.0f}")
 print(f"events                 {sum(r['events'] for r in runs):,} taken, {lost:,} lost")
 print(f"rmap's own time        {statistics.median(r['own_cpu_seconds'] for r in runs):.2f} s of processor time a round of {statistics.median(r['seconds'] for r in runs):.1f} s")

@@ -36,7 +36,7 @@
 #include <unistd.h>
 
 #define EXIT_BAD      2
-#define DEFAULT_STACK 8192u
+#define DEFAULT_STACK 4096u
 #define MAX_STACK     32768u
 #define DEFAULT_TOP   15u
 #define ROUND_MS      20
@@ -103,7 +103,7 @@ static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0, "Print to FILE", 0 },
 	{ "quiet", 'q', NULL, 0, "Show no progress", 0 },
 	{ "stack", KEY_STACK, "BYTES", 0,
-	  "How much of the stack is copied with each fault to find the callers (default: 8K; 0: "
+	  "How much of the stack is copied with each fault to find the callers (default: 4K; 0: "
 	  "none, "
 	  "and only the function that writes is known)",
 	  1 },

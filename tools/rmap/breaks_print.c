@@ -155,14 +155,23 @@ static void path_text(const struct breaks_report *r, uint32_t id, size_t width, 
 	}
 }
 
+struct way {
+	char text[MAX_WIDTH + 8];
+	uint64_t pages;
+};
+
+static int by_way(const void *x, const void *y)
+{
+	const struct way *a = x, *b = y;
+
+	return a->pages > b->pages ? -1 : a->pages < b->pages;
+}
+
 /* Ways that differ only beyond what is shown are one. */
 static void print_paths(const struct breaks_report *r, const struct breaks_line *l, size_t width,
 			FILE *out)
 {
-	struct {
-		char text[MAX_WIDTH + 8];
-		uint64_t pages;
-	} shown[PATHS];
+	struct way shown[PATHS];
 	size_t nr = 0, more = 0, k;
 	char a[32];
 
@@ -182,6 +191,7 @@ static void print_paths(const struct breaks_report *r, const struct breaks_line 
 		}
 		shown[k].pages += l->paths[i].pages;
 	}
+	qsort(shown, nr, sizeof(shown[0]), by_way);
 	for (k = 0; k < nr; k++)
 		fprintf(out, "    %10s%21s%s\n", count(shown[k].pages, a), "", shown[k].text);
 	if (more)
