@@ -142,7 +142,7 @@ static bool design_exists(const char *design)
 		rest = list;
 		snprintf(list, sizeof(list), "%s", exhibits[e].designs);
 		while ((name = strsep(&rest, ", ")))
-			if (!strcmp(name, design))
+			if (*name && !strcmp(name, design))
 				return true;
 	}
 	return false;
@@ -485,6 +485,11 @@ static int run(const struct args *args)
 			print_row(&report);
 		if (args->draw)
 			drawn &= !draw(&report, args->draw);
+	}
+	if (!nr && args->design) {
+		fprintf(stderr, "rmap bugs: none of them concerns %s\n", args->design);
+		json_decref(bugs);
+		return EXIT_USAGE;
 	}
 	if (args->json) {
 		print_json(bugs, well);

@@ -17,10 +17,16 @@ expect_code 0 "$rmap" bugs --help
 shows swap-in-owner
 for bad in --design=none --draw=/proc/nowhere/x no-such-bug B99 --nonsense; do
 	case $bad in
+	--design=none) expect_code 2 "$rmap" bugs --design= ;;&
 	--draw*) expect_code 2 "$rmap" bugs swap-in-owner "$bad" ;;
 	*) expect_code 2 "$rmap" bugs "$bad" ;;
 	esac
 done
+
+expect_code 2 "$rmap" bugs B29 --design lineage
+says 'concerns lineage'
+expect_code 0 "$rmap" bugs B17
+shows remap_file_pages
 
 expect_code 0 "$rmap" bugs --list
 for n in $(seq 1 29); do
