@@ -56,12 +56,14 @@ struct rmap_spinlock {
 
 /* Many readers or one writer; a holder may sleep. */
 struct rmap_rwsem {
-	/* bit 31: a writer; bit 30: somebody waits; below: readers */
+	/* bit 31: a writer; bit 30: somebody waits; bit 29: it is a writer's turn; below: readers */
 	_Atomic uint32_t word;
 };
 
 #define RMAP_RWSEM_WRITER  0x80000000u
 #define RMAP_RWSEM_WAITERS 0x40000000u
+#define RMAP_RWSEM_TURN	   0x20000000u
+#define RMAP_RWSEM_READERS 0x1fffffffu
 
 /* Between two looks at a word that another processor will change. */
 static inline void rmap_cpu_relax(void)
@@ -131,7 +133,7 @@ static inline bool rmap_read_trylock(struct rmap_rwsem *l)
 {
 	uint32_t v = atomic_load_explicit(&l->word, memory_order_relaxed);
 
-	while (!(v & (RMAP_RWSEM_WRITER | RMAP_RWSEM_WAITERS))) {
+	while (!(v & ~RMAP_RWSEM_READERS)) {
 		if (atomic_compare_exchange_weak_explicit(&l->word, &v, v + 1, memory_order_acquire,
 							  memory_order_relaxed))
 			return true;
@@ -151,7 +153,7 @@ static inline void rmap_read_unlock(struct rmap_rwsem *l, const struct rmap_port
 {
 	uint32_t old = atomic_fetch_sub_explicit(&l->word, 1, memory_order_release);
 
-	if (rmap_unlikely(old == (RMAP_RWSEM_WAITERS | 1)))
+	if (rmap_unlikely((old & ~RMAP_RWSEM_TURN) == (RMAP_RWSEM_WAITERS | 1)))
 		rmap_rwsem_wake(l, port);
 }
 
@@ -190,7 +192,8 @@ static inline void rmap_write_unlock(struct rmap_rwsem *l, const struct rmap_por
 /* For assertions: is it held by anybody, for reading or writing? */
 static inline bool rmap_rwsem_is_locked(const struct rmap_rwsem *l)
 {
-	return (atomic_load_explicit(&l->word, memory_order_relaxed) & ~RMAP_RWSEM_WAITERS) != 0;
+	return (atomic_load_explicit(&l->word, memory_order_relaxed) &
+		(RMAP_RWSEM_WRITER | RMAP_RWSEM_READERS)) != 0;
 }
 
 /* For assertions: is it held for writing by anybody? */

@@ -173,12 +173,13 @@ static inline void rmap_spin_unlock(struct rmap_spinlock *l)
 /* ---------------------------------------------------------------- sleeping locks */
 
 struct rmap_rwsem {
-	/* bit 31: a writer; bit 30: somebody waits; bits 24..28: class + 1; below: readers */
+	/* bit 31: a writer; bit 30: somebody waits; bit 29: a writer's turn; bits 24..28: class + 1; below: readers */
 	_Atomic uint32_t word;
 };
 
 #define LOCKTIME_WRITER	 0x80000000u
 #define LOCKTIME_WAITERS 0x40000000u
+#define LOCKTIME_TURN	 0x20000000u
 #define LOCKTIME_READERS 0x00ffffffu
 #define LOCKTIME_HELD	 (LOCKTIME_WRITER | LOCKTIME_READERS)
 
@@ -192,14 +193,16 @@ static inline void rmap_rwsem_init(struct rmap_rwsem *l, enum rmap_lock_class lo
 	atomic_store_explicit(&l->word, ((uint32_t)lock_class + 1) << 24, memory_order_relaxed);
 }
 
-/* Take it by adding grant unless one of blockers is set. */
-static inline bool locktime_rwsem_try(struct rmap_rwsem *l, uint32_t blockers, uint32_t grant)
+/* Take it by adding grant and clearing the bits of clear, unless one of blockers is set. */
+static inline bool locktime_rwsem_try(struct rmap_rwsem *l, uint32_t blockers, uint32_t clear,
+				      uint32_t grant)
 {
 	uint32_t v = atomic_load_explicit(&l->word, memory_order_relaxed);
 
 	while (!(v & blockers)) {
-		if (atomic_compare_exchange_weak_explicit(
-			    &l->word, &v, v + grant, memory_order_acquire, memory_order_relaxed)) {
+		if (atomic_compare_exchange_weak_explicit(&l->word, &v, (v & ~clear) + grant,
+							  memory_order_acquire,
+							  memory_order_relaxed)) {
 			locktime_got(l, v >> 24 & 31);
 			return true;
 		}
@@ -207,63 +210,75 @@ static inline bool locktime_rwsem_try(struct rmap_rwsem *l, uint32_t blockers, u
 	return false;
 }
 
-/* src/base/locks.c says why nobody sleeps for ever. */
-static inline void locktime_rwsem_sleep(struct rmap_rwsem *l, const struct rmap_port *port,
-					uint32_t v)
+static inline bool locktime_write_take(struct rmap_rwsem *l)
 {
-	if (!(v & LOCKTIME_WAITERS)) {
-		if (!atomic_compare_exchange_strong_explicit(&l->word, &v, v | LOCKTIME_WAITERS,
-							     memory_order_relaxed,
-							     memory_order_relaxed))
-			return;
-		v |= LOCKTIME_WAITERS;
-	}
+	return locktime_rwsem_try(l, LOCKTIME_HELD, LOCKTIME_TURN, LOCKTIME_WRITER);
+}
+
+/* Where nobody has it those that wait race for it, unless it is a writer's turn. */
+static inline bool locktime_read_take(struct rmap_rwsem *l)
+{
+	uint32_t v = atomic_load_explicit(&l->word, memory_order_relaxed);
+	uint32_t blockers = LOCKTIME_WRITER | LOCKTIME_TURN;
+
+	return locktime_rwsem_try(l, v & LOCKTIME_HELD ? blockers | LOCKTIME_WAITERS : blockers, 0,
+				  1);
+}
+
+/* src/base/locks.c says why nobody sleeps for ever, and whose turn it is. */
+static inline void locktime_rwsem_sleep(struct rmap_rwsem *l, const struct rmap_port *port,
+					bool writer)
+{
+	uint32_t v = atomic_load_explicit(&l->word, memory_order_relaxed), waiting;
+
+	if (!(v & (writer ? LOCKTIME_HELD : LOCKTIME_HELD | LOCKTIME_TURN)))
+		return;
+	waiting = v | LOCKTIME_WAITERS;
+	if (writer && (v & LOCKTIME_READERS))
+		waiting |= LOCKTIME_TURN;
+	if (v != waiting &&
+	    !atomic_compare_exchange_strong_explicit(&l->word, &v, waiting, memory_order_relaxed,
+						     memory_order_relaxed))
+		return;
 	if (port->wait)
-		port->wait(port->ctx, &l->word, v);
+		port->wait(port->ctx, &l->word, waiting);
 	else
 		rmap_cpu_relax();
 }
 
-static inline void locktime_rwsem_lock(struct rmap_rwsem *l, const struct rmap_port *port,
-				       uint32_t blockers, uint32_t grant)
-{
-	uint64_t since;
-
-	if (rmap_likely(locktime_rwsem_try(l, blockers | LOCKTIME_WAITERS, grant)))
-		return;
-	since = locktime_now();
-	for (;;) {
-		uint32_t v = atomic_load_explicit(&l->word, memory_order_relaxed);
-
-		/* Free but for those who wait and race for it, or to be shared with its readers if nobody waits. */
-		if (!(v & LOCKTIME_HELD) || !(v & (blockers | LOCKTIME_WAITERS))) {
-			if (locktime_rwsem_try(l, blockers, grant))
-				break;
-			continue;
-		}
-		locktime_rwsem_sleep(l, port, v);
-	}
-	locktime_waited(locktime_rwsem_class(l), locktime_now() - since);
-}
-
 static inline bool rmap_read_trylock(struct rmap_rwsem *l)
 {
-	return locktime_rwsem_try(l, LOCKTIME_WRITER | LOCKTIME_WAITERS, 1);
+	return locktime_rwsem_try(l, LOCKTIME_WRITER | LOCKTIME_WAITERS | LOCKTIME_TURN, 0, 1);
 }
 
 static inline bool rmap_write_trylock(struct rmap_rwsem *l)
 {
-	return locktime_rwsem_try(l, LOCKTIME_HELD | LOCKTIME_WAITERS, LOCKTIME_WRITER);
+	return locktime_rwsem_try(l, LOCKTIME_HELD | LOCKTIME_WAITERS | LOCKTIME_TURN, 0,
+				  LOCKTIME_WRITER);
 }
 
 static inline void rmap_read_lock(struct rmap_rwsem *l, const struct rmap_port *port)
 {
-	locktime_rwsem_lock(l, port, LOCKTIME_WRITER, 1);
+	uint64_t since;
+
+	if (rmap_likely(rmap_read_trylock(l)))
+		return;
+	since = locktime_now();
+	while (!locktime_read_take(l))
+		locktime_rwsem_sleep(l, port, false);
+	locktime_waited(locktime_rwsem_class(l), locktime_now() - since);
 }
 
 static inline void rmap_write_lock(struct rmap_rwsem *l, const struct rmap_port *port)
 {
-	locktime_rwsem_lock(l, port, LOCKTIME_HELD, LOCKTIME_WRITER);
+	uint64_t since;
+
+	if (rmap_likely(rmap_write_trylock(l)))
+		return;
+	since = locktime_now();
+	while (!locktime_write_take(l))
+		locktime_rwsem_sleep(l, port, true);
+	locktime_waited(locktime_rwsem_class(l), locktime_now() - since);
 }
 
 static inline void rmap_write_lock_nested(struct rmap_rwsem *l, const struct rmap_port *port)

@@ -189,11 +189,71 @@ static void test_writer_is_not_starved(void **state)
 	assert_true(rmap_read_trylock(&c.lock));
 }
 
+struct patient {
+	struct contest c;
+	_Atomic bool go;
+};
+
+static void *write_until_told(void *arg)
+{
+	struct patient *p = arg;
+
+	rmap_write_lock(&p->c.lock, p->c.port);
+	while (!atomic_load(&p->go))
+		sched_yield();
+	rmap_write_unlock(&p->c.lock, p->c.port);
+	return NULL;
+}
+
+/*
+ * A reader that leaves and comes back at once finds the lock taken: by the writer that it has woken, or kept for it as long as that
+ * does not run yet. Otherwise one that never rests (a walk after the other) would always be first.
+ */
+static void test_reader_does_not_come_back_first(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		struct patient p = { .c.port = &sleeping };
+		pthread_t writer;
+
+		rmap_read_lock(&p.c.lock, p.c.port);
+		assert_int_equal(pthread_create(&writer, NULL, write_until_told, &p), 0);
+		while (!(p.c.lock.word & RMAP_RWSEM_TURN))
+			sched_yield();
+		rmap_read_unlock(&p.c.lock, p.c.port);
+		assert_false(rmap_read_trylock(&p.c.lock));
+		atomic_store(&p.go, true);
+		rmap_read_lock(&p.c.lock, p.c.port);
+		rmap_read_unlock(&p.c.lock, p.c.port);
+		pthread_join(writer, NULL);
+		assert_int_equal(p.c.lock.word, 0);
+	}
+}
+
+/* A writer's turn is kept from those behind readers, not from those behind a writer. */
+static void test_readers_are_not_starved(void **state)
+{
+	struct contest c = { .port = &sleeping };
+	pthread_t writer;
+
+	(void)state;
+	rmap_write_lock(&c.lock, c.port);
+	assert_int_equal(pthread_create(&writer, NULL, write_once, &c), 0);
+	while (!(c.lock.word & RMAP_RWSEM_WAITERS))
+		sched_yield();
+	assert_false(c.lock.word & RMAP_RWSEM_TURN);
+	rmap_write_unlock(&c.lock, c.port);
+	pthread_join(writer, NULL);
+	assert_int_equal(c.lock.word, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_states),
 		cmocka_unit_test(test_writer_is_not_starved),
+		cmocka_unit_test(test_reader_does_not_come_back_first),
+		cmocka_unit_test(test_readers_are_not_starved),
 		cmocka_unit_test(test_threads_sleeping),
 		cmocka_unit_test(test_threads_yielding),
 		cmocka_unit_test(test_threads_spinning),
