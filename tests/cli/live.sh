@@ -73,4 +73,10 @@ expect_code 0 "$rmap" sharing --json $$
 python3 -m json.tool "$dir/out" >/dev/null || fail "sharing --json is no JSON"
 expect_code 0 "$rmap" sharing --csv $$
 head -n 1 "$dir/out" | grep -q '^pid,comm,start,end,perms,name,' || fail "no heading in CSV"
+
+# again and again, until nobody is left
+sleep 1.5 &
+expect_code 0 timeout 20 "$rmap" sharing --watch=0.2 $!
+[ "$(grep -c 'pid name' "$dir/out")" -ge 2 ] || fail "--watch shows only once"
+tail -n 1 "$dir/out" | grep -q 'ended\|no process' || fail "--watch does not say why it ends"
 echo "all well"
