@@ -28,7 +28,7 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 
 # The dear assertions (RMAP_DEBUG_ASSERT).
-if(CMAKE_BUILD_TYPE STREQUAL "Debug" OR RMAP_SANITIZE)
+if(CMAKE_BUILD_TYPE STREQUAL "Debug" OR RMAP_SANITIZE OR RMAP_LOCKS_HEADER)
 	add_compile_definitions(RMAP_DEBUG)
 endif()
 

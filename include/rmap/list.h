@@ -36,6 +36,12 @@ static inline bool list_is_singular(const struct list_head *h)
 	return h->next != h && h->next == h->prev;
 }
 
+/* Do the neighbours point back? */
+static inline bool list_valid(const struct list_head *h)
+{
+	return h->next && h->prev && h->next->prev == h && h->prev->next == h;
+}
+
 /* For the two below: prev and next are neighbours. */
 static inline void list_insert_between(struct list_head *n, struct list_head *prev,
 				       struct list_head *next)

@@ -200,7 +200,7 @@ static int find_frames(struct check *c)
 
 static int (*const parts[])(struct check *c) = {
 	find_mms,    find_files, find_frames, check_layout, check_tables,
-	check_files, check_swap, check_pages, check_rmap,
+	check_files, check_swap, check_pages, check_rmap,   check_valid,
 };
 
 static int check_once(struct mm_system *sys, struct mm_check *check)

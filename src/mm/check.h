@@ -143,4 +143,9 @@ int check_swap(struct check *c);
 int check_pages(struct check *c);
 int check_rmap(struct check *c);
 
+/* ---- check_valid.c ---- */
+
+/* Each structure by itself. */
+int check_valid(struct check *c);
+
 #endif

@@ -21,6 +21,7 @@
 #include "file.h"
 #include "reclaim.h"
 #include "table.h"
+#include "valid.h"
 #include "vma.h"
 #include "vma_lock.h"
 
@@ -149,6 +150,7 @@ static inline void assert_locked(const struct fault *f)
 int fault_handle(struct fault *f)
 {
 	assert_locked(f);
+	MM_DEBUG_ASSERT(f->mm->sys, fault_valid(f));
 	f->pte = table_make(f->mm, f->addr);
 	if (!f->pte)
 		return RMAP_ENOMEM;

@@ -13,6 +13,7 @@
  * The file's lock is held around each function but reserve and unreserve.
  */
 #include "file.h"
+#include "valid.h"
 
 #define LEVELS_MAX ((64 + FILE_TREE_SHIFT - 1) / FILE_TREE_SHIFT)
 
@@ -187,6 +188,7 @@ void file_tree_set(struct mm_system *sys, struct file_tree *tree, uint64_t index
 		tree->count++;
 	}
 	*slot = entry;
+	MM_DEBUG_ASSERT(sys, file_tree_valid(tree) && file_tree_node_valid(node));
 }
 
 /* The largest offset went: roots that lead only to their first child are not needed. */

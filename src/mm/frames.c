@@ -10,6 +10,7 @@
  */
 #include "mm_types.h"
 #include "reclaim.h"
+#include "valid.h"
 
 int frames_init(struct mm_system *sys)
 {
@@ -62,7 +63,10 @@ static struct page *frame_take(struct mm_system *sys, unsigned int flags)
 	return page;
 }
 
-/* How often an allocation reclaims before it gives up (each time it must have freed something to go on), and waits. */
+/*
+ * How often an allocation reclaims before it gives up, and waits. A round that frees nothing is no reason to: where all pages are in use it
+ * has cleared their accessed bits, and the next one finds some that are not. Where nothing can be reclaimed at all a round is short.
+ */
 #define ALLOC_TRIES 8
 
 static struct page *frame_take_hard(struct mm_system *sys, unsigned int flags)
@@ -72,11 +76,9 @@ static struct page *frame_take_hard(struct mm_system *sys, unsigned int flags)
 	for (int i = 0; i < ALLOC_TRIES && !page; i++) {
 		uint64_t free = atomic_load_explicit(&sys->nr_free, memory_order_relaxed);
 		uint64_t high = sys->watermark[WATERMARK_HIGH];
-		uint64_t freed = reclaim_direct(sys, free < high ? high - free : 1);
 
+		(void)reclaim_direct(sys, free < high ? high - free : 1);
 		page = frame_take(sys, flags);
-		if (!freed)
-			break;
 	}
 	/*
 	 * Page tables that wait for their grace period are memory too. While we waited others may have taken all that came back, and
@@ -163,6 +165,7 @@ void page_unlock(struct mm_system *sys, struct page *page)
 	const struct rmap_port *os = &sys->port->os;
 	uint32_t old;
 
+	MM_DEBUG_ASSERT(sys, page_valid(page));
 	rmap_bit_lock_released(&page->flags, RMAP_LOCK_PAGE);
 	old = atomic_fetch_and_explicit(&page->flags, ~(uint32_t)(PG_LOCKED | PG_WAITERS),
 					memory_order_release);

@@ -7,6 +7,7 @@
  */
 #include "swap.h"
 #include "table.h"
+#include "valid.h"
 
 static void gather_reset(struct gather *g)
 {
@@ -26,6 +27,7 @@ void gather_flush(struct gather *g)
 {
 	struct mm_system *sys = g->mm->sys;
 
+	MM_DEBUG_ASSERT(sys, gather_valid(g));
 	if (g->start < g->end)
 		mm_flush(g->mm, g->start, g->end, g->why);
 	for (unsigned int i = 0; i < g->nr; i++)

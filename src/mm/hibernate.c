@@ -19,6 +19,7 @@
 #include "reclaim.h"
 #include "sort.h"
 #include "table.h"
+#include "valid.h"
 #include "vma.h"
 
 struct unit {
@@ -405,6 +406,7 @@ static void write_files(struct writer *w)
 		image_put64(&w->image, mm_file_size(w->files[i]));
 		image_put32(&w->image, mm_file_is_shmem(w->files[i]));
 		image_put64(&w->image, w->files[i]->accounted);
+		MM_DEBUG_ASSERT(w->sys, image_valid(&w->image));
 		image_end(&w->image);
 	}
 }

@@ -158,6 +158,16 @@ static inline const struct rmap_port *mm_os(const struct mm *mm)
 	return &mm->sys->port->os;
 }
 
+/* See valid.h. mmap write. */
+static inline bool mm_valid(const struct mm *mm)
+{
+	return mm->sys && mm->pgd && (mm->map_count == 0) == (mm->vmas.node == NULL) &&
+	       mm->brk >= mm->start_brk && mm->locked_lost <= mm->locked_vm &&
+	       mm->data_vm + mm->exec_vm + mm->stack_vm <= mm->total_vm &&
+	       mm->map_count <= mm->total_vm && mm->mmap_base <= MM_TASK_SIZE &&
+	       atomic_load_explicit(&mm->refs, memory_order_relaxed) != 0;
+}
+
 static inline void mm_read_lock(struct mm *mm)
 {
 	rmap_read_lock(&mm->mmap_lock, mm_os(mm));
@@ -171,11 +181,13 @@ static inline void mm_read_unlock(struct mm *mm)
 static inline void mm_write_lock(struct mm *mm)
 {
 	rmap_write_lock(&mm->mmap_lock, mm_os(mm));
+	MM_DEBUG_ASSERT(mm->sys, mm_valid(mm));
 }
 
 /* Releases all VMAs that were marked, too. */
 static inline void mm_write_unlock(struct mm *mm)
 {
+	MM_DEBUG_ASSERT(mm->sys, mm_valid(mm));
 	atomic_fetch_add_explicit(&mm->lock_seq, 1, memory_order_seq_cst);
 	rmap_write_unlock(&mm->mmap_lock, mm_os(mm));
 }

@@ -21,6 +21,7 @@
 #include "reclaim.h"
 #include "sort.h"
 #include "table.h"
+#include "valid.h"
 #include "vma.h"
 
 struct resumed_vma {
@@ -804,6 +805,7 @@ static int read_image(struct reader *r)
 	if (read_header(r))
 		return r->image.error;
 	do {
+		MM_DEBUG_ASSERT(r->sys, image_valid(&r->image));
 		if (image_next(&r->image) || read_chunk(r))
 			return r->image.error;
 	} while (r->image.type != IMAGE_END);

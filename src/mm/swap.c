@@ -21,6 +21,7 @@
  * that has. A page that goes out once more by the slot that it kept tells that with rmap_slot_refill(), if no entry names it.
  */
 #include "mm_types.h"
+#include "valid.h"
 
 int swap_init(struct mm_system *sys)
 {
@@ -120,6 +121,7 @@ static void cache_enter(struct mm_system *sys, struct page *page, uint64_t slot)
 	page_set(page, PG_SWAPCACHE);
 	s->cache = page;
 	sys->swap.cached++;
+	MM_DEBUG_ASSERT(sys, swap_map_valid(&sys->swap) && swap_slot_valid(s));
 }
 
 /* The cache's reference passes to the caller. */
@@ -136,6 +138,7 @@ static void cache_leave(struct mm_system *sys, struct page *page)
 	sys->swap.cached--;
 	if (!s->count)
 		slot_release(sys, s);
+	MM_DEBUG_ASSERT(sys, swap_map_valid(&sys->swap) && swap_slot_valid(s));
 }
 
 bool swap_add(struct mm_system *sys, struct page *page)

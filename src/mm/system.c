@@ -9,6 +9,7 @@
 
 #include "mm_types.h"
 #include "table.h"
+#include "valid.h"
 
 static bool kind_is_various(enum rmap_kind kind)
 {
@@ -148,6 +149,7 @@ int mm_system_create(const struct mm_config *config, const struct mm_port *port,
 	error = rmap_init(&sys->rmap, sys->config.design, &sys->rmap_port);
 	if (error)
 		goto free_swap;
+	MM_DEBUG_ASSERT(sys, mm_system_valid(sys));
 	*out = sys;
 	return 0;
 
@@ -164,6 +166,7 @@ void mm_system_destroy(struct mm_system *sys)
 {
 	const struct mm_port *port = sys->port;
 
+	MM_DEBUG_ASSERT(sys, mm_system_valid(sys));
 	MM_ASSERT(sys, list_empty(&sys->mms));
 	/* VMAs that wait for their grace period hold files. */
 	port->os.rcu_barrier(port->os.ctx);

@@ -17,6 +17,7 @@
  * Finding wants mmap_lock for reading, everything else for writing. vma_lock.c has a descent of its own, beside writers.
  */
 #include "layout.h"
+#include "valid.h"
 #include "vma_lock.h"
 
 static inline struct vma *vma_of_node(const struct rb_node *node)
@@ -141,6 +142,7 @@ static void insert_between(struct mm *mm, struct vma *vma, struct vma *prev, str
 		set_gap(next, gap_between(vma, next));
 	rb_insert(&mm->vmas, &vma->node, parent, link, update_gap_max);
 	mm->map_count++;
+	MM_DEBUG_ASSERT(mm->sys, vma_valid(vma));
 }
 
 void vma_tree_insert_locked(struct mm *mm, struct vma *vma)

@@ -38,6 +38,12 @@ static inline struct anon_vma_list *vma_list(const struct rmap_vma *vma)
 	return atomic_load_explicit(&vma->design.list.anon_vma, memory_order_acquire);
 }
 
+/* Its lock, or a VMA in it (see valid.h). */
+static inline bool anon_vma_list_valid(const struct anon_vma_list *list)
+{
+	return rmap_owner_valid(&list->owner) && list_valid(&list->vmas);
+}
+
 static inline struct rmap_vma *entry_vma(struct list_head *entry)
 {
 	return list_entry(entry, struct rmap_vma, design.list.entry);
@@ -79,6 +85,7 @@ static void list_lock(struct rmap *rmap, struct anon_vma_list *list)
 /* The caller has a VMA in the list, which keeps it. */
 static void list_unlock(struct rmap *rmap, struct anon_vma_list *list)
 {
+	RMAP_DEBUG_ASSERT(rmap->port, anon_vma_list_valid(list));
 	rmap_write_unlock(&list->owner.lock, rmap->port);
 }
 
@@ -313,6 +320,8 @@ static const char *list_vma_check(const struct rmap *rmap, const struct rmap_vma
 		return "the VMA's anon_vma has no reference";
 	if (entry->next->prev != entry || entry->prev->next != entry)
 		return "the VMA's neighbours in the list of its anon_vma do not point back";
+	if (!anon_vma_list_valid(vma_list(vma)))
+		return "the VMA's anon_vma says of itself what cannot be";
 	return NULL;
 }
 

@@ -104,6 +104,7 @@ static void lock_root(struct rmap *rmap, struct anon_vma *root)
 /* The caller has a VMA linked in the family, which keeps the root. */
 static void unlock_root(struct rmap *rmap, struct anon_vma *root)
 {
+	RMAP_DEBUG_ASSERT(rmap->port, anon_vma_valid(root));
 	rmap_write_unlock(&root->rwsem, rmap->port);
 }
 

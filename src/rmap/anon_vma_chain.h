@@ -86,6 +86,26 @@ static const struct itree avc_tree = {
 	.update = avc_update,
 };
 
+/* ---------------------------------------------------------------- what each must satisfy by itself (see valid.h) */
+
+/* Root lock; one that is linked or pinned. */
+static inline bool anon_vma_valid(const struct anon_vma *anon_vma)
+{
+	const struct anon_vma *root = anon_vma_root(anon_vma);
+	bool is_root = root == anon_vma;
+
+	return root && atomic_load_explicit(&anon_vma->refcount, memory_order_relaxed) != 0 &&
+	       is_root == (anon_vma->parent == anon_vma) && anon_vma->parent &&
+	       (!is_root || anon_vma->num_children != 0);
+}
+
+/* Root lock; its VMA not hidden. */
+static inline bool anon_vma_chain_valid(const struct anon_vma_chain *avc)
+{
+	return avc->vma && avc->anon_vma && list_valid(&avc->same_vma) &&
+	       avc->rb_subtree_last >= avc_last(&avc->rb);
+}
+
 /* ---------------------------------------------------------------- lifetime (anon_vma_chain_walk.c) */
 
 /* Drop a reference; the last one frees. No lock of the family held. */

@@ -159,11 +159,15 @@ const char *avc_vma_check(const struct rmap *rmap, const struct rmap_vma *vma)
 
 		if (!itree_node_valid(&avc->anon_vma->rb_root, &avc->rb, &avc_tree))
 			return "a link is not where the VMA's bounds put it in its anon_vma's tree";
+		if (!anon_vma_chain_valid(avc))
+			return "a link says of itself what cannot be";
 		if (rb_first(&avc->anon_vma->rb_root) != &avc->rb)
 			continue;
 		wrong = check_anon_vma(avc->anon_vma);
 		if (wrong)
 			return wrong;
+		if (!anon_vma_valid(avc->anon_vma))
+			return "an anon_vma says of itself what cannot be";
 	}
 	return NULL;
 }

@@ -37,6 +37,18 @@ struct anonmm {
 	struct anonmm_group *group; /* fixed */
 };
 
+/* The group's lock (see valid.h). */
+static inline bool anonmm_group_valid(const struct anonmm_group *group)
+{
+	return rmap_owner_valid(&group->owner) && list_valid(&group->members);
+}
+
+static inline bool anonmm_valid(const struct anonmm *member)
+{
+	return member->mm && member->group && member->mm->design == member &&
+	       list_valid(&member->entry);
+}
+
 static inline struct anonmm *mm_member(const struct rmap_mm *mm)
 {
 	return mm->design;
@@ -78,6 +90,7 @@ static void group_lock(struct rmap *rmap, struct anonmm_group *group)
 /* The caller is a member, or has a reference. */
 static void group_unlock(struct rmap *rmap, struct anonmm_group *group)
 {
+	RMAP_DEBUG_ASSERT(rmap->port, anonmm_group_valid(group));
 	rmap_write_unlock(&group->owner.lock, rmap->port);
 }
 
@@ -94,6 +107,7 @@ static int join(struct rmap *rmap, struct rmap_mm *mm, struct anonmm_group *grou
 	mm->design = member;
 	group_lock(rmap, group);
 	list_add_tail(&member->entry, &group->members);
+	RMAP_DEBUG_ASSERT(rmap->port, anonmm_valid(member));
 	group_unlock(rmap, group);
 	return RMAP_OK;
 }
@@ -262,6 +276,8 @@ static const char *anonmm_vma_check(const struct rmap *rmap, const struct rmap_v
 		return "the member's neighbours in its group do not point back";
 	if (!atomic_load_explicit(&member->group->owner.refs, memory_order_relaxed))
 		return "the group has no reference";
+	if (!anonmm_valid(member) || !anonmm_group_valid(member->group))
+		return "the member or its group says of itself what cannot be";
 	return NULL;
 }
 

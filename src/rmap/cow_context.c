@@ -56,6 +56,19 @@ struct cow_context {
 	struct rmap_rcu rcu;	    /* once nobody refers to it */
 };
 
+/* The context's lock; in its tree (see valid.h). */
+static inline bool remap_valid(const struct remap *remap)
+{
+	return remap->distance != 0 && remap->first <= remap->last && remap->below >= remap->last;
+}
+
+/* Its lock. The children's list is theirs to keep; siblings are the parent's. */
+static inline bool cow_context_valid(const struct cow_context *context)
+{
+	return context->rmap && rmap_owner_valid(&context->owner) && context->parent != context &&
+	       list_valid(&context->children) && (context->mm || !context->remaps.node);
+}
+
 static inline struct cow_context *owner_context(struct rmap_owner *owner)
 {
 	return rmap_container_of(owner, struct cow_context, owner);
@@ -316,6 +329,7 @@ static void context_lock(struct cow_context *context)
 
 static void context_unlock(struct cow_context *context)
 {
+	RMAP_DEBUG_ASSERT(context->rmap->port, cow_context_valid(context));
 	rmap_write_unlock(&context->owner.lock, context->rmap->port);
 }
 
@@ -821,6 +835,8 @@ static const char *context_vma_check(const struct rmap *rmap, const struct rmap_
 	(void)rmap;
 	if (!context || context->mm != vma->mm)
 		return "the context is not of the VMA's address space";
+	if (!cow_context_valid(context))
+		return "the context says of itself what cannot be";
 	if (!context_vma_faulted(vma) || !displaced(vma))
 		return NULL;
 	if (!rb_valid(&context->remaps))
@@ -830,6 +846,8 @@ static const char *context_vma_check(const struct rmap *rmap, const struct rmap_
 		return "the VMA was moved, but no remap says how far";
 	if (!itree_node_valid(&context->remaps, &remap->rb, &remap_tree))
 		return "a remap is not where its range puts it in the tree";
+	if (!remap_valid(remap))
+		return "a remap says of itself what cannot be";
 	return NULL;
 }
 

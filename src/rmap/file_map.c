@@ -16,6 +16,7 @@
  */
 #include "file_map.h"
 #include "count.h"
+#include "valid.h"
 #include "walk.h"
 
 #include "../base/interval_tree.h"
@@ -64,6 +65,7 @@ void file_map_lock(struct rmap *rmap, struct rmap_file *file)
 
 void file_map_unlock(struct rmap *rmap, struct rmap_file *file)
 {
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_file_valid(file));
 	rmap_write_unlock(&file->lock, rmap->port);
 }
 

@@ -92,6 +92,7 @@ int lineage_mm_fork_begin(struct rmap *rmap, struct rmap_mm *child, struct rmap_
 	atomic_init(&n->birth, next_birth(p));
 	atomic_init(&n->parent, p);
 	lock_first(rmap, p);
+	RMAP_DEBUG_ASSERT(rmap->port, lineage_valid(p));
 	first = lineage_head(p);
 	atomic_init(&n->next, first);
 	if (first)

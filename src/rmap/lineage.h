@@ -126,6 +126,35 @@ struct co_owners {
 	};
 };
 
+/*
+ * What each must satisfy by itself (see valid.h). A node: its tree_lock. Its mm is another's business: exit takes it away.
+ */
+static inline bool lineage_valid(const struct lineage *n)
+{
+	return atomic_load_explicit(&n->birth, memory_order_relaxed) <= LINEAGE_BIRTH_MAX &&
+	       atomic_load_explicit(&n->clock, memory_order_relaxed) <= LINEAGE_STAMP_MAX &&
+	       atomic_load_explicit(&n->gone, memory_order_relaxed) <= 1 &&
+	       (n->nr_forwarders == 0) == (n->forwarders == NULL) &&
+	       atomic_load_explicit(&n->parent, memory_order_relaxed) != n &&
+	       atomic_load_explicit(&n->refs, memory_order_relaxed) != 0;
+}
+
+/* The node's lock, no change under way. */
+static inline bool lineage_displaced_valid(const struct lineage_displaced *d)
+{
+	return d->vma && atomic_load_explicit(&d->vma->design.lineage.home, memory_order_relaxed) ==
+				 (uintptr_t)d;
+}
+
+/* The first block of a list or a sieve that is named. */
+static inline bool co_owners_valid(const struct co_owners *set)
+{
+	if (!set->rmap || atomic_load_explicit(&set->refs, memory_order_relaxed) == 0 ||
+	    set->nr > CO_OWNERS)
+		return false;
+	return set->nr ? set->node[set->nr - 1] != NULL : set->sieve.top && set->sieve.bits != 0;
+}
+
 /* Where one was last in the blocks of a sieve. All but set zero: nowhere. */
 struct lineage_cursor {
 	struct co_owners *set, *block;

@@ -103,7 +103,9 @@ const char *lineage_page_check(const struct rmap_page *page,
 	if ((mapping & LINEAGE_MAPPING_TAGS) == (RMAP_MAPPING_ANON | LINEAGE_MAPPING_SET))
 		return "it has co-owners, but holds no reference on them";
 	if (mapping & LINEAGE_MAPPING_SET)
-		return NULL;
+		return co_owners_valid(lineage_co_owners(mapping))
+			       ? NULL
+			       : "its co-owners say of themselves what cannot be";
 	if (mapping & LINEAGE_MAPPING_COUNTED)
 		return atomic_load_explicit(&n->refs, memory_order_relaxed) == 0
 			       ? "it holds a reference on an owner that has none"
@@ -127,6 +129,8 @@ const char *lineage_vma_check(const struct rmap *rmap, const struct rmap_vma *vm
 		return "its mm's node is another's, has gone, or is pinned";
 	if (atomic_load_explicit(&n->seq, memory_order_relaxed) & 1)
 		return "its mm's node is in the middle of a move";
+	if (!lineage_valid(n))
+		return "its mm's node says of itself what cannot be";
 	wrong = check_forwarders(n);
 	if (!wrong)
 		wrong = check_children(n);

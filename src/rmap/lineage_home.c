@@ -402,5 +402,7 @@ const char *lineage_displaced_check(const struct rmap_vma *vma)
 		return "its place away from home is another VMA's";
 	if (!itree_node_valid(&n->displaced, &d->rb, &displaced_tree))
 		return "it is displaced, but not in its place in the tree of homes";
+	if (!lineage_displaced_valid(d))
+		return "its place away from home says of itself what cannot be";
 	return NULL;
 }

@@ -33,6 +33,12 @@ static inline void owner_get(struct rmap_owner *owner)
 	atomic_fetch_add_explicit(&owner->refs, 1, memory_order_relaxed);
 }
 
+/* See valid.h. A reference. */
+static inline bool rmap_owner_valid(const struct rmap_owner *owner)
+{
+	return atomic_load_explicit(&owner->refs, memory_order_relaxed) != 0;
+}
+
 /* A reference, unless there is none any more. */
 bool owner_try_get(struct rmap_owner *owner);
 

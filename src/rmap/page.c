@@ -8,6 +8,7 @@
  */
 #include "count.h"
 #include "design.h"
+#include "valid.h"
 
 /* A page that nobody else knows. Owner and index were stored before: whoever sees the count sees them. */
 static inline void map_new(struct rmap_page *page, uint32_t exclusive)
@@ -94,6 +95,8 @@ uint64_t rmap_page_map(struct rmap *rmap, struct rmap_page *const *pages, unsign
 		was_unmapped = map_known_pages(rmap, pages, nr, vma, addr, flags);
 	if (ops_of(rmap)->page_map)
 		ops_of(rmap)->page_map(rmap, pages, nr, vma, addr, pte, flags, reserve);
+	for (unsigned int i = 0; i < nr; i++)
+		RMAP_DEBUG_ASSERT(rmap->port, rmap_page_valid(pages[i]));
 	return was_unmapped;
 }
 
@@ -132,6 +135,8 @@ uint64_t rmap_page_unmap(struct rmap *rmap, struct rmap_page *const *pages, unsi
 	uint64_t now_unmapped = 0;
 
 	RMAP_ASSERT(rmap->port, nr >= 1 && nr <= RMAP_RUN_MAX);
+	for (unsigned int i = 0; i < nr; i++)
+		RMAP_DEBUG_ASSERT(rmap->port, rmap_page_valid(pages[i]));
 	/* First, since where others map a page too, it may be gone as soon as the count no longer counts this one. */
 	if (ops_of(rmap)->page_unmap)
 		ops_of(rmap)->page_unmap(rmap, pages, nr, vma, addr, pte);
@@ -283,11 +288,13 @@ int rmap_reserve(struct rmap *rmap, struct rmap_reserve *reserve, unsigned int n
 		return RMAP_OK;
 	if (!reserve->objects.next)
 		list_init(&reserve->objects);
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_reserve_valid(reserve));
 	return ops_of(rmap)->reserve(rmap, reserve, n);
 }
 
 void rmap_unreserve(struct rmap *rmap, struct rmap_reserve *reserve)
 {
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_reserve_valid(reserve));
 	if (ops_of(rmap)->unreserve && reserve->nr)
 		ops_of(rmap)->unreserve(rmap, reserve);
 }
@@ -298,12 +305,14 @@ void rmap_slot_fill(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page 
 {
 	if (ops_of(rmap)->slot_fill)
 		ops_of(rmap)->slot_fill(rmap, slot, page);
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_slot_valid(slot));
 }
 
 void rmap_slot_dup(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page)
 {
 	if (ops_of(rmap)->slot_dup)
 		ops_of(rmap)->slot_dup(rmap, slot, page);
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_slot_valid(slot));
 }
 
 void rmap_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page,
@@ -311,18 +320,21 @@ void rmap_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap_pa
 {
 	if (ops_of(rmap)->slot_restore)
 		ops_of(rmap)->slot_restore(rmap, slot, page, vma, addr);
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_slot_valid(slot));
 }
 
 void rmap_slot_rejoin(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page)
 {
 	if (ops_of(rmap)->slot_rejoin)
 		ops_of(rmap)->slot_rejoin(rmap, slot, page);
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_slot_valid(slot));
 }
 
 void rmap_slot_refill(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page)
 {
 	if (ops_of(rmap)->slot_refill)
 		ops_of(rmap)->slot_refill(rmap, slot, page);
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_slot_valid(slot));
 }
 
 void rmap_slot_free(struct rmap *rmap, struct rmap_slot *slot)

@@ -67,6 +67,15 @@ static inline unsigned int block_used(const struct pte_chain *block)
 	return (unsigned int)(block->next_and_used & WORD_BLOCK_BITS);
 }
 
+/* The lock of the page's word; the newest block, or (as its next) an older one, which is full (see valid.h). */
+static inline bool pte_chain_valid(const struct pte_chain *block)
+{
+	const struct pte_chain *next = block_next(block);
+
+	return block_used(block) <= BLOCK_SLOTS && !((uintptr_t)block & WORD_BLOCK_BITS) &&
+	       (!next || block_used(next) == 0);
+}
+
 /* ---------------------------------------------------------------- the word */
 
 /* A chain that is locked. Changes are made in word and stored by chain_unlock(). */
@@ -237,6 +246,7 @@ static void push(struct rmap *rmap, struct chain *chain, void *pte, struct rmap_
 	}
 	head->slot[block_used(head)] = pte;
 	head->next_and_used++;
+	RMAP_DEBUG_ASSERT(rmap->port, pte_chain_valid(head));
 }
 
 static void chain_add(struct rmap *rmap, struct chain *chain, void *pte,
@@ -694,6 +704,21 @@ static void chain_page_free(struct rmap *rmap, struct rmap_page *page)
 			    atomic_load_explicit(&page->design, memory_order_relaxed) == 0);
 }
 
+/* Nothing else runs. */
+static const char *chain_page_check(const struct rmap_page *page,
+				    bool (*has)(const struct rmap_mm *mm, void *arg), void *arg)
+{
+	uint64_t word = atomic_load_explicit(&page->design, memory_order_relaxed);
+	const struct pte_chain *block = word & WORD_INLINE ? NULL : word_block(word);
+
+	(void)has;
+	(void)arg;
+	for (; block; block = block_next(block))
+		if (!pte_chain_valid(block))
+			return "a block of its chain says of itself what cannot be";
+	return NULL;
+}
+
 const struct rmap_ops rmap_pte_chain = {
 	.name = "pte_chain",
 	.walks_file_pages = true,
@@ -711,4 +736,5 @@ const struct rmap_ops rmap_pte_chain = {
 	.migrate_end = chain_migrate_end,
 	.page_free = chain_page_free,
 	.walk = chain_walk,
+	.page_check = chain_page_check,
 };

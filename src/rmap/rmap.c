@@ -7,6 +7,7 @@
  */
 #include "count.h"
 #include "design.h"
+#include "valid.h"
 
 int rmap_init(struct rmap *rmap, const struct rmap_ops *ops, const struct rmap_port *port)
 {
@@ -59,14 +60,17 @@ static void mm_enter(struct rmap *rmap, struct rmap_mm *mm)
 	mm->list.prev = head->prev;
 	__atomic_store_n(&head->prev->next, &mm->list, __ATOMIC_RELEASE);
 	head->prev = &mm->list;
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_valid(rmap) && rmap_mm_valid(mm));
 	rmap_spin_unlock(&rmap->lock);
 }
 
 static void mm_leave(struct rmap *rmap, struct rmap_mm *mm)
 {
 	rmap_spin_lock(&rmap->lock);
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_mm_valid(mm));
 	mm->list.next->prev = mm->list.prev;
 	__atomic_store_n(&mm->list.prev->next, mm->list.next, __ATOMIC_RELEASE);
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_valid(rmap));
 	rmap_spin_unlock(&rmap->lock);
 }
 

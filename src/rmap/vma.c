@@ -4,6 +4,7 @@
  */
 #include "count.h"
 #include "design.h"
+#include "valid.h"
 #include "file_map.h"
 
 void rmap_vma_init(struct rmap_vma *vma, struct rmap_mm *mm, uint64_t start, uint64_t end,
@@ -32,6 +33,7 @@ bool rmap_vma_faulted(const struct rmap *rmap, const struct rmap_vma *vma)
 
 void rmap_vma_link(struct rmap *rmap, struct rmap_vma *vma)
 {
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_vma_valid(vma));
 	if (!vma->file)
 		return;
 	file_map_lock(rmap, vma->file);
@@ -42,6 +44,7 @@ void rmap_vma_link(struct rmap *rmap, struct rmap_vma *vma)
 int rmap_vma_prepare(struct rmap *rmap, struct rmap_vma *vma, struct rmap_vma *next,
 		     struct rmap_vma *prev)
 {
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_vma_valid(vma));
 	if (!ops_of(rmap)->vma_prepare)
 		return RMAP_OK;
 	return ops_of(rmap)->vma_prepare(rmap, vma, next, prev);
@@ -51,6 +54,7 @@ int rmap_vma_fork(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src)
 {
 	int error = RMAP_OK;
 
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_vma_valid(dst) && rmap_vma_valid(src));
 	if (ops_of(rmap)->vma_fork)
 		error = ops_of(rmap)->vma_fork(rmap, dst, src);
 	if (!error && dst->file)
@@ -60,6 +64,7 @@ int rmap_vma_fork(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src)
 
 int rmap_vma_clone(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src)
 {
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_vma_valid(dst) && rmap_vma_valid(src));
 	if (!ops_of(rmap)->vma_clone)
 		return RMAP_OK;
 	return ops_of(rmap)->vma_clone(rmap, dst, src);
@@ -113,6 +118,9 @@ void rmap_adjust_begin(struct rmap *rmap, struct rmap_adjust *adjust)
 
 void rmap_adjust_end(struct rmap *rmap, struct rmap_adjust *adjust)
 {
+	for (unsigned int i = 0; i < 3; i++)
+		RMAP_DEBUG_ASSERT(rmap->port, !adjust->vma[i] || adjust->removed[i] ||
+						      rmap_vma_valid(adjust->vma[i]));
 	if (ops_of(rmap)->adjust_end)
 		ops_of(rmap)->adjust_end(rmap, adjust);
 	if (!adjust->file)

@@ -56,6 +56,36 @@ static void second_chance(void **state)
 	mm_put(mm);
 }
 
+/*
+ *	P [s s s s … 150]   shared memory, written by P; C, forked, has read most of it, and reads all of it again
+ *	C [s s s s … 150]   in 128 frames
+ *
+ * When C needs a page, all that are in memory have been used: a round of reclaim clears their accessed bits and frees none. That is not
+ * out of memory. (Found by failing allocations: a second try did not succeed.)
+ */
+static void all_in_use(void **state)
+{
+	const uint64_t pages = 150;
+	struct mm *mm[2];
+	uint64_t s;
+
+	(void)state;
+	mm[0] = engine_mm(&e);
+	s = map_with(&e, mm[0], 0, pages, MM_PROT_READ | MM_PROT_WRITE,
+		     MM_MAP_SHARED | MM_MAP_ANONYMOUS, NULL, 0);
+	for (uint64_t i = 0; i < pages; i++)
+		poke(&e, mm[0], s + i * PAGE, i + 1);
+	mm[1] = engine_fork(&e, mm[0]);
+	for (uint64_t most = 60; most <= pages; most += 5) {
+		for (uint64_t i = 0; i < most; i++)
+			assert_int_equal(peek(&e, mm[1], s + i * PAGE), i + 1);
+		for (uint64_t i = 0; i < pages; i++)
+			assert_int_equal(peek(&e, mm[1], s + i * PAGE), i + 1);
+	}
+	mm_put(mm[1]);
+	mm_put(mm[0]);
+}
+
 /* Two address spaces have used it: active at once. */
 static void two_users_activate(void **state)
 {
@@ -389,6 +419,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(second_chance, setup, teardown),
+		cmocka_unit_test_setup_teardown(all_in_use, setup_small, teardown),
 		cmocka_unit_test_setup_teardown(two_users_activate, setup, teardown),
 		cmocka_unit_test_setup_teardown(text_activates, setup, teardown),
 		cmocka_unit_test_setup_teardown(sequential_reader, setup, teardown),
