@@ -11,11 +11,11 @@
  */
 #include "breaks_perf.h"
 #include "breaks_index.h"
+#include "perf_ring.h"
 
 #include <errno.h>
 #include <event-parse.h>
 #include <inttypes.h>
-#include <linux/perf_event.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -70,7 +70,7 @@ struct field {
 
 struct ring {
 	int fd, cpu;
-	struct perf_event_mmap_page *head;
+	struct perf_ring ring;
 	uint64_t tail, end; /* what is being taken */
 	uint64_t time;	    /* of the record at tail; UINT64_MAX: there is none */
 };
@@ -95,7 +95,7 @@ struct breaks_perf {
 	uint32_t nr_follows;
 	uint64_t lost, taken;
 	bool no_lost_format;
-	uint64_t record[MAX_RECORD / 8]; /* one that wraps around its ring */
+	uint64_t record[PERF_RECORD_MOST / 8]; /* one that wraps around its ring */
 	uint64_t regs[BREAKS_NR_REGS];
 };
 
@@ -293,30 +293,24 @@ static int open_ring_owner(const struct breaks_perf *p, int cpu)
 static int make_ring(struct breaks_perf *p, int cpu, char err[BREAKS_ERR_SIZE])
 {
 	struct ring *r = &p->rings[p->nr_rings];
-	int fd = open_ring_owner(p, cpu);
-	void *head;
+	int fd = open_ring_owner(p, cpu), error;
 
 	if (fd < 0 && errno == ENODEV)
 		return 0; /* a CPU that is off */
 	if (fd < 0)
 		return say_why(errno, err);
-	for (;;) {
-		head = mmap(NULL, p->page_size + p->ring_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-			    fd, 0);
-		if (head != MAP_FAILED || errno != EPERM || p->options.buffer || p->nr_rings ||
-		    p->ring_size <= SMALLEST)
-			break;
+	while ((error = -perf_ring_map(&r->ring, fd, p->ring_size)) == EPERM &&
+	       !p->options.buffer && !p->nr_rings && p->ring_size > SMALLEST)
 		p->ring_size /= 2;
-	}
-	if (head == MAP_FAILED) {
-		fail(err,
-		     "a ring buffer of %zu KiB for each CPU is refused: %s (try a smaller "
-		     "--buffer)",
-		     p->ring_size >> 10, strerror(errno));
+	if (error) {
 		close(fd);
-		return -1;
+		return fail(err,
+			    "a ring buffer of %zu KiB for each CPU is refused: %s (try a smaller "
+			    "--buffer)",
+			    p->ring_size >> 10, strerror(error));
 	}
-	*r = (struct ring){ .fd = fd, .cpu = cpu, .head = head };
+	r->fd = fd;
+	r->cpu = cpu;
 	p->nr_rings++;
 	return 0;
 }
@@ -431,7 +425,7 @@ void breaks_perf_free(struct breaks_perf *p)
 	for (size_t i = 0; i < p->nr_events; i++)
 		close(p->events[i].fd);
 	for (int i = 0; i < p->nr_rings; i++) {
-		munmap(p->rings[i].head, p->page_size + p->ring_size);
+		perf_ring_unmap(&p->rings[i].ring);
 		close(p->rings[i].fd);
 	}
 	tep_free(p->tep);
@@ -481,29 +475,13 @@ double breaks_perf_fill(const struct breaks_perf *p)
 	double fullest = 0;
 
 	for (int i = 0; i < p->nr_rings; i++) {
-		uint64_t head = __atomic_load_n(&p->rings[i].head->data_head, __ATOMIC_ACQUIRE);
-		double fill = (double)(head - p->rings[i].head->data_tail) / (double)p->ring_size;
+		const struct perf_ring *r = &p->rings[i].ring;
+		double fill = (double)(perf_ring_head(r) - perf_ring_tail(r)) / (double)r->size;
 
 		if (fill > fullest)
 			fullest = fill;
 	}
 	return fullest;
-}
-
-/* The @n bytes at @pos, straightened in @spare if they wrap around; NULL if that has no room. */
-static const void *ring_at(const struct breaks_perf *p, const struct ring *r, uint64_t pos,
-			   size_t n, void *spare, size_t size)
-{
-	const uint8_t *data = (const uint8_t *)r->head + p->page_size;
-	size_t at = (size_t)(pos & (p->ring_size - 1)), first = p->ring_size - at;
-
-	if (n <= first)
-		return data + at;
-	if (n > size)
-		return NULL;
-	memcpy(spare, data + at, first);
-	memcpy((uint8_t *)spare + first, data, n - first);
-	return spare;
 }
 
 /* What stands at the end of all records that are not samples: pid, tid, time, identifier. */
@@ -513,7 +491,7 @@ static uint64_t time_of(const struct perf_event_header *h)
 {
 	const uint64_t *words = (const void *)h;
 
-	if (h->size < sizeof(*h) + TRAILER)
+	if (h->size < sizeof(*h) + TRAILER) /* 32: as long as the beginning of a sample */
 		return 0;
 	/* of a sample: header, identifier, pid and tid, time */
 	return h->type == PERF_RECORD_SAMPLE ? words[3] : words[h->size / 8 - 2];
@@ -522,26 +500,21 @@ static uint64_t time_of(const struct perf_event_header *h)
 /* Steps on to the next record, if there is one. */
 static void look_ahead(struct breaks_perf *p, struct ring *r)
 {
-	uint64_t spare[MAX_RECORD / 8 / 32];
 	const struct perf_event_header *h;
-	struct perf_event_header head;
+	uint16_t size;
 
 	r->time = UINT64_MAX;
 	if (r->tail >= r->end)
 		return;
-	memcpy(&head, ring_at(p, r, r->tail, sizeof(head), spare, sizeof(spare)), sizeof(head));
-	if (head.size < sizeof(head) || head.size > r->end - r->tail) {
+	h = perf_ring_at(&r->ring, r->tail, sizeof(*h), p->record);
+	size = h->size;
+	if (size < sizeof(*h) || size > r->end - r->tail) {
 		r->tail = r->end; /* never seen */
 		return;
 	}
-	if (head.type == PERF_RECORD_SAMPLE) {
-		const uint64_t *words = ring_at(p, r, r->tail, 32, spare, sizeof(spare));
-
-		r->time = head.size >= 32 ? words[3] : 0;
-		return;
-	}
-	h = ring_at(p, r, r->tail, head.size, p->record, sizeof(p->record));
-	r->time = h ? time_of(h) : 0;
+	if (h->type == PERF_RECORD_SAMPLE && size > 32)
+		size = 32; /* the rest is not looked at yet, and may be long */
+	r->time = time_of(perf_ring_at(&r->ring, r->tail, size, p->record));
 }
 
 /* -- decoding --------------------------------------------------------------------------------- */
@@ -606,7 +579,7 @@ static bool decode_write(struct breaks_perf *p, struct cursor *c, enum source so
 
 	w->in_kernel = source == KERNEL_WRITE;
 	if (w->in_kernel) {
-		if (!take_u64(c, &n) || n > MAX_RECORD / 8)
+		if (!take_u64(c, &n) || n > PERF_RECORD_MOST / 8)
 			return false;
 		w->nr_chain = n;
 		w->chain = take(c, 8 * n);
@@ -754,28 +727,25 @@ long breaks_perf_take(struct breaks_perf *p, uint64_t until,
 	for (int i = 0; i < p->nr_rings; i++) {
 		struct ring *r = &p->rings[i];
 
-		r->end = __atomic_load_n(&r->head->data_head, __ATOMIC_ACQUIRE);
-		r->tail = r->head->data_tail;
+		r->end = perf_ring_head(&r->ring);
+		r->tail = perf_ring_tail(&r->ring);
 		look_ahead(p, r);
 	}
 	for (;;) {
 		const struct perf_event_header *h;
-		struct perf_event_header head;
 		struct ring *r = NULL;
-		int ret = 0;
+		int ret;
 
 		for (int i = 0; i < p->nr_rings; i++)
 			if (!r || p->rings[i].time < r->time)
 				r = &p->rings[i];
 		if (!r || r->time >= until || r->time == UINT64_MAX)
 			break;
-		memcpy(&head, ring_at(p, r, r->tail, sizeof(head), p->record, sizeof(p->record)),
-		       sizeof(head));
-		h = ring_at(p, r, r->tail, head.size, p->record, sizeof(p->record));
-		if (h)
-			ret = hand_on(p, h, handler, arg);
-		r->tail += head.size;
-		__atomic_store_n(&r->head->data_tail, r->tail, __ATOMIC_RELEASE);
+		h = perf_ring_at(&r->ring, r->tail, sizeof(*h), p->record);
+		h = perf_ring_at(&r->ring, r->tail, h->size, p->record);
+		r->tail += h->size;
+		ret = hand_on(p, h, handler, arg);
+		perf_ring_done(&r->ring, r->tail);
 		if (ret)
 			return -1;
 		look_ahead(p, r);

@@ -2,6 +2,7 @@
 /* What broke the sharing, in tables for people. */
 #include "breaks_index.h"
 #include "breaks_report.h"
+#include "words.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -12,35 +13,6 @@
 #define PATHS	  5   /* of callers, under a line */
 #define MAX_WIDTH 512 /* of a line */
 #define WORTH	  50  /* a module with less than that part of all pages is not spoken of */
-
-static const char *count(uint64_t n, char buf[32])
-{
-	char digits[32];
-	int len = snprintf(digits, sizeof(digits), "%" PRIu64, n);
-	char *out = buf;
-
-	for (int i = 0; i < len; i++) {
-		if (i && (len - i) % 3 == 0)
-			*out++ = ',';
-		*out++ = digits[i];
-	}
-	*out = '\0';
-	return buf;
-}
-
-static const char *bytes(uint64_t n, char buf[32])
-{
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-	unsigned int unit = 0;
-	double value = (double)n;
-
-	while (value >= 1024 && unit < 6) {
-		value /= 1024;
-		unit++;
-	}
-	snprintf(buf, 32, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-	return buf;
-}
 
 static size_t terminal_width(FILE *out)
 {
@@ -71,18 +43,19 @@ static void print_head(const struct breaks_report *r, FILE *out)
 	uint64_t broken = breaks_broken(&t->total);
 	char a[32], b[32];
 
-	fprintf(out, "followed %s process%s for %.1f s\n", count(breaks_procs_nr(r->procs), a),
+	fprintf(out, "followed %s process%s for %.1f s\n",
+		words_count(breaks_procs_nr(r->procs), a),
 		breaks_procs_nr(r->procs) == 1 ? "" : "es", r->seconds);
-	fprintf(out, "sharing broken: %s page%s, %s more memory\n", count(broken, a),
-		broken == 1 ? "" : "s", bytes(t->broken_bytes, b));
+	fprintf(out, "sharing broken: %s page%s, %s more memory\n", words_count(broken, a),
+		broken == 1 ? "" : "s", words_bytes(t->broken_bytes, b));
 	fprintf(out, "\nwrite faults on present pages\n");
 	for (int i = 0; i < BREAKS_CLASSES; i++)
 		if (t->total.n[i])
-			fprintf(out, "  %12s  %s\n", count(t->total.n[i], a), class_words[i]);
+			fprintf(out, "  %12s  %s\n", words_count(t->total.n[i], a), class_words[i]);
 	if (!breaks_all(&t->total))
 		fprintf(out, "             0\n");
 	if (r->open)
-		fprintf(out, "  %12s  still under way at the end\n", count(r->open, a));
+		fprintf(out, "  %12s  still under way at the end\n", words_count(r->open, a));
 }
 
 static void print_time(const struct breaks_report *r, FILE *out)
@@ -102,7 +75,7 @@ static void print_time(const struct breaks_report *r, FILE *out)
 	if (!most)
 		return;
 	fprintf(out, "\nover time: one column is %.3g s, '@' up to %s pages\n  |",
-		(double)t->bin_ns / 1e9, count(most, a));
+		(double)t->bin_ns / 1e9, words_count(most, a));
 	for (int i = 0; i <= last; i++) {
 		uint64_t level = (t->bins[i] * 9 + most - 1) / most;
 
@@ -193,7 +166,7 @@ static void print_paths(const struct breaks_report *r, const struct breaks_line 
 	}
 	qsort(shown, nr, sizeof(shown[0]), by_way);
 	for (k = 0; k < nr; k++)
-		fprintf(out, "    %10s%21s%s\n", count(shown[k].pages, a), "", shown[k].text);
+		fprintf(out, "    %10s%21s%s\n", words_count(shown[k].pages, a), "", shown[k].text);
 	if (more)
 		fprintf(out, "%35sand %zu more ways there\n", "", more);
 }
@@ -218,13 +191,13 @@ static int print_lines(const struct breaks_report *r, size_t width, FILE *out)
 			rest += pages;
 			continue;
 		}
-		fprintf(out, "  %10s  %10s  %5.1f  ", count(pages, a), bytes(l->broken_bytes, b),
-			100 * (double)pages / (double)broken);
+		fprintf(out, "  %10s  %10s  %5.1f  ", words_count(pages, a),
+			words_bytes(l->broken_bytes, b), 100 * (double)pages / (double)broken);
 		print_place(l, width - 33, out);
 		print_paths(r, l, width - 40, out);
 	}
 	if (rest)
-		fprintf(out, "  %10s  elsewhere (--top shows more)\n", count(rest, a));
+		fprintf(out, "  %10s  elsewhere (--top shows more)\n", words_count(rest, a));
 	breaks_lines_free(&lines);
 	return ret;
 }
@@ -289,8 +262,9 @@ static int print_vmas(const struct breaks_report *r, size_t width, FILE *out)
 		fprintf(out, "\n       pages       bytes  of files  perms  mapping\n");
 	for (size_t i = 0; i < nr && i < r->top && breaks_broken(&groups[i].counts); i++)
 		fprintf(out, "  %10s  %10s  %8s  %s   %.*s\n",
-			count(breaks_broken(&groups[i].counts), a), bytes(groups[i].bytes, b),
-			count(groups[i].counts.n[BREAKS_FROM_FILE], c), groups[i].perms,
+			words_count(breaks_broken(&groups[i].counts), a),
+			words_bytes(groups[i].bytes, b),
+			words_count(groups[i].counts.n[BREAKS_FROM_FILE], c), groups[i].perms,
 			(int)width - 45, groups[i].name);
 	free(groups);
 	return 0;
@@ -339,9 +313,9 @@ static int print_procs(const struct breaks_report *r, FILE *out)
 			continue;
 		}
 		fprintf(out, "  %10s  %10s  %8s  %10s  %7u  %s\n",
-			count(breaks_broken(&v[i].counts), a), bytes(v[i].bytes, b),
-			count(v[i].counts.n[BREAKS_FROM_FILE], c),
-			count(v[i].counts.n[BREAKS_UNSHARED], d), p->pid,
+			words_count(breaks_broken(&v[i].counts), a), words_bytes(v[i].bytes, b),
+			words_count(v[i].counts.n[BREAKS_FROM_FILE], c),
+			words_count(v[i].counts.n[BREAKS_UNSHARED], d), p->pid,
 			breaks_names_text(r->names, p->comm));
 	}
 	if (rest)
@@ -415,6 +389,6 @@ int breaks_print(const struct breaks_report *r, FILE *out)
 	    print_modules(r, out))
 		return -1;
 	fprintf(out, "\nevents lost: %s of %s; followed at the cost of %.2f s of processor time\n",
-		count(r->lost, a), count(r->taken + r->lost, b), r->own_cpu);
+		words_count(r->lost, a), words_count(r->taken + r->lost, b), r->own_cpu);
 	return 0;
 }

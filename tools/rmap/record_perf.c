@@ -7,14 +7,12 @@
  * brk or shmat leaves, stamped by the same clock as the trace.
  */
 #include "record_perf.h"
+#include "perf_ring.h"
 
 #include <errno.h>
-#include <linux/perf_event.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,7 +21,7 @@
 
 struct ring {
 	int fd;
-	struct perf_event_mmap_page *head; /* then RING_PAGES of data */
+	struct perf_ring ring;
 };
 
 struct rec_perf {
@@ -34,7 +32,7 @@ struct rec_perf {
 	struct rec_map *maps;
 	size_t nr_maps, cap_maps;
 	uint64_t lost;
-	uint8_t record[65536]; /* one record, straightened where it wraps around */
+	uint64_t record[PERF_RECORD_MOST / 8]; /* one that wraps around */
 };
 
 /* what follows each record: sample_id_all with TID and TIME */
@@ -70,22 +68,18 @@ static int open_ring(struct rec_perf *p, pid_t pid, int cpu, char err[REC_ERR_SI
 	};
 	struct ring *r = &p->rings[p->nr_rings];
 	long fd = syscall(SYS_perf_event_open, &attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-	void *head;
+	int error;
 
 	if (fd < 0 && errno == ENODEV)
 		return 0; /* a CPU that is off */
 	if (fd < 0)
 		return rec_fail(err, "perf events cannot be opened: %s", strerror(errno));
-	head = mmap(NULL, (RING_PAGES + 1) * p->page_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		    (int)fd, 0);
-	if (head == MAP_FAILED) {
-		int error = errno;
-
+	error = -perf_ring_map(&r->ring, (int)fd, RING_PAGES * p->page_size);
+	if (error) {
 		close((int)fd);
 		return rec_fail(err, "perf's ring buffer cannot be mapped: %s", strerror(error));
 	}
 	r->fd = (int)fd;
-	r->head = head;
 	p->nr_rings++;
 	return 0;
 }
@@ -117,7 +111,7 @@ void rec_perf_free(struct rec_perf *p)
 	if (!p)
 		return;
 	for (int i = 0; i < p->nr_rings; i++) {
-		munmap(p->rings[i].head, (RING_PAGES + 1) * p->page_size);
+		perf_ring_unmap(&p->rings[i].ring);
 		close(p->rings[i].fd);
 	}
 	for (size_t i = 0; i < p->nr_maps; i++)
@@ -176,38 +170,26 @@ static int take_record(struct rec_perf *p, const struct perf_event_header *h)
 	return 0;
 }
 
-static void ring_copy(const struct rec_perf *p, const struct ring *r, uint64_t pos, void *to,
-		      size_t n)
-{
-	const uint8_t *data = (const uint8_t *)r->head + p->page_size;
-	size_t size = RING_PAGES * p->page_size, at = (size_t)(pos % size);
-	size_t first = n < size - at ? n : size - at;
-
-	memcpy(to, data + at, first);
-	memcpy((uint8_t *)to + first, data, n - first);
-}
-
 int rec_perf_drain(struct rec_perf *p)
 {
 	for (int i = 0; i < p->nr_rings; i++) {
-		struct ring *r = &p->rings[i];
-		uint64_t head = __atomic_load_n(&r->head->data_head, __ATOMIC_ACQUIRE);
-		uint64_t tail = r->head->data_tail;
+		struct perf_ring *r = &p->rings[i].ring;
+		uint64_t head = perf_ring_head(r), tail = perf_ring_tail(r);
 
 		while (tail < head) {
-			struct perf_event_header h;
+			const struct perf_event_header *h =
+				perf_ring_at(r, tail, sizeof(*h), p->record);
 			int ret;
 
-			ring_copy(p, r, tail, &h, sizeof(h));
-			if (h.size < sizeof(h))
+			if (h->size < sizeof(*h))
 				break;
-			ring_copy(p, r, tail, p->record, h.size);
-			ret = take_record(p, (const void *)p->record);
+			h = perf_ring_at(r, tail, h->size, p->record);
+			ret = take_record(p, h);
 			if (ret)
 				return ret;
-			tail += h.size;
+			tail += h->size;
 		}
-		__atomic_store_n(&r->head->data_tail, head, __ATOMIC_RELEASE);
+		perf_ring_done(r, head);
 	}
 	return 0;
 }

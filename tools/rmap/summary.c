@@ -3,40 +3,11 @@
  * What a run came to: tables for people, and the JSON that docs/json.md describes. Both show the same figures.
  */
 #include "json_figures.h"
+#include "words.h"
 
 #include <string.h>
 
 /* ---------------------------------------------------------------- numbers for people */
-
-/* 1,234,567 */
-static const char *count(uint64_t n, char buf[32])
-{
-	char digits[32];
-	int len = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)n);
-	char *out = buf;
-
-	for (int i = 0; i < len; i++) {
-		if (i && (len - i) % 3 == 0)
-			*out++ = ',';
-		*out++ = digits[i];
-	}
-	*out = '\0';
-	return buf;
-}
-
-static const char *bytes(uint64_t n, char buf[32])
-{
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-	unsigned int unit = 0;
-	double value = (double)n;
-
-	while (value >= 1024 && unit < 6) {
-		value /= 1024;
-		unit++;
-	}
-	snprintf(buf, 32, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-	return buf;
-}
 
 static const char *duration(double ns, char buf[32])
 {
@@ -70,9 +41,9 @@ static void print_head(struct runner *r, FILE *out)
 	fprintf(out, "%s %s on %s\n", r->source->kind, r->source->name,
 		rmap_design_name(mm_system_rmap(r->sys)->ops));
 	fprintf(out, "  machine      %s frames (%s)%s, %s swap slots (%s), %u processors\n",
-		count(r->frames, a), bytes(r->frames << RMAP_PAGE_SHIFT, b),
-		r->phantom ? " of phantoms" : "", count(r->swap_slots, c),
-		bytes(r->swap_slots << RMAP_PAGE_SHIFT, d), hosted_nr_cpus(r->hosted));
+		words_count(r->frames, a), words_bytes(r->frames << RMAP_PAGE_SHIFT, b),
+		r->phantom ? " of phantoms" : "", words_count(r->swap_slots, c),
+		words_bytes(r->swap_slots << RMAP_PAGE_SHIFT, d), hosted_nr_cpus(r->hosted));
 	if (r->source->facts && r->source->facts(r->source, facts, sizeof(facts)) && facts[0]) {
 		const char *line = facts;
 
@@ -84,7 +55,8 @@ static void print_head(struct runner *r, FILE *out)
 		}
 	}
 	fprintf(out, "  run          %s operations in %s, %s processes at the most\n",
-		count(r->ops, a), duration((double)run_ns(r), b), count(r->peak_procs, c));
+		words_count(r->ops, a), duration((double)run_ns(r), b),
+		words_count(r->peak_procs, c));
 }
 
 static void print_phases(struct runner *r, FILE *out)
@@ -96,7 +68,7 @@ static void print_phases(struct runner *r, FILE *out)
 	fprintf(out, "\nphase                                  operations        time\n");
 	for (uint32_t i = 0; i < r->nr_phases; i++)
 		fprintf(out, "  %-36.36s %10s  %10s\n", r->phases[i].name,
-			count(r->phases[i].ops, a), duration((double)r->phases[i].ns, b));
+			words_count(r->phases[i].ops, a), duration((double)r->phases[i].ns, b));
 }
 
 static void print_operations(struct runner *r, FILE *out)
@@ -110,7 +82,7 @@ static void print_operations(struct runner *r, FILE *out)
 		if (!t->count || op_is_expectation((enum op_kind)k) || k == OP_PHASE)
 			continue;
 		fprintf(out, "  %-14s %9s %11s  %10s %9s %9s\n", op_kind_name((enum op_kind)k),
-			count(t->count, a), t->units ? count(t->units, b) : "",
+			words_count(t->count, a), t->units ? words_count(t->units, b) : "",
 			duration((double)t->ns, c), duration(per(t->ns, t->count), d),
 			t->units ? duration(per(t->ns, t->units), e) : "");
 	}
@@ -121,22 +93,24 @@ static void print_faults(const struct totals *t, FILE *out)
 	const struct mm_counters *m = &t->mm;
 	char a[32], b[32], c[32];
 
-	fprintf(out, "\nfaults       %s\n", count(m->faults, a));
+	fprintf(out, "\nfaults       %s\n", words_count(m->faults, a));
 	fprintf(out, "  anonymous    %s zero-filled, %s shown the zero page\n",
-		count(m->fault_zero_fill, a), count(m->fault_zero_page, b));
-	fprintf(out, "  COW breaks   %s copied, %s found unshared\n", count(m->fault_cow_copy, a),
-		count(m->fault_cow_reuse, b));
+		words_count(m->fault_zero_fill, a), words_count(m->fault_zero_page, b));
+	fprintf(out, "  COW breaks   %s copied, %s found unshared\n",
+		words_count(m->fault_cow_copy, a), words_count(m->fault_cow_reuse, b));
 	fprintf(out, "  file         %s mapped, %s copied for private writes, %s made writable\n",
-		count(m->fault_file_map, a), count(m->fault_file_cow, b),
-		count(m->fault_mkwrite, c));
-	fprintf(out, "  swap         %s brought in\n", count(m->fault_swap_in, a));
+		words_count(m->fault_file_map, a), words_count(m->fault_file_cow, b),
+		words_count(m->fault_mkwrite, c));
+	fprintf(out, "  swap         %s brought in\n", words_count(m->fault_swap_in, a));
 	fprintf(out, "  other        %s spurious, %s refused, %s stacks grown\n",
-		count(m->fault_spurious, a), count(m->fault_errors, b), count(m->stack_growths, c));
+		words_count(m->fault_spurious, a), words_count(m->fault_errors, b),
+		words_count(m->stack_growths, c));
 	fprintf(out, "  locks        %s took only their VMA's, %s mmap_lock\n",
-		count(m->faults - m->fault_mmap_lock, a), count(m->fault_mmap_lock, b));
-	fprintf(out, "forks        %s (%s VMAs, %s PTEs copied)\n", count(m->forks, a),
-		count(m->fork_vmas, b), count(m->fork_ptes, c));
-	fprintf(out, "exits        %s, and %s execs\n", count(m->exits, a), count(m->execs, b));
+		words_count(m->faults - m->fault_mmap_lock, a), words_count(m->fault_mmap_lock, b));
+	fprintf(out, "forks        %s (%s VMAs, %s PTEs copied)\n", words_count(m->forks, a),
+		words_count(m->fork_vmas, b), words_count(m->fork_ptes, c));
+	fprintf(out, "exits        %s, and %s execs\n", words_count(m->exits, a),
+		words_count(m->execs, b));
 }
 
 static void print_traffic(const struct totals *t, FILE *out)
@@ -144,19 +118,21 @@ static void print_traffic(const struct totals *t, FILE *out)
 	const struct mm_counters *m = &t->mm;
 	char a[32], b[32], c[32], d[32];
 
-	fprintf(out, "pages out    %s to swap, %s to files\n", count(m->swap_out, a),
-		count(m->file_out, b));
+	fprintf(out, "pages out    %s to swap, %s to files\n", words_count(m->swap_out, a),
+		words_count(m->file_out, b));
 	fprintf(out, "pages in     %s from swap, %s found in the swap cache, %s from files\n",
-		count(m->swap_in, a), count(m->swap_cache_hits, b), count(m->file_in, c));
+		words_count(m->swap_in, a), words_count(m->swap_cache_hits, b),
+		words_count(m->file_in, c));
 	fprintf(out,
 		"reclaim      %s pages looked at, %s freed, %s kept active, %s dropped unwritten\n",
-		count(m->reclaim_scanned, a), count(m->reclaim_freed, b),
-		count(m->reclaim_activated, c), count(m->lazyfree_dropped, d));
+		words_count(m->reclaim_scanned, a), words_count(m->reclaim_freed, b),
+		words_count(m->reclaim_activated, c), words_count(m->lazyfree_dropped, d));
 	fprintf(out, "layout       %s merges, %s splits, %s moves of %s PTEs\n",
-		count(m->merges, a), count(m->splits, b), count(m->moves, c),
-		count(m->moved_ptes, d));
+		words_count(m->merges, a), words_count(m->splits, b), words_count(m->moves, c),
+		words_count(m->moved_ptes, d));
 	fprintf(out, "other        %s migrated, %s poisoned, %s TLB flushes\n",
-		count(m->migrated, a), count(m->poisoned, b), count(m->tlb_flushes, c));
+		words_count(m->migrated, a), words_count(m->poisoned, b),
+		words_count(m->tlb_flushes, c));
 }
 
 static void print_flushes(const struct totals *t, FILE *out)
@@ -173,7 +149,8 @@ static void print_flushes(const struct totals *t, FILE *out)
 			fprintf(out, "\nTLB flushes      flushes  interrupts     entries\n");
 		any = true;
 		fprintf(out, "  %-10s %11s %11s %11s\n", mm_flush_name((enum mm_flush)i),
-			count(f->flushes, a), count(f->interrupts, b), count(f->entries, c));
+			words_count(f->flushes, a), words_count(f->interrupts, b),
+			words_count(f->entries, c));
 	}
 }
 
@@ -192,11 +169,11 @@ static void print_walks(const struct totals *t, FILE *out)
 		any = true;
 		fprintf(out, "  %-12s %9s %11s %11s %11s %12.2f %11s\n",
 			rmap_walk_purpose_name((enum rmap_walk_purpose)i),
-			count(t->walk[i].walks, a), count(t->walk[i].looks, b),
-			count(t->walk[i].steps, c), count(t->walk[i].found, d),
+			words_count(t->walk[i].walks, a), words_count(t->walk[i].looks, b),
+			words_count(t->walk[i].steps, c), words_count(t->walk[i].found, d),
 			t->walk[i].found ? (double)t->walk[i].looks / (double)t->walk[i].found
 					 : 0.0,
-			count(t->walk[i].max_looks, e));
+			words_count(t->walk[i].max_looks, e));
 	}
 	if (!any)
 		fprintf(out, "\nwalks        none\n");
@@ -214,11 +191,12 @@ static void print_objects(struct runner *r, const struct totals *t, FILE *out)
 			continue;
 		mm_get_objects(r->sys, (enum rmap_kind)k, &objects, &now);
 		fprintf(out, "  %-15s %10s %11s %11s %11s\n", rmap_kind_name((enum rmap_kind)k),
-			count(objects, a), bytes(now, b), bytes(t->object[k].peak_bytes, c),
-			count(t->object[k].allocated, d));
+			words_count(objects, a), words_bytes(now, b),
+			words_bytes(t->object[k].peak_bytes, c),
+			words_count(t->object[k].allocated, d));
 	}
 	fprintf(out, "  all at once                            %11s\n",
-		bytes(t->peak_rmap_bytes, a));
+		words_bytes(t->peak_rmap_bytes, a));
 }
 
 static void print_memory(struct runner *r, const struct totals *t, FILE *out)
@@ -227,14 +205,17 @@ static void print_memory(struct runner *r, const struct totals *t, FILE *out)
 	struct mm_memory m;
 
 	mm_get_memory(r->sys, &m);
-	fprintf(out, "memory       at most %s frames in use (%s); now %s\n", count(r->peak_used, a),
-		bytes(r->peak_used << RMAP_PAGE_SHIFT, b), count(m.frames - m.free, c));
+	fprintf(out, "memory       at most %s frames in use (%s); now %s\n",
+		words_count(r->peak_used, a), words_bytes(r->peak_used << RMAP_PAGE_SHIFT, b),
+		words_count(m.frames - m.free, c));
 	fprintf(out, "             now %s anonymous, %s of files, %s shared memory, %s tables\n",
-		count(m.anon, a), count(m.file, b), count(m.shmem, c), count(m.tables, d));
+		words_count(m.anon, a), words_count(m.file, b), words_count(m.shmem, c),
+		words_count(m.tables, d));
 	fprintf(out,
 		"             descriptors %s, objects %s (at most %s), %s of %s swap slots used\n",
-		bytes(m.descriptor_bytes, a), bytes(m.object_bytes, b),
-		bytes(t->peak_object_bytes, c), count(m.swap_used, d), count(m.swap_slots, e));
+		words_bytes(m.descriptor_bytes, a), words_bytes(m.object_bytes, b),
+		words_bytes(t->peak_object_bytes, c), words_count(m.swap_used, d),
+		words_count(m.swap_slots, e));
 }
 
 static void print_probes(struct runner *r, FILE *out)
@@ -252,7 +233,7 @@ static void print_probes(struct runner *r, FILE *out)
 
 		if (p->found_page)
 			fprintf(out, "  %-44.44s %17s %10s %6llu\n", p->what,
-				count(p->stop_looks, a), count(p->full_looks, b),
+				words_count(p->stop_looks, a), words_count(p->full_looks, b),
 				(unsigned long long)p->found);
 		else
 			fprintf(out, "  %-44.44s (no page in memory)\n", p->what);
@@ -266,22 +247,23 @@ static void print_verdict(struct runner *r, FILE *out)
 	fprintf(out, "\n");
 	if (r->options.check)
 		fprintf(out, "checks       %s (%s pages, %s PTEs, %s walks) in %s: %s\n",
-			count(r->checks, a), count(r->check_pages, b), count(r->check_ptes, c),
-			count(r->check_walked, d), duration((double)r->check_ns, (char[32]){ 0 }),
+			words_count(r->checks, a), words_count(r->check_pages, b),
+			words_count(r->check_ptes, c), words_count(r->check_walked, d),
+			duration((double)r->check_ns, (char[32]){ 0 }),
 			r->result == RUNNER_OK ? "nothing wrong" : "see the message");
 	if (r->phantom)
 		fprintf(out, "contents     not verified: phantom frames have none\n");
 	else
 		fprintf(out, "contents     %s pages held against what was written, %s\n",
-			count(r->verified_pages, a), duration((double)r->verify_ns, b));
+			words_count(r->verified_pages, a), duration((double)r->verify_ns, b));
 	if (r->expectations || r->expectations_skipped)
-		fprintf(out, "expectations %s met%s%s%s\n", count(r->expectations, a),
+		fprintf(out, "expectations %s met%s%s%s\n", words_count(r->expectations, a),
 			r->expectations_skipped ? ", " : "",
-			r->expectations_skipped ? count(r->expectations_skipped, b) : "",
+			r->expectations_skipped ? words_count(r->expectations_skipped, b) : "",
 			r->expectations_skipped ? " not for this run" : "");
 	if (r->source->tolerant)
 		fprintf(out, "misfits      %s of %s operations did not fit (%.3f %%)\n",
-			count(r->misfits, a), count(r->ops, b),
+			words_count(r->misfits, a), words_count(r->ops, b),
 			r->ops ? 100.0 * (double)r->misfits / (double)r->ops : 0.0);
 	if (r->misfits)
 		fprintf(out, "             the first: %s\n", r->first_misfit);
