@@ -122,7 +122,7 @@ static bool is_a_name(const char *name)
 	const struct command only = { .only = { name }, .nr_only = 1 };
 
 	for (unsigned int shape = 0; shape < scale_nr_shapes(); shape++)
-		for (int v = 0; v < SCALE_VARIANTS; v++)
+		for (enum scale_variant v = 0; v < SCALE_VARIANTS; v++)
 			if (scale_shape_has(shape, v) && wanted_cell(&only, shape, v))
 				return true;
 	for (unsigned int meeting = 0; meeting < scale_nr_meetings(); meeting++)
@@ -302,7 +302,7 @@ static void run_all_cells(struct command *c)
 {
 	for (unsigned int t = 0; t < c->o.nr_threads; t++) {
 		for (unsigned int shape = 0; shape < scale_nr_shapes(); shape++) {
-			for (int v = 0; v < SCALE_VARIANTS; v++) {
+			for (enum scale_variant v = 0; v < SCALE_VARIANTS; v++) {
 				if (scale_shape_has(shape, v) && wanted_cell(c, shape, v))
 					run_cells(c, shape, v, c->o.threads[t]);
 			}
@@ -313,10 +313,9 @@ static void run_all_cells(struct command *c)
 static void run_all_meetings(struct command *c)
 {
 	for (unsigned int meeting = 0; meeting < scale_nr_meetings(); meeting++) {
-		unsigned int relatives[3];
-		unsigned int nr = scale_meeting_relatives(meeting, c->o.quick, relatives);
+		const unsigned int *relatives = scale_meeting_relatives(meeting, c->o.quick);
 
-		for (unsigned int i = 0; i < nr && wanted_meeting(c, meeting); i++)
+		for (unsigned int i = 0; i < 3 && relatives[i] && wanted_meeting(c, meeting); i++)
 			run_meetings(c, meeting, relatives[i]);
 	}
 }

@@ -36,20 +36,24 @@ struct delays {
 /* One engine and who lives there. */
 struct party {
 	struct scale_engine engine;
-	struct mm *
-		*mm; /* the family, or the one whose pages are reclaimed and the one that faults */
+	/* The family; or the one whose pages are reclaimed, and the one that faults. */
+	struct mm **mm;
 	uint64_t nr;
-	uint64_t own; /* pages that each of the family has for itself */
-	uint64_t random, next;
+	uint64_t own; /* pages that each of them has for itself */
+	uint64_t random;
 	struct delays *delays;
+	/* What follows is the second thread's, in no cache line with what the first one changes. */
+	char apart[64];
 	double reclaim_ns; /* in calls that brought something */
-	uint64_t reclaimed;
+	uint64_t reclaimed, next;
 };
 
 struct meeting {
 	const char *name, *what, *unit, *other_unit;
 	bool second_engine;
-	unsigned int longer; /* slices are so many times as long */
+	unsigned int longer;			       /* slices are so many times as long */
+	uint64_t pages;				       /* that all have together, each its own */
+	unsigned int relatives[3], relatives_quick[3]; /* it is held with so many; 0: none */
 	int (*open)(struct party *p);
 	int (*work)(void *party, uint64_t *done);
 	int (*other)(void *party, uint64_t *done);
@@ -173,6 +177,7 @@ static int walk_family(void *party, uint64_t *done)
 	if (info.state != MM_PAGE_PRESENT)
 		return RMAP_ENOENT;
 	r = mm_walk_page(p->engine.sys, info.page, &walk);
+	/* All of them are there all the time. */
 	if (!r && walk.found < p->nr)
 		return RMAP_EBADMSG;
 	*done += 1;
@@ -276,13 +281,16 @@ static int reclaim_family(void *party, uint64_t *done)
 
 static const struct meeting meetings[] = {
 	{ "walk_fork", "a page that a family maps is walked for while a member forks", "forks",
-	  "walks", .second_engine = true, .longer = 1, .open = family_open, .work = fork_member,
-	  .other = walk_family, .size = family_size },
+	  "walks", .second_engine = true, .longer = 1, .relatives = { 1000 },
+	  .relatives_quick = { 50 }, .open = family_open, .work = fork_member, .other = walk_family,
+	  .size = family_size },
 	{ "reclaim_fault", "a process's pages are reclaimed and come back while another faults",
-	  "faults", "pages out and in", .second_engine = true, .longer = 1, .open = two_processes,
+	  "faults", "pages out and in", .second_engine = true, .longer = 1, .pages = OWN_PAGES / 4,
+	  .relatives = { 2 }, .relatives_quick = { 2 }, .open = two_processes,
 	  .work = fault_process, .other = out_and_in, .size = two_processes_size },
 	{ "collapse", "relatives fork, write and exit while their pages are reclaimed",
-	  "forks with what they write", "pages reclaimed", .longer = 5, .open = family_open,
+	  "forks with what they write", "pages reclaimed", .longer = 5, .pages = OWN_PAGES,
+	  .relatives = { 100, 1000, 5000 }, .relatives_quick = { 10, 30 }, .open = family_open,
 	  .work = live_and_die, .other = reclaim_family, .size = family_size },
 };
 
@@ -311,16 +319,9 @@ const char *scale_meeting_other_unit(unsigned int meeting)
 	return meetings[meeting].other_unit;
 }
 
-unsigned int scale_meeting_relatives(unsigned int meeting, bool quick, unsigned int *relatives)
+const unsigned int *scale_meeting_relatives(unsigned int meeting, bool quick)
 {
-	if (!strcmp(meetings[meeting].name, "collapse")) {
-		relatives[0] = quick ? 10 : 100;
-		relatives[1] = quick ? 30 : 1000;
-		relatives[2] = 5000;
-		return quick ? 2 : 3;
-	}
-	relatives[0] = !strcmp(meetings[meeting].name, "reclaim_fault") ? 2 : quick ? 50 : 1000;
-	return 1;
+	return quick ? meetings[meeting].relatives_quick : meetings[meeting].relatives;
 }
 
 /* ---------------------------------------------------------------- a meeting */
@@ -337,15 +338,12 @@ static bool party_open(struct party *p, const struct scale_options *o, const str
 		       const struct scale_meeting *m, char why[SCALE_WHY])
 {
 	struct scale_machine machine = { .cpus = 2, .contents = o->contents, .design = m->design };
-	uint64_t pages = o->quick ? OWN_PAGES / 64 : OWN_PAGES;
+	uint64_t pages = o->quick ? what->pages / 64 : what->pages;
 	int r;
 
 	p->nr = m->relatives;
 	p->random = 88172645463325252u;
-	if (what->open == two_processes)
-		p->own = pages / 8;
-	else if (what->other == reclaim_family)
-		p->own = pages / p->nr;
+	p->own = pages / p->nr;
 	p->mm = calloc(p->nr, sizeof(struct mm *));
 	if (!p->mm)
 		return scale_refuse(why, what->name, RMAP_ENOMEM);

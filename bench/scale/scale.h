@@ -159,8 +159,8 @@ const char *scale_meeting_name(unsigned int meeting);
 const char *scale_meeting_what(unsigned int meeting);
 const char *scale_meeting_unit(unsigned int meeting);
 const char *scale_meeting_other_unit(unsigned int meeting);
-/* With how many relatives it is to be run. => how many such numbers, at most 3 */
-unsigned int scale_meeting_relatives(unsigned int meeting, bool quick, unsigned int *relatives);
+/* With how many relatives it is to be held: 3 numbers, 0 for none. */
+const unsigned int *scale_meeting_relatives(unsigned int meeting, bool quick);
 /* false: something was wrong, with a sentence. */
 bool scale_meeting_run(const struct scale_options *o, struct scale_meeting *m, char why[SCALE_WHY]);
 
