@@ -119,6 +119,8 @@ bool imp_layout_cut(struct imp_layout *layout, uint64_t start, uint64_t end)
 			return insert(layout, i, tail);
 		}
 	}
+	if (i == layout->nr)
+		return true;
 	for (gone = 0; i + gone < layout->nr && layout->v[i + gone].end <= end; gone++)
 		;
 	memmove(layout->v + i, layout->v + i + gone, (layout->nr - i - gone) * sizeof(*layout->v));
