@@ -14,8 +14,8 @@
  * The order, outermost first:
  *
  *   mmap_lock > VMA lock > invalidate lock > page lock > file map lock > anon_vma root lock > displaced lock > page_table_lock > table lock (PTL;
- *   two of them: by address) > VMA tree lock > PTE chain lock > swap lock > mm list lock > system list > file pages lock > LRU lock > frame lock >
- *   lineage lock
+ *   two of them: by address) > VMA tree lock > PTE chain lock > swap lock > mm list lock > system list > file pages lock > CPU lock > LRU lock >
+ *   frame lock > lineage lock
  */
 #ifndef RMAP_LOCKS_H
 #define RMAP_LOCKS_H
@@ -38,6 +38,7 @@ enum rmap_lock_class {
 	RMAP_LOCK_MM_LIST,    /* mms with swap entries: spin */
 	RMAP_LOCK_SYSTEM,     /* struct mm_system's lists of address spaces and files: spin */
 	RMAP_LOCK_FILE_PAGES, /* a file's page tree: spin */
+	RMAP_LOCK_CPU,	      /* what a processor keeps to itself: spin */
 	RMAP_LOCK_LRU,	      /* spin */
 	RMAP_LOCK_FRAMES,     /* the free frames: spin */
 	RMAP_LOCK_LINEAGE,    /* a lineage node's links: spin; parent, child, grandchild */

@@ -104,6 +104,15 @@ struct rmap_port {
 	void (*wait)(void *ctx, const _Atomic uint32_t *word, uint32_t value);
 	void (*wake)(void *ctx, const _Atomic uint32_t *word);
 
+	/*
+	 * Which processor runs this, below nr_cpus: counters, free frames and new pages are kept for each apart, so that two do not
+	 * wait for each other. A guess will do (a thread that moves on, two that give one number): what is kept has locks of its own, and a
+	 * wrong answer costs time. Called with any locks held. NULL, or nr_cpus 0: there is one. Above 256 the numbers are
+	 * folded.
+	 */
+	uint32_t (*cpu)(void *ctx);
+	uint32_t nr_cpus;
+
 	/* Passed as ctx to the callbacks about page tables: pte_find to vma_find (whose home may be another than the OS's). */
 	void *tables_ctx;
 

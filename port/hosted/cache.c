@@ -154,9 +154,12 @@ static void *depot_take(struct hosted *h, struct hosted_depot *d, uint64_t size)
 	return object;
 }
 
-static uint64_t depot_size(struct hosted *h, struct hosted_depot *d, size_t size)
+static uint64_t depot_size(struct hosted *h, struct hosted_depot *d, enum rmap_kind kind,
+			   size_t size)
 {
-	uint64_t rounded = ((uint64_t)size + 15) & ~(uint64_t)15;
+	/* What many processors write to all the time shares no line with its neighbours. */
+	uint64_t line = kind == RMAP_KIND_MM || kind == RMAP_KIND_VMA ? HOSTED_CACHE_LINE : 16;
+	uint64_t rounded = ((uint64_t)size + line - 1) & ~(line - 1);
 	uint64_t old = 0;
 
 	if (!atomic_compare_exchange_strong(&d->size, &old, rounded))
@@ -169,7 +172,7 @@ static bool magazine_fill(struct hosted *h, struct hosted_local *local, enum rma
 			  size_t size)
 {
 	struct hosted_depot *d = &h->depot[kind];
-	uint64_t rounded = depot_size(h, d, size);
+	uint64_t rounded = depot_size(h, d, kind, size);
 	uint32_t n = 0;
 
 	hosted_spin_lock(&d->lock);

@@ -151,6 +151,8 @@ static void machine_fill_port(struct hosted *h)
 	p->os.wait = hosted_wait;
 	p->os.wake = hosted_wake;
 	p->os.panic = hosted_panic;
+	p->os.cpu = hosted_cpu_number;
+	p->os.nr_cpus = HOSTED_SEATS;
 	p->tlb_flush = hosted_tlb_flush;
 	p->swap_write = hosted_swap_write;
 	p->swap_read = hosted_swap_read;

@@ -102,6 +102,13 @@ void hosted_cache_thread_gone(struct hosted *h, uint64_t thread);
 
 /* ---------------------------------------------------------------- thread.c */
 
+/*
+ * The processor that libmm is to think this thread is on (rmap_port.cpu): a seat of its own among HOSTED_SEATS, the lowest that is
+ * free, until it ends. Real processors would be as right, but then a thread that is moved would find other frames than the last
+ * time, and no run would be like another.
+ */
+#define HOSTED_SEATS 16u
+uint32_t hosted_cpu_number(void *ctx);
 /* This thread's number, 1 upwards, never reused. */
 uint64_t hosted_thread_number(void);
 /* All machines, so that a thread that ends can leave each. */
@@ -196,9 +203,12 @@ struct hosted {
 	bool no_tlb;		 /* fixed */
 	bool watch_tlb;		 /* fixed */
 	uint64_t interrupt_ns;	 /* fixed */
+	/* What each seat's threads have flushed; atomics. */
 	struct {
-		_Atomic uint64_t flushes, interrupts, entries;
-	} flush[MM_FLUSH_REASONS];
+		_Alignas(HOSTED_CACHE_LINE) struct {
+			_Atomic uint64_t flushes, interrupts, entries;
+		} by[MM_FLUSH_REASONS];
+	} flush[HOSTED_SEATS];
 	struct hosted_spin stale_lock;
 	char stale[HOSTED_ERROR]; /* an entry outlived its address space; stale_lock */
 };

@@ -51,6 +51,11 @@ struct hosted_cpu {
 	uint32_t valid;				/* entries in use; lock */
 	uint64_t hits, misses, faults, flushed; /* lock */
 	struct tlb_entry tlb[TLB_SETS][TLB_WAYS];
+	/*
+	 * A bit, by id % 64, for each address space that is loaded or has entries here: who flushes another passes this processor by
+	 * without a look at its lock. Set before the first walk, under lock; read by everybody.
+	 */
+	_Alignas(HOSTED_CACHE_LINE) _Atomic uint64_t seen;
 };
 
 /* One access within one page. */
@@ -239,8 +244,28 @@ static void move_bytes(const struct hosted *h, pte_t pte, const struct access *a
 		memcpy(data, a->from, a->len);
 }
 
+static uint64_t seen_bit(uint64_t mm_id)
+{
+	return (uint64_t)1 << mm_id % 64;
+}
+
+/*
+ * May the processor have translations of the address space, or a walk under way that will? The tables were changed before. No: what it
+ * loads from now on it will find changed.
+ */
+static bool may_have(const struct hosted_cpu *cpu, uint64_t mm_id)
+{
+	return atomic_load(&cpu->seen) & seen_bit(mm_id);
+}
+
 static void cpu_load(struct hosted_cpu *cpu, struct mm *mm)
 {
+	uint64_t bit = mm ? seen_bit(mm_id(mm)) : 0;
+
+	if (!cpu->valid)
+		atomic_store(&cpu->seen, bit);
+	else if (bit & ~atomic_load_explicit(&cpu->seen, memory_order_relaxed))
+		atomic_fetch_or(&cpu->seen, bit);
 	cpu->mm = mm;
 	cpu->mm_id = mm ? mm_id(mm) : 0;
 	cpu->root = mm ? mm_table_root(mm) : NULL;
@@ -374,15 +399,18 @@ void hosted_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end, en
 	uint64_t first = start >> RMAP_PAGE_SHIFT;
 	uint64_t last = end ? (end - 1) >> RMAP_PAGE_SHIFT : 0;
 	uint64_t entries = 0, interrupts = 0;
-	uint32_t i;
+	uint32_t i, seat = hosted_cpu_number(h);
 
-	atomic_fetch_add_explicit(&h->flush[why].flushes, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&h->flush[seat].by[why].flushes, 1, memory_order_relaxed);
 	if (end <= start)
 		return;
+	atomic_thread_fence(memory_order_seq_cst);
 	for (i = 0; i < h->nr_cpus; i++) {
 		struct hosted_cpu *cpu = &h->cpus[i];
 		uint64_t gone;
 
+		if (!may_have(cpu, id))
+			continue;
 		/* Also with an empty TLB: a walk that is under way has to end. */
 		hosted_spin_lock(&cpu->lock);
 		gone = flush_cpu(cpu, id, first, last + 1);
@@ -391,10 +419,12 @@ void hosted_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end, en
 		entries += gone;
 	}
 	if (entries)
-		atomic_fetch_add_explicit(&h->flush[why].entries, entries, memory_order_relaxed);
+		atomic_fetch_add_explicit(&h->flush[seat].by[why].entries, entries,
+					  memory_order_relaxed);
 	if (!interrupts)
 		return;
-	atomic_fetch_add_explicit(&h->flush[why].interrupts, interrupts, memory_order_relaxed);
+	atomic_fetch_add_explicit(&h->flush[seat].by[why].interrupts, interrupts,
+				  memory_order_relaxed);
 	if (h->interrupt_ns)
 		wait_for_answers(h);
 }
@@ -402,12 +432,15 @@ void hosted_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end, en
 void hosted_mmu_forget(struct hosted *h, const void *object, size_t size)
 {
 	const char *low = object, *high = low + size;
+	uint64_t id = mm_id(object);
 	uint32_t i;
 
 	for (i = 0; i < h->nr_cpus; i++) {
 		struct hosted_cpu *cpu = &h->cpus[i];
 		struct tlb_entry *entry;
 
+		if (!may_have(cpu, id))
+			continue;
 		hosted_spin_lock(&cpu->lock);
 		if ((const char *)cpu->mm >= low && (const char *)cpu->mm < high)
 			cpu_load(cpu, NULL);
@@ -539,13 +572,15 @@ void hosted_cpu_switch(struct hosted_cpu *cpu, struct mm *mm)
 
 void hosted_mmu_get_stats(struct hosted *h, struct hosted_mmu_stats *out)
 {
-	uint32_t i;
+	uint32_t i, seat;
 
 	*out = (struct hosted_mmu_stats){ 0 };
 	for (i = 0; i < MM_FLUSH_REASONS; i++) {
-		out->by[i].flushes = atomic_load(&h->flush[i].flushes);
-		out->by[i].interrupts = atomic_load(&h->flush[i].interrupts);
-		out->by[i].entries = atomic_load(&h->flush[i].entries);
+		for (seat = 0; seat < HOSTED_SEATS; seat++) {
+			out->by[i].flushes += atomic_load(&h->flush[seat].by[i].flushes);
+			out->by[i].interrupts += atomic_load(&h->flush[seat].by[i].interrupts);
+			out->by[i].entries += atomic_load(&h->flush[seat].by[i].entries);
+		}
 		out->flushes += out->by[i].flushes;
 		out->interrupts += out->by[i].interrupts;
 	}

@@ -12,9 +12,11 @@ static struct hosted *machines; /* machines_lock */
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static _Atomic uint64_t threads;
+static uint64_t seats_taken; /* machines_lock; a bit each */
 
 static __thread uint64_t my_number;
 static __thread bool attached;
+static __thread uint32_t my_seat;
 
 static void thread_gone(void *value)
 {
@@ -34,6 +36,25 @@ uint64_t hosted_thread_number(void)
 	return my_number;
 }
 
+/* The lowest that nobody has; with all taken, any. A program of one thread always has the same. */
+static void seat_take(void)
+{
+	pthread_mutex_lock(&machines_lock);
+	for (my_seat = 0; my_seat < HOSTED_SEATS - 1; my_seat++)
+		if (!(seats_taken >> my_seat & 1))
+			break;
+	seats_taken |= (uint64_t)1 << my_seat;
+	pthread_mutex_unlock(&machines_lock);
+}
+
+uint32_t hosted_cpu_number(void *ctx)
+{
+	(void)ctx;
+	if (rmap_unlikely(!attached))
+		hosted_thread_attach();
+	return my_seat;
+}
+
 void hosted_thread_attach(void)
 {
 	if (attached)
@@ -42,6 +63,7 @@ void hosted_thread_attach(void)
 	pthread_setspecific(key, &my_number);
 	if (!my_number)
 		my_number = atomic_fetch_add(&threads, 1) + 1;
+	seat_take();
 	hosted_rcu_register();
 	attached = true;
 }
@@ -55,6 +77,7 @@ void hosted_thread_detach(void)
 	pthread_mutex_lock(&machines_lock);
 	for (h = machines; h; h = h->next)
 		hosted_cache_thread_gone(h, my_number);
+	seats_taken &= ~((uint64_t)1 << my_seat);
 	pthread_mutex_unlock(&machines_lock);
 	hosted_rcu_unregister();
 	attached = false;

@@ -50,10 +50,10 @@ __attribute__((weak)) void (*lockdep_on_violation)(const char *what);
 static inline const char *lockdep_name(uint32_t lock_class)
 {
 	static const char *const names[] = {
-		"no class",   "mmap_lock", "VMA lock",	 "invalidate lock", "page lock",
-		"file map",   "anon_vma",  "displaced",	 "table_lock",	    "PTL",
-		"VMA tree",   "PTE chain", "swap lock",	 "mm list",	    "system list",
-		"file pages", "LRU lock",  "frame lock", "lineage",
+		"no class",   "mmap_lock", "VMA lock",	"invalidate lock", "page lock",
+		"file map",   "anon_vma",  "displaced", "table_lock",	   "PTL",
+		"VMA tree",   "PTE chain", "swap lock", "mm list",	   "system list",
+		"file pages", "CPU lock",  "LRU lock",	"frame lock",	   "lineage",
 	};
 
 	_Static_assert(sizeof(names) / sizeof(names[0]) == RMAP_LOCK_CLASSES + 1, "a name a class");

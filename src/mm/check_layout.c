@@ -211,7 +211,7 @@ static int prepare_chains(struct check *c)
 
 int check_layout(struct check *c)
 {
-	uint64_t committed = atomic_load_explicit(&c->sys->committed, memory_order_relaxed);
+	uint64_t committed = sum_all(c->sys, SUM_COMMITTED);
 	int error = prepare_chains(c);
 
 	for (uint64_t i = 0; i < c->nr_mms && !error; i++) {

@@ -9,28 +9,80 @@
 
 /* ---------------------------------------------------------------- lists */
 
-static int check_free_list(struct check *c)
+static int check_free(struct check *c, const struct list_head *list, uint64_t *nr)
 {
-	struct mm_system *sys = c->sys;
-	uint64_t nr, said = atomic_load_explicit(&sys->nr_free, memory_order_relaxed);
 	struct list_head *pos;
-	int error = check_list(c, &sys->free_frames, "free frames", &nr);
+	int error = check_list(c, list, "free frames", nr);
 
 	if (error)
 		return error;
-	list_for_each(pos, &sys->free_frames) {
-		uint64_t pfn = page_to_pfn(sys, list_entry(pos, struct page, lru));
+	list_for_each(pos, list) {
+		uint64_t pfn = page_to_pfn(c->sys, list_entry(pos, struct page, lru));
 
 		if (pfn >= c->nr_pages)
 			return check_wrong(
 				c, "page %lu is on the list of free frames, but was never used",
 				pfn);
+		if (c->pages[pfn].facts & FACT_FREE)
+			return check_wrong(c, "page %lu is free twice", pfn);
 		c->pages[pfn].facts |= FACT_FREE;
 	}
-	nr += sys->nr_frames - c->nr_pages;
-	if (said != nr)
-		return check_wrong(c, "the system counts %lu free frames and has %lu", said, nr);
 	return 0;
+}
+
+/* Pages of one processor that are on no list yet. */
+static int check_batch(struct check *c, struct mm_cpu *cpu)
+{
+	uint64_t pages, said = atomic_load_explicit(&cpu->nr_lru, memory_order_relaxed);
+	uint32_t where =
+		PG_LRU | (uint32_t)LRU_BATCH << PG_LRU_LIST_SHIFT | cpu->number << PG_LRU_CPU_SHIFT;
+	struct list_head *pos;
+	int error = check_list(c, &cpu->lru, "pages in a batch", &pages);
+
+	if (error)
+		return error;
+	list_for_each(pos, &cpu->lru) {
+		const struct page *page = list_entry(pos, struct page, lru);
+		uint64_t pfn = page_to_pfn(c->sys, page);
+
+		if (pfn >= c->nr_pages || page_refs(page) == 0 ||
+		    page_test(page, PG_TABLE | PG_RESERVED) ||
+		    (atomic_load(&page->flags) & (PG_LRU | PG_LRU_LIST | PG_LRU_CPU)) != where)
+			return check_wrong(c, "page %lu is in the batch of processor %u, but %s",
+					   pfn, cpu->number,
+					   pfn >= c->nr_pages ? "no page"
+					   : !page_refs(page) ? "free"
+							      : "says that it is elsewhere");
+		c->pages[pfn].facts |= FACT_LRU;
+	}
+	if (said != pages)
+		return check_wrong(c, "processor %u counts %lu pages in its batch, it has %lu",
+				   cpu->number, said, pages);
+	return 0;
+}
+
+/* A frame that is freed while we go round, after a grace period, is looked for again (mm_check()). */
+static int check_cpus(struct check *c)
+{
+	struct mm_system *sys = c->sys;
+	uint64_t free = sys->nr_frames - c->nr_pages, nr = 0, said = frames_free(sys);
+	int error = 0;
+
+	for (uint32_t i = 0; i < sys->nr_cpus && !error; i++) {
+		struct mm_cpu *cpu = &sys->cpus[i];
+
+		rmap_spin_lock(&cpu->lock);
+		error = check_free(c, &cpu->frames, &nr);
+		free += nr + cpu->fresh_end - cpu->fresh;
+		for (uint64_t pfn = cpu->fresh; pfn < cpu->fresh_end && pfn < c->nr_pages; pfn++)
+			c->pages[pfn].facts |= FACT_FREE;
+		if (!error)
+			error = check_batch(c, cpu);
+		rmap_spin_unlock(&cpu->lock);
+	}
+	if (!error && said != free)
+		return check_wrong(c, "the system counts %lu free frames and has %lu", said, free);
+	return error;
 }
 
 static const char *const lru_names[LRU_LISTS] = { "inactive anonymous", "active anonymous",
@@ -244,16 +296,11 @@ static int check_kinds(struct check *c, const struct kinds *kinds)
 		const char *name;
 		uint64_t said, found;
 	} sums[] = {
-		{ "page tables", atomic_load_explicit(&sys->nr_tables, memory_order_relaxed),
-		  kinds->tables },
-		{ "anonymous pages", atomic_load_explicit(&sys->nr_anon, memory_order_relaxed),
-		  kinds->anon },
-		{ "pages of files", atomic_load_explicit(&sys->nr_file, memory_order_relaxed),
-		  kinds->file },
-		{ "pages of shared memory",
-		  atomic_load_explicit(&sys->nr_shmem, memory_order_relaxed), kinds->shmem },
-		{ "dirty pages", atomic_load_explicit(&sys->nr_dirty, memory_order_relaxed),
-		  c->dirty },
+		{ "page tables", sum_all(sys, SUM_TABLES), kinds->tables },
+		{ "anonymous pages", sum_all(sys, SUM_ANON), kinds->anon },
+		{ "pages of files", sum_all(sys, SUM_FILE), kinds->file },
+		{ "pages of shared memory", sum_all(sys, SUM_SHMEM), kinds->shmem },
+		{ "dirty pages", sum_all(sys, SUM_DIRTY), c->dirty },
 	};
 
 	for (unsigned int i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
@@ -268,9 +315,7 @@ int check_pages(struct check *c)
 	struct kinds kinds = { 0 };
 	int error;
 
-	rmap_spin_lock(&c->sys->frame_lock);
-	error = check_free_list(c);
-	rmap_spin_unlock(&c->sys->frame_lock);
+	error = check_cpus(c);
 	rmap_spin_lock(&c->sys->lru_lock);
 	if (!error)
 		error = check_lru(c);

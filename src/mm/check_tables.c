@@ -356,7 +356,7 @@ static int check_sums(struct check *c, const struct check_mm *m)
 						      "shared memory pages", "swap entries" };
 
 	for (unsigned int kind = 0; kind < RSS_KINDS; kind++) {
-		int64_t said = atomic_load_explicit(&m->mm->rss[kind], memory_order_relaxed);
+		int64_t said = mm_rss(m->mm, kind);
 
 		if (said != m->rss[kind])
 			return check_wrong(c, "mm %lu: it counts %ld %s, its tables have %ld",

@@ -95,7 +95,7 @@ static void copy_pinned(struct copy *c, struct page *page, pte_t v, uint64_t add
 	page_set(copy, PG_UPTODATE | PG_SWAPBACKED);
 	rmap_page_map(&c->sys->rmap, &rpage, 1, &c->dst->rmap, addr, dst_pte,
 		      RMAP_MAP_NEW | RMAP_MAP_EXCLUSIVE, c->reserve);
-	atomic_fetch_add_explicit(&c->sys->nr_anon, 1, memory_order_relaxed);
+	sum_add(c->sys, SUM_ANON, 1);
 	c->rss[RSS_ANON]++;
 	pte_write(dst_pte, pte_make(page_to_pfn(c->sys, copy), 0) | vma_pte_bits(c->dst, true) |
 				   (v & PTE_ACCESSED) | PTE_DIRTY);

@@ -51,14 +51,14 @@ bool fault_install_anon(struct fault *f, struct page *page)
 	/* The first mapping of a page needs nothing that was set aside. */
 	rmap_page_map(&sys->rmap, &rpage, 1, &f->vma->rmap, f->addr, f->pte,
 		      RMAP_MAP_NEW | RMAP_MAP_EXCLUSIVE, NULL);
-	atomic_fetch_add_explicit(&sys->nr_anon, 1, memory_order_relaxed);
+	cpu_sum_add(f->cpu, SUM_ANON, 1);
 	pte_write(f->pte, pte_make(page_to_pfn(sys, page), bits));
-	mm_rss_add(f->mm, RSS_ANON, 1);
+	cpu_rss_add(f->cpu, f->mm, RSS_ANON, 1);
 	if (old_rpage) {
 		struct page *old = page_of_rmap(old_rpage);
 
 		/* After the new page is in, so that at no moment both sharers of old seem to be one. */
-		mm_rss_add(f->mm, page_rss_kind(old), -1);
+		cpu_rss_add(f->cpu, f->mm, page_rss_kind(old), -1);
 		if (f->vma->flags & VM_LOCKED)
 			lru_munlock(sys, old);
 		if (rmap_page_unmap(&sys->rmap, &old_rpage, 1, &f->vma->rmap, f->addr, f->pte))
@@ -66,7 +66,7 @@ bool fault_install_anon(struct fault *f, struct page *page)
 	}
 	if (f->vma->flags & VM_LOCKED)
 		page_set(page, PG_MLOCKED);
-	lru_add(sys, page);
+	lru_add_on(sys, f->cpu, page);
 	rmap_spin_unlock(f->ptl);
 	return true;
 }
@@ -84,9 +84,9 @@ static int fault_zero_page(struct fault *f)
 					  vma_pte_bits(f->vma, false) | PTE_SPECIAL | PTE_ACCESSED);
 	rmap_spin_unlock(f->ptl);
 	if (lost)
-		COUNT(sys, fault_spurious, 1);
+		COUNT_ON(f->cpu, fault_spurious, 1);
 	else
-		COUNT(sys, fault_zero_page, 1);
+		COUNT_ON(f->cpu, fault_zero_page, 1);
 	return 0;
 }
 
@@ -101,13 +101,13 @@ static int fault_anon(struct fault *f)
 	error = fault_prepare_anon(f);
 	if (error)
 		return error;
-	page = page_alloc(sys, PAGE_ALLOC_ZERO);
+	page = page_alloc_on(sys, f->cpu, PAGE_ALLOC_ZERO);
 	if (!page)
 		return RMAP_ENOMEM;
 	if (fault_install_anon(f, page))
-		COUNT(sys, fault_zero_fill, 1);
+		COUNT_ON(f->cpu, fault_zero_fill, 1);
 	else
-		COUNT(sys, fault_spurious, 1);
+		COUNT_ON(f->cpu, fault_spurious, 1);
 	return 0;
 }
 
@@ -118,7 +118,7 @@ static int fault_present(struct fault *f)
 	if (pte_read(f->pte) != f->old) {
 		/* The MMU may have set a bit meanwhile: not worth telling apart, the processor tries again. */
 		rmap_spin_unlock(f->ptl);
-		COUNT(f->mm->sys, fault_spurious, 1);
+		COUNT_ON(f->cpu, fault_spurious, 1);
 		return 0;
 	}
 	if ((f->write && !(f->old & PTE_WRITE)) || f->unshare) {
@@ -127,7 +127,7 @@ static int fault_present(struct fault *f)
 		return fault_cow(f);
 	}
 	rmap_spin_unlock(f->ptl);
-	COUNT(f->mm->sys, fault_spurious, 1);
+	COUNT_ON(f->cpu, fault_spurious, 1);
 	return 0;
 }
 
@@ -270,7 +270,7 @@ static int fault_under_mmap_lock(struct fault *f, struct wish w)
 
 	f->vma_locked = false;
 	f->force = false;
-	COUNT(f->mm->sys, fault_mmap_lock, 1);
+	COUNT_ON(f->cpu, fault_mmap_lock, 1);
 	error = lock_vma(f->mm, f->addr, &f->vma);
 	if (error)
 		return error;
@@ -284,7 +284,8 @@ static inline __attribute__((always_inline)) int fault_run(struct fault *f, stru
 {
 	int error;
 
-	COUNT(f->mm->sys, faults, 1);
+	f->cpu = this_cpu(f->mm->sys);
+	COUNT_ON(f->cpu, faults, 1);
 	if (f->addr >= MM_TASK_SIZE)
 		return RMAP_EFAULT;
 	f->vma = vma_read_lock(f->mm, f->addr);

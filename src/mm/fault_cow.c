@@ -25,7 +25,7 @@ static void reuse(struct fault *f)
 	/* Rights only grow: no flush. The exchange keeps nothing of the old bits but what stays true. */
 	pte_exchange(f->pte, pte_make(pte_pfn(f->old), bits | (f->old & PTE_DIRTY)));
 	rmap_spin_unlock(f->ptl);
-	COUNT(f->mm->sys, fault_cow_reuse, 1);
+	COUNT_ON(f->cpu, fault_cow_reuse, 1);
 }
 
 /* May the anonymous page become ours? PTL held; the page lock is taken where it is free. */
@@ -59,19 +59,19 @@ static int copy(struct fault *f, struct page *old)
 
 	if (error)
 		return error;
-	page = page_alloc(sys, old ? 0 : PAGE_ALLOC_ZERO);
+	page = page_alloc_on(sys, f->cpu, old ? 0 : PAGE_ALLOC_ZERO);
 	if (!page)
 		return RMAP_ENOMEM;
 	if (old)
 		page_copy(sys, page, old);
 	if (!fault_install_anon(f, page))
-		COUNT(sys, fault_spurious, 1);
+		COUNT_ON(f->cpu, fault_spurious, 1);
 	else if (!old)
-		COUNT(sys, fault_zero_fill, 1);
+		COUNT_ON(f->cpu, fault_zero_fill, 1);
 	else if (rmap_page_is_anon(&old->rmap))
-		COUNT(sys, fault_cow_copy, 1);
+		COUNT_ON(f->cpu, fault_cow_copy, 1);
 	else
-		COUNT(sys, fault_file_cow, 1);
+		COUNT_ON(f->cpu, fault_file_cow, 1);
 	return 0;
 }
 

@@ -34,7 +34,7 @@ static pte_t map(struct fault *f, struct page *page, uint64_t slot, struct rmap_
 		flags |= RMAP_MAP_NEW;
 		rmap_slot_restore(&sys->rmap, &sys->swap.slots[slot].rmap, rpage, &f->vma->rmap,
 				  f->addr);
-		atomic_fetch_add_explicit(&sys->nr_anon, 1, memory_order_relaxed);
+		sum_add(sys, SUM_ANON, 1);
 	} else if (!exclusive) {
 		rmap_slot_rejoin(&sys->rmap, &sys->swap.slots[slot].rmap, rpage);
 	}

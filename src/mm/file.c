@@ -161,8 +161,7 @@ bool file_is_cached(struct mm_file *file, uint64_t index)
 
 static void count_pages(struct mm_file *file, int64_t n)
 {
-	atomic_fetch_add_explicit(file->handle ? &file->sys->nr_file : &file->sys->nr_shmem,
-				  (uint64_t)n, memory_order_relaxed);
+	sum_add(file->sys, file->handle ? SUM_FILE : SUM_SHMEM, n);
 }
 
 /*
@@ -208,7 +207,7 @@ static void leave_tree(struct mm_file *file, struct page *page)
 	file_tree_remove(file->sys, &file->pages, page->rmap.index);
 	if (page_clear(page, PG_DIRTY) && file->handle) {
 		atomic_fetch_sub_explicit(&file->nr_dirty, 1, memory_order_relaxed);
-		atomic_fetch_sub_explicit(&file->sys->nr_dirty, 1, memory_order_relaxed);
+		sum_add(file->sys, SUM_DIRTY, -1);
 	}
 	rmap_page_clear_file(&page->rmap);
 	count_pages(file, -1);
@@ -383,7 +382,7 @@ void file_set_dirty(struct page *page, struct mm_system *sys)
 	rmap_spin_lock(&file->lock);
 	if (!page_set(page, PG_DIRTY) && page_file(page) == file && file->handle) {
 		atomic_fetch_add_explicit(&file->nr_dirty, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&sys->nr_dirty, 1, memory_order_relaxed);
+		sum_add(sys, SUM_DIRTY, 1);
 	}
 	rmap_spin_unlock(&file->lock);
 }
@@ -396,7 +395,7 @@ bool file_clear_dirty(struct mm_file *file, struct page *page)
 	was = page_clear(page, PG_DIRTY);
 	if (was && page_file(page) == file && file->handle) {
 		atomic_fetch_sub_explicit(&file->nr_dirty, 1, memory_order_relaxed);
-		atomic_fetch_sub_explicit(&file->sys->nr_dirty, 1, memory_order_relaxed);
+		sum_add(file->sys, SUM_DIRTY, -1);
 	}
 	rmap_spin_unlock(&file->lock);
 	return was;

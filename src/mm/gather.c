@@ -26,12 +26,17 @@ void gather_begin(struct gather *g, struct mm *mm, enum mm_flush why)
 void gather_flush(struct gather *g)
 {
 	struct mm_system *sys = g->mm->sys;
+	unsigned int last = 0;
 
 	MM_DEBUG_ASSERT(sys, gather_valid(g));
 	if (g->start < g->end)
 		mm_flush(g->mm, g->start, g->end, g->why);
-	for (unsigned int i = 0; i < g->nr; i++)
-		swap_put_page(sys, g->pages[i]);
+	for (unsigned int i = 0; i < g->nr; i++) {
+		swap_leave(sys, g->pages[i]);
+		if (page_put_is_last(g->pages[i]))
+			g->pages[last++] = g->pages[i];
+	}
+	pages_free(sys, g->pages, last);
 	gather_reset(g);
 }
 

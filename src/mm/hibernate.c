@@ -379,7 +379,7 @@ static int collect_sites(struct writer *w)
 static void write_header(struct writer *w)
 {
 	struct image *image = &w->image;
-	uint64_t vmas = 0, nr = sizeof(w->sys->count.v) / sizeof(w->sys->count.v[0]);
+	uint64_t vmas = 0, nr = sizeof(struct mm_counters) / sizeof(uint64_t);
 
 	for (uint32_t mm = 0; mm < w->nr_mms; mm++)
 		vmas += w->mms[mm]->map_count;
@@ -394,7 +394,7 @@ static void write_header(struct writer *w)
 	image_put64(image, vmas);
 	image_put32(image, (uint32_t)nr);
 	for (uint64_t i = 0; i < nr; i++)
-		image_put64(image, atomic_load(&w->sys->count.v[i]));
+		image_put64(image, count_of(w->sys, i));
 	image_end(image);
 }
 

@@ -9,6 +9,11 @@
  * A list holds no reference. page_free() takes a page off its list, so whoever meets a page here must first get a reference,
  * which fails for a page on its way out; such pages are passed by. One spin lock guards all lists; every function is O(1) but
  * the batch of lru_isolate().
+ *
+ * A new page comes by way of its processor's batch (cpu.h), which is emptied before pages are isolated and before anything is
+ * moved; from one that has grown to a quarter of memory the oldest go to the lists. It holds no reference either: a page may be
+ * taken out of the middle of it, so that one that goes before anybody reclaims never touches a list. Its flags say in whose batch it
+ * is, and that one's lock guards it there. Whoever empties all batches takes from each by turns.
  */
 #include "mm_types.h"
 
@@ -32,58 +37,258 @@ enum lru_list lru_list_of(const struct page *page)
 	return flags & PG_ACTIVE ? LRU_ACTIVE_FILE : LRU_INACTIVE_FILE;
 }
 
-/* LRU lock held; the page is on no list. */
-static void link_page(struct mm_system *sys, struct page *page)
-{
-	enum lru_list list = lru_list_of(page);
-	uint32_t set = PG_LRU | ((uint32_t)list << PG_LRU_LIST_SHIFT);
+/* Bits that say where a page is. Others change meanwhile. */
+#define PG_WHERE (PG_LRU | PG_LRU_LIST | PG_LRU_CPU | PG_UNEVICTABLE)
 
-	rmap_assert_spin_held(&sys->lru_lock);
-	if (list == LRU_UNEVICTABLE)
-		set |= PG_UNEVICTABLE;
-	atomic_fetch_or_explicit(&page->flags, set, memory_order_relaxed);
-	list_add(&page->lru, &sys->lru[list]);
-	atomic_fetch_add_explicit(&sys->nr_lru[list], 1, memory_order_relaxed);
+static uint32_t where_on(enum lru_list list)
+{
+	return PG_LRU | (uint32_t)list << PG_LRU_LIST_SHIFT |
+	       (list == LRU_UNEVICTABLE ? PG_UNEVICTABLE : 0);
 }
 
-/* LRU lock held; the page is on a list. */
-static void unlink_page(struct mm_system *sys, struct page *page)
+static uint32_t where_in(const struct mm_cpu *cpu)
 {
-	enum lru_list list = lru_list_on(page);
+	return where_on(LRU_BATCH) | cpu->number << PG_LRU_CPU_SHIFT;
+}
 
+/* The page is on no list, and now there. False: it is on one. */
+static bool claim(struct page *page, uint32_t where)
+{
+	uint32_t flags = atomic_load_explicit(&page->flags, memory_order_relaxed);
+
+	do {
+		if (flags & PG_LRU)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&page->flags, &flags, flags | where, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+/* The lock of the list or batch that the page is on is held, and that of where it goes; 0: nowhere. */
+static void say_where(struct page *page, uint32_t where)
+{
+	uint32_t flags = atomic_load_explicit(&page->flags, memory_order_relaxed);
+
+	while (!atomic_compare_exchange_weak_explicit(&page->flags, &flags,
+						      (flags & ~(uint32_t)PG_WHERE) | where,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+/* ---------------------------------------------------------------- lists; LRU lock held */
+
+static void count_list(struct mm_system *sys, enum lru_list list, uint64_t n)
+{
 	rmap_assert_spin_held(&sys->lru_lock);
+	atomic_store_explicit(&sys->nr_lru[list],
+			      atomic_load_explicit(&sys->nr_lru[list], memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+/* Its flags say so already. */
+static void list_enter(struct mm_system *sys, struct page *page, enum lru_list list)
+{
+	list_add(&page->lru, &sys->lru[list]);
+	count_list(sys, list, 1);
+}
+
+static void list_leave(struct mm_system *sys, struct page *page)
+{
 	list_del_init(&page->lru);
-	atomic_fetch_sub_explicit(&sys->nr_lru[list], 1, memory_order_relaxed);
-	atomic_fetch_and_explicit(&page->flags, ~(uint32_t)(PG_LRU | PG_LRU_LIST | PG_UNEVICTABLE),
-				  memory_order_relaxed);
+	count_list(sys, lru_list_on(page), ~(uint64_t)0);
+}
+
+/* ---------------------------------------------------------------- batches; the processor's lock held */
+
+static uint32_t batched(const struct mm_cpu *cpu)
+{
+	return atomic_load_explicit(&cpu->nr_lru, memory_order_relaxed);
+}
+
+static void set_batched(struct mm_cpu *cpu, uint32_t nr)
+{
+	rmap_assert_spin_held(&cpu->lock);
+	atomic_store_explicit(&cpu->nr_lru, nr, memory_order_relaxed);
+}
+
+/* So many pages under one LRU lock, that others need not wait long. */
+#define RUN 64
+
+/* The oldest to the lists that their flags ask for by now. */
+static void batch_run(struct mm_system *sys, struct mm_cpu *cpu)
+{
+	uint32_t nr = 0;
+
+	rmap_spin_lock(&sys->lru_lock);
+	for (; nr < RUN && !list_empty(&cpu->lru); nr++) {
+		struct page *page = list_entry(cpu->lru.next, struct page, lru);
+		enum lru_list list = lru_list_of(page);
+
+		list_del(&page->lru);
+		say_where(page, where_on(list));
+		list_enter(sys, page, list);
+	}
+	rmap_spin_unlock(&sys->lru_lock);
+	set_batched(cpu, batched(cpu) - nr);
+}
+
+/* A run of it. True: there may be more, of those that were there when it began. */
+static bool batch_drain_run(struct mm_system *sys, struct mm_cpu *cpu)
+{
+	bool more;
+
+	if (!batched(cpu))
+		return false;
+	rmap_spin_lock(&cpu->lock);
+	more = batched(cpu) > RUN;
+	batch_run(sys, cpu);
+	rmap_spin_unlock(&cpu->lock);
+	return more;
+}
+
+static void batch_drain(struct mm_system *sys, struct mm_cpu *cpu)
+{
+	while (batch_drain_run(sys, cpu))
+		;
+}
+
+/* By turns, so that those which came at about the same time stand near each other, whoever brought them. */
+void lru_drain(struct mm_system *sys)
+{
+	bool more;
+
+	do {
+		more = false;
+		for (uint32_t i = 0; i < sys->nr_cpus; i++)
+			more |= batch_drain_run(sys, &sys->cpus[i]);
+	} while (more);
+}
+
+/* ---------------------------------------------------------------- where a page is */
+
+/* The lock that guards where flags say that a page is; NULL: it is nowhere. */
+static struct rmap_spinlock *lock_of(struct mm_system *sys, uint32_t flags)
+{
+	if (!(flags & PG_LRU))
+		return NULL;
+	if ((flags & PG_LRU_LIST) != (uint32_t)LRU_BATCH << PG_LRU_LIST_SHIFT)
+		return &sys->lru_lock;
+	return &sys->cpus[(flags & PG_LRU_CPU) >> PG_LRU_CPU_SHIFT].lock;
+}
+
+/*
+ * Hold the lock that guards where the page is, instead of held (NULL: none was). NULL: it is nowhere, and none is held. While we
+ * waited it may have gone from a batch to a list, so we look again.
+ */
+static struct rmap_spinlock *lock_where(struct mm_system *sys, const struct page *page,
+					struct rmap_spinlock *held)
+{
+	for (;;) {
+		struct rmap_spinlock *lock =
+			lock_of(sys, atomic_load_explicit(&page->flags, memory_order_relaxed));
+
+		if (lock == held)
+			return held;
+		if (held)
+			rmap_spin_unlock(held);
+		if (lock)
+			rmap_spin_lock(lock);
+		held = lock;
+	}
+}
+
+/* That lock is held. */
+static void leave(struct mm_system *sys, struct page *page)
+{
+	uint32_t flags = atomic_load_explicit(&page->flags, memory_order_relaxed);
+
+	if (lru_list_on(page) == LRU_BATCH) {
+		struct mm_cpu *cpu = &sys->cpus[(flags & PG_LRU_CPU) >> PG_LRU_CPU_SHIFT];
+
+		list_del_init(&page->lru);
+		set_batched(cpu, batched(cpu) - 1);
+	} else {
+		list_leave(sys, page);
+	}
+	say_where(page, 0);
+}
+
+/* ---------------------------------------------------------------- coming, going, moving */
+
+void lru_put_back(struct mm_system *sys, struct page *page)
+{
+	enum lru_list list;
+
+	batch_drain(sys, this_cpu(sys));
+	rmap_spin_lock(&sys->lru_lock);
+	list = lru_list_of(page);
+	if (claim(page, where_on(list)))
+		list_enter(sys, page, list);
+	rmap_spin_unlock(&sys->lru_lock);
+}
+
+void lru_add_on(struct mm_system *sys, struct mm_cpu *cpu, struct page *page)
+{
+	if (!sys->lru_batch || page_test(page, PG_MLOCKED)) {
+		lru_put_back(sys, page);
+		return;
+	}
+	rmap_spin_lock(&cpu->lock);
+	if (claim(page, where_in(cpu))) {
+		list_add_tail(&page->lru, &cpu->lru);
+		set_batched(cpu, batched(cpu) + 1);
+		if (batched(cpu) >= sys->lru_batch)
+			batch_run(sys, cpu);
+	}
+	rmap_spin_unlock(&cpu->lock);
 }
 
 void lru_add(struct mm_system *sys, struct page *page)
 {
-	rmap_spin_lock(&sys->lru_lock);
-	if (!page_test(page, PG_LRU))
-		link_page(sys, page);
-	rmap_spin_unlock(&sys->lru_lock);
+	lru_add_on(sys, this_cpu(sys), page);
 }
 
 bool lru_del(struct mm_system *sys, struct page *page)
 {
-	bool on;
+	struct rmap_spinlock *lock = lock_where(sys, page, NULL);
 
-	rmap_spin_lock(&sys->lru_lock);
-	on = page_test(page, PG_LRU);
-	if (on)
-		unlink_page(sys, page);
-	rmap_spin_unlock(&sys->lru_lock);
-	return on;
+	if (!lock)
+		return false;
+	leave(sys, page);
+	rmap_spin_unlock(lock);
+	return true;
+}
+
+void lru_forget(struct mm_system *sys, struct page *const *pages, unsigned int nr)
+{
+	struct rmap_spinlock *held = NULL;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		if (!page_test(pages[i], PG_LRU))
+			continue;
+		held = lock_where(sys, pages[i], held);
+		if (held)
+			leave(sys, pages[i]);
+	}
+	if (held)
+		rmap_spin_unlock(held);
 }
 
 void lru_move(struct mm_system *sys, struct page *page)
 {
+	enum lru_list list;
+
+	/* Those that came before it stand behind it, whosever batch they and it are in. */
+	batch_drain(sys, this_cpu(sys));
+	if (page_test(page, PG_LRU) && lru_list_on(page) == LRU_BATCH)
+		lru_drain(sys);
 	rmap_spin_lock(&sys->lru_lock);
-	if (page_test(page, PG_LRU)) {
-		unlink_page(sys, page);
-		link_page(sys, page);
+	/* In a batch again: it goes where its flags say, when that is emptied. */
+	if (page_test(page, PG_LRU) && lru_list_on(page) != LRU_BATCH) {
+		list_leave(sys, page);
+		list = lru_list_of(page);
+		say_where(page, where_on(list));
+		list_enter(sys, page, list);
 	}
 	rmap_spin_unlock(&sys->lru_lock);
 }
@@ -105,6 +310,7 @@ unsigned int lru_isolate(struct mm_system *sys, enum lru_list list, unsigned int
 	struct list_head *pos, *before;
 	unsigned int taken = 0;
 
+	lru_drain(sys);
 	rmap_spin_lock(&sys->lru_lock);
 	for (pos = sys->lru[list].prev; pos != &sys->lru[list] && taken < max; pos = before) {
 		struct page *page = list_entry(pos, struct page, lru);
@@ -112,7 +318,8 @@ unsigned int lru_isolate(struct mm_system *sys, enum lru_list list, unsigned int
 		before = pos->prev;
 		if (!page_try_get(page))
 			continue;
-		unlink_page(sys, page);
+		list_leave(sys, page);
+		say_where(page, 0);
 		list_add_tail(&page->lru, out);
 		taken++;
 	}

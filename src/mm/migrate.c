@@ -125,7 +125,7 @@ static void move_identity(struct mm_system *sys, struct page *old, struct page *
 			page_set(to, PG_DIRTY);
 		rmap_page_replace(&sys->rmap, &to->rmap, &old->rmap);
 		if (rmap_page_is_anon(&to->rmap))
-			atomic_fetch_add_explicit(&sys->nr_anon, 1, memory_order_relaxed);
+			sum_add(sys, SUM_ANON, 1);
 	}
 	if (page_test(old, PG_SWAPCACHE))
 		swap_cache_replace(sys, old, to);

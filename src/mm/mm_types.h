@@ -15,6 +15,14 @@ enum rss_kind {
 	RSS_KINDS,
 };
 
+/* Processors that fault in one address space count in lines of their own, as far as these few go. */
+#define RSS_SHARES 4u
+
+struct mm_rss {
+	char gap[CPU_LINES]; /* to the one before, wherever a line begins */
+	_Atomic int64_t pages[RSS_KINDS];
+};
+
 struct mm {
 	struct rmap_mm rmap;	/* tier 1's */
 	struct mm_system *sys;	/* fixed */
@@ -44,8 +52,10 @@ struct mm {
 	_Atomic uint32_t has_pinned; /* ever held a pin: fork must look */
 	/* grows when a VMA that is waited for has no reader left; who waits sleeps on it */
 	_Atomic uint32_t vma_readers_gone;
-	_Atomic int64_t rss[RSS_KINDS]; /* pages; changed under a PTL */
-	_Atomic uint64_t nr_tables;	/* table frames */
+	/* pages, summed up over all; changed under a PTL */
+	struct mm_rss rss[RSS_SHARES];
+	char gap_tables[CPU_LINES];
+	_Atomic uint64_t nr_tables; /* table frames */
 	/* on swap.mms while it may have swap entries; swap.mms_lock */
 	struct list_head swap_list;
 	struct list_head list; /* sys->mms; sys->list_lock */
@@ -207,9 +217,26 @@ static inline enum rss_kind page_rss_kind(const struct page *page)
 	return page_test(page, PG_SWAPBACKED) ? RSS_SHMEM : RSS_FILE;
 }
 
+static inline void cpu_rss_add(const struct mm_cpu *cpu, struct mm *mm, enum rss_kind kind,
+			       int64_t pages)
+{
+	atomic_fetch_add_explicit(&mm->rss[cpu->number % RSS_SHARES].pages[kind], pages,
+				  memory_order_relaxed);
+}
+
 static inline void mm_rss_add(struct mm *mm, enum rss_kind kind, int64_t pages)
 {
-	atomic_fetch_add_explicit(&mm->rss[kind], pages, memory_order_relaxed);
+	cpu_rss_add(this_cpu(mm->sys), mm, kind, pages);
+}
+
+/* Exact while nobody maps or unmaps; meanwhile it may be below zero. */
+static inline int64_t mm_rss(const struct mm *mm, enum rss_kind kind)
+{
+	int64_t pages = 0;
+
+	for (unsigned int i = 0; i < RSS_SHARES; i++)
+		pages += atomic_load_explicit(&mm->rss[i].pages[kind], memory_order_relaxed);
+	return pages;
 }
 
 #endif

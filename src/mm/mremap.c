@@ -197,8 +197,7 @@ static void unmap_moved(struct mm *mm, uint64_t start, uint64_t end, bool keep_c
 		const struct vma *vma = vma_at(mm, start);
 
 		if (keep_charge && vma && (vma->flags & VM_ACCOUNT))
-			atomic_fetch_add_explicit(&mm->sys->committed, PAGES(end - start),
-						  memory_order_relaxed);
+			mm_commit(mm->sys, (int64_t)PAGES(end - start));
 		return;
 	}
 	accounted = unmap_vmas(mm, start, end);

@@ -29,11 +29,20 @@ static uint64_t commit_limit(const struct mm *mm)
 	return allowed > kept ? allowed - kept : 0;
 }
 
+uint64_t mm_commit(struct mm_system *sys, int64_t pages)
+{
+	bool strict = sys->config.overcommit == MM_OVERCOMMIT_NEVER;
+	struct mm_cpu *cpu = strict ? sys->cpus : this_cpu(sys);
+
+	return (uint64_t)(atomic_fetch_add_explicit(&cpu->sum[SUM_COMMITTED], pages,
+						    memory_order_relaxed) +
+			  pages);
+}
+
 int mm_charge(struct mm *mm, uint64_t pages)
 {
 	struct mm_system *sys = mm->sys;
-	uint64_t sum =
-		atomic_fetch_add_explicit(&sys->committed, pages, memory_order_relaxed) + pages;
+	uint64_t sum = mm_commit(sys, (int64_t)pages);
 	bool fits = true;
 
 	switch (sys->config.overcommit) {
@@ -54,5 +63,5 @@ int mm_charge(struct mm *mm, uint64_t pages)
 
 void mm_uncharge(struct mm_system *sys, uint64_t pages)
 {
-	atomic_fetch_sub_explicit(&sys->committed, pages, memory_order_relaxed);
+	mm_commit(sys, -(int64_t)pages);
 }

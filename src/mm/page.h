@@ -16,9 +16,11 @@
 #include <rmap/mm.h>
 
 enum page_flags {
-	PG_LOCKED = 1 << 0,	/* the page lock */
-	PG_WAITERS = 1 << 1,	/* somebody sleeps for it */
-	PG_LRU = 1 << 2,	/* on an LRU list; LRU lock */
+	PG_LOCKED = 1 << 0,  /* the page lock */
+	PG_WAITERS = 1 << 1, /* somebody sleeps for it */
+	PG_LRU =
+		1
+		<< 2, /* on an LRU list, or bound for one in a processor's batch; see PG_LRU_LIST */
 	PG_ACTIVE = 1 << 3,	/* on (or bound for) an active list; LRU lock */
 	PG_REFERENCED = 1 << 4, /* met once by ageing */
 	/* contents differ from the store; page lock or PTL + reference */
@@ -36,11 +38,13 @@ enum page_flags {
 	PG_RESERVED = 1 << 14,	  /* the zero page: not counted, not freed */
 	/* being reclaimed: found dirty, written, to be freed next */
 	PG_RECLAIM = 1 << 15,
-	/* with LRU: which list it is on (enum lru_list); LRU lock */
+	/* with LRU: which list it is on (enum lru_list); LRU lock, or on LRU_BATCH that of the processor */
 	PG_LRU_LIST = 7 << 16,
+	PG_LRU_CPU = 255 << 19, /* on LRU_BATCH: whose */
 };
 
 #define PG_LRU_LIST_SHIFT 16
+#define PG_LRU_CPU_SHIFT  19
 
 #define PAGE_PIN_BIAS	  1024u
 
@@ -49,7 +53,7 @@ struct page {
 	_Atomic uint32_t flags; /* enum page_flags */
 	_Atomic uint32_t refs;	/* 0: free */
 	union {
-		/* an LRU list, LRU lock; or the free list, frame lock; or the isolator's own */
+		/* an LRU list, LRU lock; or the free list, frame lock; or a processor's, its lock; or the isolator's own */
 		struct list_head lru;
 		struct rmap_rcu rcu; /* a table page on its way out */
 	};
@@ -88,7 +92,10 @@ enum lru_list {
 	LRU_ACTIVE_FILE,
 	LRU_UNEVICTABLE,
 	LRU_LISTS,
+	LRU_BATCH = 7, /* none yet: in a processor's batch (cpu.h) */
 };
+
+struct mm_cpu;
 
 /* ---- frames.c ---- */
 
@@ -101,9 +108,18 @@ void frames_destroy(struct mm_system *sys);
  * page locks may be (reclaim only tries them). Not UPTODATE, flags 0.
  */
 struct page *page_alloc(struct mm_system *sys, unsigned int flags);
+/* The same for one who knows the processor. */
+struct page *page_alloc_on(struct mm_system *sys, struct mm_cpu *cpu, unsigned int flags);
 
 /* Called by page_put at zero: owner cleared, off the LRU, back to the free list (or kept forever if poisoned). */
 void page_free(struct mm_system *sys, struct page *page);
+/* The same for many at once, by fewer locks; in the order in which they are given. */
+void pages_free(struct mm_system *sys, struct page *const *pages, unsigned int nr);
+
+/* Give back what processors keep to themselves. Spin locks above the CPU lock may be held. True: there was something. */
+bool frames_drain(struct mm_system *sys);
+/* Frames that nobody has. Exact while nobody takes or gives one. */
+uint64_t frames_free(const struct mm_system *sys);
 
 static inline bool page_test(const struct page *page, uint32_t flag)
 {
@@ -148,11 +164,17 @@ static inline bool page_try_get(struct page *page)
 	return false;
 }
 
-/* n references less; the last one frees it. Spin locks above the LRU lock may be held. */
+/* n references less; the last one frees it. Spin locks above the CPU lock may be held. */
 static inline void page_put_n(struct mm_system *sys, struct page *page, uint32_t n)
 {
 	if (atomic_fetch_sub_explicit(&page->refs, n, memory_order_acq_rel) == n)
 		page_free(sys, page);
+}
+
+/* One reference less. True: it was the last, and the caller passes the page to pages_free(). */
+static inline bool page_put_is_last(struct page *page)
+{
+	return atomic_fetch_sub_explicit(&page->refs, 1, memory_order_acq_rel) == 1;
 }
 
 static inline void page_put(struct mm_system *sys, struct page *page)
@@ -180,7 +202,7 @@ void page_copy(struct mm_system *sys, struct page *dst, struct page *src);
 void lru_init(struct mm_system *sys);
 /* The list that a page's flags ask for. Lazily freed pages (anonymous, not SWAPBACKED) age with the files', as on Linux. */
 enum lru_list lru_list_of(const struct page *page);
-/* The list that a page is on; LRU lock held, PG_LRU set. */
+/* The list that a page is on, perhaps LRU_BATCH; LRU lock or that of the processor held, PG_LRU set. */
 static inline enum lru_list lru_list_on(const struct page *page)
 {
 	return (enum lru_list)(
@@ -188,10 +210,18 @@ static inline enum lru_list lru_list_on(const struct page *page)
 		PG_LRU_LIST_SHIFT);
 }
 /*
- * Put a page that is on no list on the one that its flags say (SWAPBACKED or anonymous-and-lazyfree, ACTIVE, MLOCKED). It
- * stays there until lru_del() or page_free(); no reference is held by a list.
+ * Put a page that is on no list on the one that its flags say (SWAPBACKED or anonymous-and-lazyfree, ACTIVE, MLOCKED), by way of the
+ * processor's batch. It stays there until lru_del() or page_free(); no reference is held by a list or a batch.
  */
 void lru_add(struct mm_system *sys, struct page *page);
+/* The same for one who knows the processor. */
+void lru_add_on(struct mm_system *sys, struct mm_cpu *cpu, struct page *page);
+/* The same, at once: for one who looks at the lists' sizes. */
+void lru_put_back(struct mm_system *sys, struct page *page);
+/* Whoever put a page in a batch before now finds it on its list. */
+void lru_drain(struct mm_system *sys);
+/* Pages that are on no list any more: they are being freed, nobody can come to them. */
+void lru_forget(struct mm_system *sys, struct page *const *pages, unsigned int nr);
 /* Off its list; false if it was on none. The caller has a reference. */
 bool lru_del(struct mm_system *sys, struct page *page);
 /* To the head of the list that its flags now say; nothing if it is on none (its isolator will put it back). */

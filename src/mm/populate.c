@@ -39,7 +39,13 @@ int page_populate(struct vma *vma, uint64_t addr, bool write)
 	struct mm *mm = vma_mm(vma);
 
 	while (!entry_ready(mm, addr, write)) {
-		struct fault f = { .mm = mm, .vma = vma, .addr = addr, .write = write };
+		struct fault f = {
+			.mm = mm,
+			.cpu = this_cpu(mm->sys),
+			.vma = vma,
+			.addr = addr,
+			.write = write,
+		};
 		int error;
 
 		COUNT(mm->sys, faults, 1);
@@ -55,7 +61,13 @@ int page_populate(struct vma *vma, uint64_t addr, bool write)
 int page_unshare(struct vma *vma, uint64_t addr)
 {
 	struct mm *mm = vma_mm(vma);
-	struct fault f = { .mm = mm, .vma = vma, .addr = addr, .unshare = true };
+	struct fault f = {
+		.mm = mm,
+		.cpu = this_cpu(mm->sys),
+		.vma = vma,
+		.addr = addr,
+		.unshare = true,
+	};
 	int error;
 
 	COUNT(mm->sys, faults, 1);

@@ -178,7 +178,7 @@ uint64_t reclaim_pages(struct mm_system *sys, struct list_head *pages, bool igno
 		if (outcome == OUTCOME_FREED)
 			freed++;
 		else
-			lru_add(sys, page);
+			lru_put_back(sys, page);
 		page_put(sys, page);
 	}
 	COUNT(sys, reclaim_freed, freed);
@@ -221,7 +221,7 @@ static void shrink_active(struct mm_system *sys, enum lru_list list, unsigned in
 		list_del_init(&page->lru);
 		if (!text_in_use(sys, page))
 			page_clear(page, PG_ACTIVE);
-		lru_add(sys, page);
+		lru_put_back(sys, page);
 		page_put(sys, page);
 	}
 }
@@ -249,6 +249,7 @@ static bool scan_counts(struct mm_system *sys, unsigned int priority, uint64_t n
 {
 	bool anon = swap_has_room(sys), any = false;
 
+	lru_drain(sys);
 	for (unsigned int list = 0; list < LRU_UNEVICTABLE; list++) {
 		bool is_anon = list == LRU_INACTIVE_ANON || list == LRU_ACTIVE_ANON;
 		uint64_t size = list_size(sys, list);
@@ -309,6 +310,7 @@ uint64_t reclaim_all(struct mm_system *sys)
 
 	do {
 		before = freed;
+		lru_drain(sys);
 		for (unsigned int list = 0; list < LRU_UNEVICTABLE; list++) {
 			/* Who stays returns to the head: each is looked at once. */
 			uint64_t nr = list_size(sys, list);
@@ -342,7 +344,7 @@ uint64_t mm_reclaim(struct mm_system *sys, uint64_t nr)
 void mm_balance(struct mm_system *sys)
 {
 	uint64_t high = sys->watermark[WATERMARK_HIGH];
-	uint64_t free = atomic_load_explicit(&sys->nr_free, memory_order_relaxed);
+	uint64_t free = frames_free(sys);
 
 	if (free < sys->watermark[WATERMARK_LOW])
 		mm_reclaim(sys, high - free);

@@ -191,7 +191,7 @@ static int read_file(struct reader *r)
 	}
 	/* It was promised before: by whatever rule, it is not refused now. */
 	r->files[r->nr_files]->accounted = accounted;
-	atomic_fetch_add_explicit(&r->sys->committed, accounted, memory_order_relaxed);
+	mm_commit(r->sys, (int64_t)accounted);
 	r->nr_files++;
 	return 0;
 }
@@ -620,6 +620,7 @@ static int copy_site(struct reader *r, const struct site *s)
 	struct page *page = page_alloc(r->sys, 0);
 	struct fault f = {
 		.mm = s->mm,
+		.cpu = this_cpu(r->sys),
 		.vma = s->vma,
 		.addr = s->addr,
 		.unshare = true, /* read-only */
@@ -652,7 +653,7 @@ static int map_site(struct reader *r, const struct site *s)
 		return fail(r, error);
 	if (!r->page_mapped) {
 		flags |= RMAP_MAP_NEW;
-		atomic_fetch_add_explicit(&sys->nr_anon, 1, memory_order_relaxed);
+		sum_add(sys, SUM_ANON, 1);
 	}
 	if (s->flags & IMAGE_SITE_ACCESSED)
 		bits |= PTE_ACCESSED;
@@ -844,7 +845,7 @@ static void keep_figures(struct reader *r)
 	if (atomic_load(&sys->next_group) <= r->last_group)
 		atomic_store(&sys->next_group, r->last_group + 1);
 	for (uint32_t i = 0; i < sizeof(r->counters) / sizeof(r->counters[0]); i++)
-		atomic_store(&sys->count.v[i], r->counters[i]);
+		count_set(sys, i, r->counters[i]);
 }
 
 int mm_resume_image(struct mm_system *sys, const struct mm_stream *stream,

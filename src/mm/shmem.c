@@ -29,7 +29,7 @@ bool shmem_swap_out(struct mm_system *sys, struct page *page)
 		file_tree_set(sys, &file->pages, page->rmap.index,
 			      file_entry_of_slot(page->private), &none);
 		rmap_page_clear_file(&page->rmap);
-		atomic_fetch_sub_explicit(&sys->nr_shmem, 1, memory_order_relaxed);
+		sum_add(sys, SUM_SHMEM, -1);
 	}
 	rmap_spin_unlock(&file->lock);
 	if (in) {
@@ -53,7 +53,7 @@ static bool put_back(struct mm_file *file, uint64_t index, void *entry, struct p
 		page_get(page);
 		rmap_page_set_file(&page->rmap, &file->rmap, index);
 		file_tree_set(file->sys, &file->pages, index, page, &none);
-		atomic_fetch_add_explicit(&file->sys->nr_shmem, 1, memory_order_relaxed);
+		sum_add(file->sys, SUM_SHMEM, 1);
 	}
 	rmap_spin_unlock(&file->lock);
 	return same;

@@ -206,7 +206,7 @@ bool swap_try_free(struct mm_system *sys, struct page *page)
 	return out;
 }
 
-void swap_put_page(struct mm_system *sys, struct page *page)
+void swap_leave(struct mm_system *sys, struct page *page)
 {
 	if (page_test(page, PG_SWAPCACHE) && !rmap_page_mapcount(&page->rmap) &&
 	    page_trylock(page)) {
@@ -214,6 +214,11 @@ void swap_put_page(struct mm_system *sys, struct page *page)
 			swap_try_free(sys, page);
 		page_unlock(sys, page);
 	}
+}
+
+void swap_put_page(struct mm_system *sys, struct page *page)
+{
+	swap_leave(sys, page);
 	page_put(sys, page);
 }
 

@@ -65,6 +65,11 @@ void swap_cache_replace(struct mm_system *sys, struct page *old, struct page *ne
 bool swap_try_free(struct mm_system *sys, struct page *page);
 
 /*
+ * Who held a reference of the page is about to return it: if nothing maps it and no entry names its slot, it leaves the cache. Does
+ * not sleep; page not locked by the caller.
+ */
+void swap_leave(struct mm_system *sys, struct page *page);
+/*
  * Return the reference of a page that may be of no use to anybody now: if nothing maps it and no entry names its slot, it leaves
  * the cache, too. Does not sleep; page not locked by the caller.
  */

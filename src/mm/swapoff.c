@@ -38,7 +38,7 @@ static void unuse_map(struct vma *vma, uint64_t addr, pte_t *pte, pte_t entry, s
 	if (!rmap_page_is_anon(rpage)) {
 		flags |= RMAP_MAP_NEW;
 		rmap_slot_restore(&sys->rmap, &sys->swap.slots[slot].rmap, rpage, &vma->rmap, addr);
-		atomic_fetch_add_explicit(&sys->nr_anon, 1, memory_order_relaxed);
+		sum_add(sys, SUM_ANON, 1);
 	} else if (!flags) {
 		rmap_slot_rejoin(&sys->rmap, &sys->swap.slots[slot].rmap, rpage);
 	}
@@ -64,6 +64,7 @@ static int unuse_locked(struct vma *vma, uint64_t addr, pte_t *pte, pte_t entry,
 	    !rmap_page_fits(&mm->sys->rmap, &page->rmap, &vma->rmap, addr)) {
 		struct fault f = {
 			.mm = mm,
+			.cpu = this_cpu(mm->sys),
 			.vma = vma,
 			.addr = addr,
 			.unshare = true, /* read-only, as what comes back otherwise */

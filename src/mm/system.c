@@ -114,6 +114,24 @@ static void config_defaults(struct mm_system *sys)
 	sys->watermark[WATERMARK_HIGH] = min + (min + 1) / 2;
 }
 
+/* With its processors behind it, whose lines are their own: aligned by hand, since the port only knows of 8 bytes. */
+static struct mm_system *system_alloc(const struct mm_port *port)
+{
+	uint32_t nr_cpus = cpus_wanted(port);
+	size_t bytes = sizeof(struct mm_system) + CPU_LINES + nr_cpus * sizeof(struct mm_cpu);
+	struct mm_system *sys = port->os.alloc(port->os.ctx, RMAP_KIND_SYSTEM, bytes);
+
+	if (!sys)
+		return NULL;
+	memset(sys, 0, bytes);
+	sys->port = port;
+	sys->bytes = bytes;
+	sys->nr_cpus = nr_cpus;
+	sys->cpus = (struct mm_cpu *)(((uintptr_t)(sys + 1) + CPU_LINES - 1) &
+				      ~(uintptr_t)(CPU_LINES - 1));
+	return sys;
+}
+
 int mm_system_create(const struct mm_config *config, const struct mm_port *port,
 		     struct mm_system **out)
 {
@@ -122,16 +140,15 @@ int mm_system_create(const struct mm_config *config, const struct mm_port *port,
 
 	if (port->nr_frames < 64 || !config_valid(config) || !port_complete(config, port))
 		return RMAP_EINVAL;
-	sys = port->os.alloc(port->os.ctx, RMAP_KIND_SYSTEM, sizeof(*sys));
+	sys = system_alloc(port);
 	if (!sys)
 		return RMAP_ENOMEM;
-	memset(sys, 0, sizeof(*sys));
-	sys->port = port;
 	sys->config = *config;
 	sys->frames = port->frames;
 	sys->pages = port->descriptors;
 	sys->nr_frames = port->nr_frames;
 	config_defaults(sys);
+	cpus_init(sys);
 	sys->rmap_port = port->os;
 	table_fill_port(sys, &sys->rmap_port);
 	rmap_spin_init(&sys->list_lock, RMAP_LOCK_SYSTEM);
@@ -158,7 +175,7 @@ free_swap:
 free_frames:
 	frames_destroy(sys);
 free_system:
-	port->os.free(port->os.ctx, RMAP_KIND_SYSTEM, sys, sizeof(*sys));
+	port->os.free(port->os.ctx, RMAP_KIND_SYSTEM, sys, sys->bytes);
 	return error;
 }
 
@@ -176,7 +193,7 @@ void mm_system_destroy(struct mm_system *sys)
 	swap_destroy(sys);
 	frames_destroy(sys);
 	MM_ASSERT(sys, atomic_load(&sys->object_bytes) == 0);
-	port->os.free(port->os.ctx, RMAP_KIND_SYSTEM, sys, sizeof(*sys));
+	port->os.free(port->os.ctx, RMAP_KIND_SYSTEM, sys, sys->bytes);
 }
 
 struct rmap *mm_system_rmap(struct mm_system *sys)
@@ -199,7 +216,7 @@ void mm_get_counters(const struct mm_system *sys, struct mm_counters *out)
 	uint64_t v[sizeof(*out) / sizeof(uint64_t)];
 
 	for (size_t i = 0; i < sizeof(*out) / sizeof(uint64_t); i++)
-		v[i] = atomic_load_explicit(&sys->count.v[i], memory_order_relaxed);
+		v[i] = count_of(sys, i);
 	memcpy(out, v, sizeof(*out));
 }
 
@@ -207,14 +224,15 @@ void mm_get_memory(struct mm_system *sys, struct mm_memory *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->frames = sys->nr_frames;
-	out->free = atomic_load(&sys->nr_free);
-	out->tables = atomic_load(&sys->nr_tables);
-	out->anon = atomic_load(&sys->nr_anon);
-	out->file = atomic_load(&sys->nr_file);
-	out->shmem = atomic_load(&sys->nr_shmem);
-	out->dirty = atomic_load(&sys->nr_dirty);
+	out->free = frames_free(sys);
+	out->tables = sum_all(sys, SUM_TABLES);
+	out->anon = sum_all(sys, SUM_ANON);
+	out->file = sum_all(sys, SUM_FILE);
+	out->shmem = sum_all(sys, SUM_SHMEM);
+	out->dirty = sum_all(sys, SUM_DIRTY);
+	lru_drain(sys);
 	out->unevictable = atomic_load(&sys->nr_lru[LRU_UNEVICTABLE]);
-	out->committed = atomic_load(&sys->committed);
+	out->committed = sum_all(sys, SUM_COMMITTED);
 	rmap_spin_lock(&sys->swap.lock);
 	out->swap_slots = sys->swap.nr_slots;
 	out->swap_used = sys->swap.used;

@@ -7,13 +7,9 @@
 
 #include <rmap/mm.h>
 
+#include "cpu.h"
 #include "page.h"
 #include "swap.h"
-
-/* struct mm_counters in atomics, by the same names: see COUNT(). */
-struct mm_atomic_counters {
-	_Atomic uint64_t v[sizeof(struct mm_counters) / sizeof(uint64_t)];
-};
 
 struct mm_system {
 	const struct mm_port *port; /* fixed */
@@ -26,23 +22,30 @@ struct mm_system {
 	uint64_t nr_frames;	/* fixed */
 	struct page *zero_page; /* fixed */
 
+	uint64_t watermark[3]; /* min, low, high; fixed */
+	uint64_t plenty;       /* with fewer free frames no processor has a credit; fixed */
+	struct mm_cpu *cpus;   /* cpu.h; fixed */
+	uint32_t nr_cpus;      /* fixed */
+	uint32_t fresh_run;    /* frames that are first used by one processor, at least; fixed */
+	uint32_t frame_batch, lru_batch; /* what one keeps to itself, see cpu.h; fixed */
+	size_t bytes;			 /* this, and cpus behind it; fixed */
+
+	/* What is above is only read. What is below is written, each part by itself. */
+	char gap_frames[CPU_LINES];
+	_Atomic uint64_t nr_free;	 /* but for what processors have as a credit */
 	struct rmap_spinlock frame_lock; /* RMAP_LOCK_FRAMES */
-	struct list_head free_frames;	 /* frame_lock; last freed first */
-	_Atomic uint64_t nr_free;	 /* changed under frame_lock */
 	/* frames from here on were never used; frame_lock */
 	uint64_t untouched;
-	uint64_t watermark[3]; /* min, low, high; fixed */
 
+	char gap_lru[CPU_LINES];
 	struct rmap_spinlock lru_lock;	    /* RMAP_LOCK_LRU */
 	struct list_head lru[LRU_LISTS];    /* lru_lock */
 	_Atomic uint64_t nr_lru[LRU_LISTS]; /* changed under lru_lock */
-	/* frames; atomics */
-	_Atomic uint64_t nr_tables, nr_anon, nr_file, nr_shmem, nr_dirty;
 
+	char gap_swap[CPU_LINES];
 	struct swap_map swap; /* see swap.h */
 
-	_Atomic uint64_t committed; /* pages of VM_ACCOUNT memory; atomic */
-
+	char gap_lists[CPU_LINES];
 	struct rmap_spinlock list_lock; /* RMAP_LOCK_SYSTEM: mms and files */
 	struct list_head mms;		/* struct mm.list; list_lock */
 	struct list_head files;		/* struct mm_file.list; list_lock */
@@ -54,7 +57,6 @@ struct mm_system {
 	_Atomic uint64_t object_size[RMAP_KINDS];
 	_Atomic uint64_t various_bytes[RMAP_KINDS];
 	_Atomic uint64_t object_bytes, peak_object_bytes;
-	struct mm_atomic_counters count;
 };
 
 enum { WATERMARK_MIN, WATERMARK_LOW, WATERMARK_HIGH };
@@ -80,11 +82,35 @@ static inline bool mm_since(const struct mm_system *sys, uint32_t major, uint32_
 	return sys->config.release >= MM_RELEASE(major, minor);
 }
 
-/* Count n events: COUNT(sys, fault_cow_copy, 1). */
-#define COUNT(sys, name, n)                                                                        \
+/* The processor that we are on, or were. */
+static inline struct mm_cpu *this_cpu(const struct mm_system *sys)
+{
+	const struct rmap_port *os = &sys->port->os;
+	uint32_t number;
+
+	if (sys->nr_cpus == 1)
+		return sys->cpus;
+	number = os->cpu(os->ctx);
+	return &sys->cpus[rmap_likely(number < sys->nr_cpus) ? number : number % sys->nr_cpus];
+}
+
+/* n pages more, or fewer, of a sum. */
+static inline void cpu_sum_add(struct mm_cpu *cpu, enum mm_sum sum, int64_t n)
+{
+	atomic_fetch_add_explicit(&cpu->sum[sum], n, memory_order_relaxed);
+}
+
+static inline void sum_add(struct mm_system *sys, enum mm_sum sum, int64_t n)
+{
+	cpu_sum_add(this_cpu(sys), sum, n);
+}
+
+/* Count n events: COUNT(sys, fault_cow_copy, 1); COUNT_ON(cpu, …) for one who knows the processor. */
+#define COUNT_ON(cpu, name, n)                                                                     \
 	((void)atomic_fetch_add_explicit(                                                          \
-		&(sys)->count.v[offsetof(struct mm_counters, name) / sizeof(uint64_t)],            \
+		&(cpu)->count.v[offsetof(struct mm_counters, name) / sizeof(uint64_t)],            \
 		(uint64_t)(n), memory_order_relaxed))
+#define COUNT(sys, name, n) COUNT_ON(this_cpu(sys), name, n)
 
 static inline struct page *pfn_to_page(const struct mm_system *sys, uint64_t pfn)
 {
@@ -114,6 +140,19 @@ static inline struct page *page_of_address(const struct mm_system *sys, const vo
 	return &sys->pages[(uint64_t)((const unsigned char *)p - sys->frames) >> RMAP_PAGE_SHIFT];
 }
 
+/* ---- cpu.c ---- */
+
+/* How many processors a port has, 1 to CPU_MAX. */
+uint32_t cpus_wanted(const struct mm_port *port);
+/* All of sys->cpus and what follows from their number; the watermarks are known. */
+void cpus_init(struct mm_system *sys);
+/* Over all processors; exact while nobody counts. */
+uint64_t sum_all(const struct mm_system *sys, enum mm_sum sum);
+/* The same for the figure of struct mm_counters that stands at that place. */
+uint64_t count_of(const struct mm_system *sys, size_t counter);
+/* Let it be n, whatever was counted until now; nobody counts. */
+void count_set(struct mm_system *sys, size_t counter, uint64_t n);
+
 /* ---- system.c ---- */
 
 /* Objects of tier 2, counted. NULL: no memory. Rules as rmap_port.alloc. */
@@ -135,5 +174,10 @@ static inline void mm_call_rcu(struct mm_system *sys, struct rmap_rcu *rcu,
  */
 int mm_charge(struct mm *mm, uint64_t pages);
 void mm_uncharge(struct mm_system *sys, uint64_t pages);
+/*
+ * So many pages more, or fewer, are promised, whatever the rule says. What all promises come to, where the rule asks for that (they
+ * are counted in one place then), else what the processor knows of.
+ */
+uint64_t mm_commit(struct mm_system *sys, int64_t pages);
 
 #endif

@@ -33,7 +33,7 @@ static struct page *table_alloc(struct mm *mm, int level, uint64_t addr)
 	atomic_store_explicit(&page->rmap.mapping, (uintptr_t)mm, memory_order_relaxed);
 	atomic_store_explicit(&page->flags, PG_TABLE, memory_order_relaxed);
 	atomic_fetch_add_explicit(&mm->nr_tables, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&mm->sys->nr_tables, 1, memory_order_relaxed);
+	sum_add(mm->sys, SUM_TABLES, 1);
 	return page;
 }
 

@@ -124,6 +124,7 @@ int copy_range(struct vma *dst, struct vma *src, struct copied *total);
 /* One fault under way. */
 struct fault {
 	struct mm *mm;
+	struct mm_cpu *cpu; /* where the fault began */
 	struct vma *vma;
 	uint64_t addr; /* page aligned */
 	bool write;

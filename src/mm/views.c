@@ -228,7 +228,7 @@ int mm_smaps(struct mm *mm, uint64_t addr, struct mm_smaps *out)
 
 static uint64_t rss_of(const struct mm *mm, enum rss_kind kind)
 {
-	int64_t pages = atomic_load_explicit(&mm->rss[kind], memory_order_relaxed);
+	int64_t pages = mm_rss(mm, kind);
 
 	return pages > 0 ? (uint64_t)pages : 0;
 }

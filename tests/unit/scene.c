@@ -152,8 +152,8 @@ struct page *table_of(struct mm *mm, uint64_t addr)
 
 struct page *free_page(struct scene *x)
 {
-	assert_false(list_empty(&x->e.sys->free_frames));
-	return list_entry(x->e.sys->free_frames.next, struct page, lru);
+	assert_false(list_empty(&x->e.sys->cpus[0].frames));
+	return list_entry(x->e.sys->cpus[0].frames.next, struct page, lru);
 }
 
 uint64_t slot_at(struct mm *mm, uint64_t addr)

@@ -43,7 +43,7 @@ static void file_page_not_filled(struct scene *x)
 
 static void system_dirty(struct scene *x)
 {
-	SET(x, x->e.sys->nr_dirty, 77);
+	SET(x, x->e.sys->cpus[0].sum[SUM_DIRTY], 77);
 }
 
 static void file_tree_is_no_tree(struct scene *x)

@@ -68,7 +68,7 @@ static void vma_bounds_unseen_by_the_tree(struct scene *x)
 
 static void system_committed(struct scene *x)
 {
-	SET(x, x->e.sys->committed, 7777);
+	SET(x, x->e.sys->cpus[0].sum[SUM_COMMITTED], 7777);
 }
 
 static void vma_shared_without_file(struct scene *x)

@@ -106,19 +106,29 @@ static void free_count(struct scene *x)
 	SET(x, x->e.sys->nr_free, x->e.sys->nr_free + 1);
 }
 
+static void cpu_credit(struct scene *x)
+{
+	SET(x, x->e.sys->cpus[1].credit, 1);
+}
+
+static void cpu_batch(struct scene *x)
+{
+	SET(x, x->e.sys->cpus[1].nr_lru, 1);
+}
+
 static void system_anon(struct scene *x)
 {
-	SET(x, x->e.sys->nr_anon, 3);
+	SET(x, x->e.sys->cpus[0].sum[SUM_ANON], 3);
 }
 
 static void system_file(struct scene *x)
 {
-	SET(x, x->e.sys->nr_file, 77);
+	SET(x, x->e.sys->cpus[0].sum[SUM_FILE], 77);
 }
 
 static void system_shmem(struct scene *x)
 {
-	SET(x, x->e.sys->nr_shmem, 77);
+	SET(x, x->e.sys->cpus[0].sum[SUM_SHMEM], 77);
 }
 
 static void page_lru_list_bits(struct scene *x)
@@ -190,6 +200,8 @@ static const struct damage damages[] = {
 	DAMAGE(free_with_references, "is on the list of free frames with 1 references"),
 	DAMAGE(free_with_flags, "is free, but still has flags 0x20"),
 	DAMAGE(free_with_owner, "is free, but still has an owner"),
+	DAMAGE(cpu_credit, "free frames and has"),
+	DAMAGE(cpu_batch, "processor 1 counts 1 pages in its batch, it has 0"),
 	DAMAGE(free_count, "free frames and has"),
 	DAMAGE(system_anon, "the system counts 3 anonymous pages and has"),
 	DAMAGE(system_file, "the system counts 77 pages of files and has"),

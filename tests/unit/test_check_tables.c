@@ -83,12 +83,12 @@ static void table_count(struct scene *x)
 
 static void table_count_of_system(struct scene *x)
 {
-	SET(x, x->e.sys->nr_tables, 1);
+	SET(x, x->e.sys->cpus[0].sum[SUM_TABLES], 1);
 }
 
 static void rss(struct scene *x)
 {
-	SET(x, x->p->rss[RSS_ANON], 99);
+	SET(x, x->p->rss[0].pages[RSS_ANON], 99);
 }
 
 static void vma_rights(struct scene *x)

@@ -489,6 +489,15 @@ void weave_port_restore(void)
 	weave_rcu_forget();
 }
 
+/* Each thread's own, the RCU thread's too; whoever sets up is the first's. */
+static uint32_t port_cpu(void *ctx)
+{
+	int self = weave_self();
+
+	(void)ctx;
+	return self > 0 ? (uint32_t)self : 0;
+}
+
 const struct mm_port *weave_port(void)
 {
 	return &port;
@@ -513,7 +522,9 @@ void weave_port_create(void)
 			.rcu_barrier = port_rcu_barrier,
 			.wait = port_wait,
 			.wake = port_wake,
-			.panic = port_panic },
+			.panic = port_panic,
+			.cpu = port_cpu,
+			.nr_cpus = CPUS },
 		.frames = arena->frame,
 		.descriptors = arena->page,
 		.nr_frames = WEAVE_FRAMES,

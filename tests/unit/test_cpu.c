@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What processors keep to themselves: free frames, the right to take them, new pages on their way to the LRU lists, counters.
+ *
+ * Each thread has a processor of its own (its seat, in the hosted port), so that a second thread is a second processor.
+ */
+#include "engine.h"
+
+#include <pthread.h>
+
+#include "mm/mm_types.h"
+#include "mm/reclaim.h"
+
+#define FRAMES 4096
+
+static struct engine e;
+
+static int setup_with(uint32_t batch)
+{
+	const struct engine_config config = {
+		.machine = { .nr_frames = FRAMES, .deferral = HOSTED_DEFER_TO_BARRIER },
+		.mm = { .cpu_batch = batch },
+	};
+
+	engine_setup(&e, &config);
+	return 0;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return setup_with(0);
+}
+
+static int setup_without(void **state)
+{
+	(void)state;
+	return setup_with(1);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	engine_teardown(&e);
+	return 0;
+}
+
+/* On the other processor, while we wait. */
+static void elsewhere(void *(*body)(void *arg), void *arg)
+{
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, body, arg), 0);
+	pthread_join(thread, NULL);
+}
+
+static uint32_t credits(void)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < e.sys->nr_cpus; i++)
+		nr += atomic_load(&e.sys->cpus[i].credit);
+	return nr;
+}
+
+static uint32_t in_batches(void)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < e.sys->nr_cpus; i++)
+		nr += atomic_load(&e.sys->cpus[i].nr_lru);
+	return nr;
+}
+
+/* ---------------------------------------------------------------- frames */
+
+struct taken {
+	struct page *page[FRAMES];
+	unsigned int nr;
+	unsigned int flags;
+};
+
+/* All that can be had. */
+static void *take_all(void *arg)
+{
+	struct taken *t = arg;
+
+	while ((t->page[t->nr] = page_alloc(e.sys, t->flags)) != NULL)
+		t->nr++;
+	return NULL;
+}
+
+static void *give_all(void *arg)
+{
+	struct taken *t = arg;
+
+	while (t->nr)
+		page_put(e.sys, t->page[--t->nr]);
+	return NULL;
+}
+
+/*
+ *	here:      takes ten, returns them: keeps them, and a credit
+ *	elsewhere: takes every frame of the machine, those as well
+ */
+static void last_frame_is_anybodys(void **state)
+{
+	static struct taken ten, all;
+	uint64_t free = frames_free(e.sys);
+
+	(void)state;
+	for (ten.nr = 0; ten.nr < 10; ten.nr++)
+		ten.page[ten.nr] = page_alloc(e.sys, 0);
+	assert_int_equal(frames_free(e.sys), free - 10);
+	give_all(&ten);
+	assert_int_equal(frames_free(e.sys), free);
+	assert_true(credits() > 0);
+	engine_check(&e);
+
+	all = (struct taken){ .flags = PAGE_ALLOC_NO_RECLAIM | PAGE_ALLOC_RESERVE };
+	elsewhere(take_all, &all);
+	assert_int_equal(all.nr, free);
+	assert_int_equal(frames_free(e.sys), 0);
+	assert_int_equal(credits(), 0);
+	/* And back again, by us. */
+	give_all(&all);
+	assert_int_equal(frames_free(e.sys), free);
+	engine_check(&e);
+}
+
+/* The watermark is met to the frame: whoever may not go below it gets none that stands below. */
+static void watermark_is_exact(void **state)
+{
+	static struct taken all;
+	uint64_t free = frames_free(e.sys);
+
+	(void)state;
+	all = (struct taken){ .flags = PAGE_ALLOC_NO_RECLAIM };
+	take_all(&all);
+	assert_int_equal(all.nr, free - e.sys->watermark[WATERMARK_MIN]);
+	assert_int_equal(frames_free(e.sys), e.sys->watermark[WATERMARK_MIN]);
+	/* Memory is short: what is freed is everybody's at once. */
+	page_put(e.sys, all.page[--all.nr]);
+	assert_int_equal(credits(), 0);
+	engine_check(&e);
+	elsewhere(give_all, &all);
+	assert_int_equal(frames_free(e.sys), free);
+	engine_check(&e);
+}
+
+/*
+ *	taken     a b c        freed  a b c        taken  c b a
+ */
+static void last_freed_is_taken_first(void **state)
+{
+	struct page *page[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		page[i] = page_alloc(e.sys, 0);
+	/* Frames that were never used come in their order. */
+	assert_ptr_equal(page[1], page[0] + 1);
+	assert_ptr_equal(page[2], page[0] + 2);
+	for (int i = 0; i < 3; i++)
+		page_put(e.sys, page[i]);
+	for (int i = 2; i >= 0; i--)
+		assert_ptr_equal(page_alloc(e.sys, 0), page[i]);
+	for (int i = 0; i < 3; i++)
+		page_put(e.sys, page[i]);
+	engine_check(&e);
+}
+
+/* ---------------------------------------------------------------- LRU batches */
+
+static uint64_t on_list(enum lru_list list)
+{
+	return atomic_load(&e.sys->nr_lru[list]);
+}
+
+/*
+ *	batch  [a][b][c]    b is unmapped: [a][c]    isolated: list  c a  <- a is the oldest
+ */
+static void page_leaves_a_batch(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t a = map_anon(&e, mm, 0, 3);
+	struct list_head pages;
+
+	(void)state;
+	for (uint64_t i = 0; i < 3; i++)
+		poke(&e, mm, a + i * PAGE, i);
+	assert_int_equal(in_batches(), 3);
+	assert_int_equal(on_list(LRU_INACTIVE_ANON), 0);
+	assert_int_equal(STEP(&e, mm_munmap(mm, a + PAGE, PAGE)), 0);
+	assert_int_equal(in_batches(), 2);
+
+	list_init(&pages);
+	assert_int_equal(lru_isolate(e.sys, LRU_INACTIVE_ANON, 1, &pages), 1);
+	assert_int_equal(in_batches(), 0);
+	assert_int_equal(on_list(LRU_INACTIVE_ANON), 1);
+	assert_ptr_equal(list_entry(pages.next, struct page, lru), page_info(mm, a).page);
+	list_del_init(pages.next);
+	lru_put_back(e.sys, page_info(mm, a).page);
+	page_put(e.sys, page_info(mm, a).page);
+	engine_check(&e);
+	mm_put(mm);
+	engine_check(&e);
+}
+
+/* The second processor's part of what follows. */
+struct faulted {
+	struct mm *mm;
+	uint64_t addr, pages;
+};
+
+static void *fault_all(void *arg)
+{
+	struct faulted *f = arg;
+
+	for (uint64_t i = 0; i < f->pages; i++)
+		assert_int_equal(mm_fault(f->mm, f->addr + i * PAGE, MM_ACCESS_WRITE), 0);
+	return NULL;
+}
+
+/* In a batch elsewhere: migrated, locked, put out, from here. */
+static void pages_in_anothers_batch(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t a = map_anon(&e, mm, 0, 4);
+	struct faulted f = { .mm = mm, .addr = a, .pages = 4 };
+	struct mm_memory memory;
+	struct page *before;
+
+	(void)state;
+	elsewhere(fault_all, &f);
+	engine_check(&e);
+	assert_int_equal(in_batches(), 4);
+	before = page_info(mm, a).page;
+	assert_int_equal(STEP(&e, mm_migrate(mm, a)), 0);
+	assert_ptr_not_equal(page_info(mm, a).page, before);
+	assert_int_equal(STEP(&e, mm_mlock(mm, a + PAGE, PAGE, 0)), 0);
+	mm_get_memory(e.sys, &memory);
+	assert_int_equal(memory.unevictable, 1);
+	swap_out(&e, mm, a + 2 * PAGE);
+	mm_put(mm);
+	engine_check(&e);
+	assert_int_equal(in_batches(), 0);
+}
+
+/* Reclaim finds what all processors have brought. */
+static void reclaim_finds_all(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t a = map_anon(&e, mm, 0, 200);
+	struct faulted here = { .mm = mm, .addr = a, .pages = 100 };
+	struct faulted there = { .mm = mm, .addr = a + 100 * PAGE, .pages = 100 };
+	struct mm_stats stats;
+
+	(void)state;
+	fault_all(&here);
+	elsewhere(fault_all, &there);
+	engine_check(&e);
+	mm_get_stats(mm, &stats);
+	assert_int_equal(stats.rss_anon, 200);
+	assert_int_equal(in_batches(), 200);
+	mm_reclaim(e.sys, 200);
+	engine_check(&e);
+	assert_int_equal(in_batches(), 0);
+	mm_get_stats(mm, &stats);
+	assert_int_equal(stats.rss_anon, 0);
+	assert_int_equal(stats.swap_entries, 200);
+	mm_put(mm);
+	engine_check(&e);
+}
+
+/*
+ *	elsewhere: [1 … 100]  here: [101 … 200]    emptied by turns, 64 at a time: 1 … 64, 101 … 164, 65 … 100, 165 … 200, or the
+ *	other first; in any case none of the first runs stands behind one of the second
+ */
+static void batches_are_emptied_by_turns(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t a = map_anon(&e, mm, 0, 200);
+	struct faulted here = { .mm = mm, .addr = a + 100 * PAGE, .pages = 100 };
+	struct faulted there = { .mm = mm, .addr = a, .pages = 100 };
+	struct list_head pages, *pos;
+	unsigned int nr = 0;
+
+	(void)state;
+	elsewhere(fault_all, &there);
+	fault_all(&here);
+	list_init(&pages);
+	assert_int_equal(lru_isolate(e.sys, LRU_INACTIVE_ANON, 200, &pages), 200);
+	list_for_each(pos, &pages) {
+		uint64_t index = list_entry(pos, struct page, lru)->rmap.index -
+				 page_info(mm, a).page->rmap.index;
+
+		assert_int_equal(index % 100 < 64, nr < 128);
+		nr++;
+	}
+	while (!list_empty(&pages)) {
+		struct page *page = list_entry(pages.next, struct page, lru);
+
+		list_del_init(&page->lru);
+		lru_put_back(e.sys, page);
+		page_put(e.sys, page);
+	}
+	engine_check(&e);
+	mm_put(mm);
+	engine_check(&e);
+}
+
+/* ---------------------------------------------------------------- without */
+
+static void nothing_is_kept(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t a = map_anon(&e, mm, 0, 3);
+
+	(void)state;
+	for (uint64_t i = 0; i < 3; i++)
+		poke(&e, mm, a + i * PAGE, i);
+	assert_int_equal(in_batches(), 0);
+	assert_int_equal(credits(), 0);
+	assert_int_equal(on_list(LRU_INACTIVE_ANON), 3);
+	mm_put(mm);
+	assert_int_equal(credits(), 0);
+	engine_check(&e);
+}
+
+/* ---------------------------------------------------------------- at once */
+
+#define ROUNDS 300
+#define PAGES  40
+
+struct worker {
+	struct mm *mm;
+	uint64_t errors, faults;
+};
+
+/* Map, fault, unmap; fork and exit. */
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		const struct mm_mmap args = { .len = PAGES * PAGE,
+					      .prot = MM_PROT_READ | MM_PROT_WRITE,
+					      .flags = MM_MAP_PRIVATE | MM_MAP_ANONYMOUS };
+		struct mm *child;
+		uint64_t a;
+
+		if (mm_mmap(w->mm, &args, &a)) {
+			w->errors++;
+			continue;
+		}
+		for (uint64_t i = 0; i < PAGES; i++)
+			w->errors += mm_fault(w->mm, a + i * PAGE, MM_ACCESS_WRITE) != 0;
+		w->faults += PAGES;
+		if (round % 8 == 0 && !mm_fork(w->mm, &child))
+			mm_put(child);
+		w->errors += mm_munmap(w->mm, a, PAGES * PAGE) != 0;
+	}
+	return NULL;
+}
+
+static void *reclaim(void *arg)
+{
+	struct worker *w = arg;
+
+	for (int round = 0; round < ROUNDS / 4; round++) {
+		mm_reclaim(e.sys, 16);
+		frames_drain(e.sys);
+		lru_drain(e.sys);
+	}
+	(void)w;
+	return NULL;
+}
+
+/* Two processes at work, a third processor that takes from both all the while. Afterwards every sum is exact. */
+static void sums_are_exact_afterwards(void **state)
+{
+	struct worker w[3] = { { .mm = engine_mm(&e) }, { .mm = engine_mm(&e) }, { .mm = NULL } };
+	struct mm_counters before = counters_of(&e);
+	pthread_t thread[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, i < 2 ? work : reclaim, &w[i]),
+				 0);
+	for (int i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
+	assert_int_equal(w[0].errors + w[1].errors, 0);
+	assert_int_equal(counters_of(&e).faults - before.faults, w[0].faults + w[1].faults);
+	engine_check(&e);
+	mm_put(w[0].mm);
+	mm_put(w[1].mm);
+	engine_check(&e);
+	assert_int_equal(in_batches(), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(last_frame_is_anybodys),
+		TEST(watermark_is_exact),
+		TEST(last_freed_is_taken_first),
+		TEST(page_leaves_a_batch),
+		TEST(pages_in_anothers_batch),
+		TEST(reclaim_finds_all),
+		TEST(batches_are_emptied_by_turns),
+		TEST(sums_are_exact_afterwards),
+		cmocka_unit_test_setup_teardown(nothing_is_kept, setup_without, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
