@@ -58,13 +58,29 @@ static int check_slots_valid(struct check *c)
 				: check_wrong(c, "slot %lu: it says of itself what cannot be", bad);
 }
 
+static int check_cpus_valid(struct check *c)
+{
+	bool valid = true;
+
+	for (uint32_t i = 0; i < c->sys->nr_cpus; i++) {
+		struct mm_cpu *cpu = &c->sys->cpus[i];
+
+		rmap_spin_lock(&cpu->lock);
+		valid &= mm_cpu_valid(c->sys, cpu);
+		rmap_spin_unlock(&cpu->lock);
+	}
+	return valid ? 0 : check_wrong(c, "a processor says of itself what cannot be");
+}
+
 int check_valid(struct check *c)
 {
 	int error = 0;
 
 	if (!mm_system_valid(c->sys) || !rmap_valid(&c->sys->rmap))
 		return check_wrong(c, "the system says of itself what cannot be");
-	error = check_mms_valid(c);
+	error = check_cpus_valid(c);
+	if (!error)
+		error = check_mms_valid(c);
 	if (!error)
 		error = check_files_valid(c);
 	if (!error)

@@ -88,8 +88,7 @@ static inline bool mm_cpu_valid(const struct mm_system *sys, const struct mm_cpu
 	return cpu->number == (uint32_t)(cpu - sys->cpus) && cpu->fresh <= cpu->fresh_end &&
 	       cpu->fresh_end <= sys->nr_frames &&
 	       atomic_load_explicit(&cpu->credit, memory_order_relaxed) <= 2 * sys->frame_batch &&
-	       list_empty(&cpu->lru) ==
-		       !atomic_load_explicit(&cpu->nr_lru, memory_order_relaxed);
+	       list_empty(&cpu->lru) == !atomic_load_explicit(&cpu->nr_lru, memory_order_relaxed);
 }
 
 /* Its owner's. */

@@ -41,7 +41,7 @@ static void lru_has_no_page(struct scene *x)
 
 static void free_list_has_unused_frame(struct scene *x)
 {
-	struct list_head *head = &x->e.sys->free_frames;
+	struct list_head *head = &x->e.sys->cpus[0].frames;
 	struct list_head *stranger = &unused_page(x)->lru;
 
 	SET(x, stranger->next, (uintptr_t)head);
