@@ -6,7 +6,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all help live-bench setup demo check check-long fuzz coverage oom tidy format rows results scale install clean
+.PHONY: all help live-bench setup demo check check-long fuzz coverage mutation oom tidy format rows results scale install clean
 
 all: ## build the command and both libraries (release)
 	@command -v cmake >/dev/null && command -v ninja >/dev/null || { \
@@ -41,9 +41,13 @@ fuzz-long: all ## FUZZ_OPS (1000000000) operations in FUZZ_JOBS (all processors)
 	@build/rmap-fuzz --ops "$${FUZZ_OPS:-1000000000}" --jobs "$${FUZZ_JOBS:-$$(nproc)}" \
 		--state "$${FUZZ_STATE:-build/fuzz-long.state}"
 
-coverage: ## lines, branches and MC/DC that the tests reach in src/
+coverage: ## lines, branches and MC/DC of src/ that tests reach, against the goals (COVERAGE=--help)
 	@scripts/setup.sh
-	@scripts/coverage.sh
+	@scripts/coverage.sh $(COVERAGE)
+
+mutation: ## machine-made mistakes in src/, a sample of them: does a test see each? (MUTATION=--help)
+	@scripts/setup.sh
+	@tests/mutation/mutation.py $(MUTATION)
 
 weave: ## explore interleavings for WEAVE_SECONDS (3600), named scenarios and every pair of operations
 	@scripts/setup.sh build
@@ -77,4 +81,4 @@ install: all ## install to PREFIX (/usr/local), below DESTDIR if given
 	@DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
 
 clean: ## remove everything that was built
-	@rm -rf build build-debug build-asan build-tsan build-lockdep build-locktime build-weave build-weave-tsan build-weave-asan build-clang build-fuzz build-coverage
+	@rm -rf build build-debug build-asan build-tsan build-lockdep build-locktime build-weave build-weave-tsan build-weave-asan build-clang build-fuzz build-coverage build-mutation

@@ -6,5 +6,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 cmake --preset coverage >/dev/null
-cmake --build --preset coverage
+if ! cmake --build --preset coverage >build-coverage/build.log 2>&1; then
+	tail -n 30 build-coverage/build.log
+	echo "coverage: it does not build, see build-coverage/build.log"
+	exit 1
+fi
 exec python3 tests/coverage/coverage.py "$@"

@@ -4,7 +4,7 @@
 # Installs the Debian packages that are missing. Usage: scripts/setup.sh [build|check]
 #
 #   build   what `make`, `make install` and `make demo` need
-#   check   the same, and what `make check`, `make fuzz` and `make coverage` need (the default)
+#   check   the same, and what `make check`, `make fuzz`, `make coverage` and `make mutation` need (the default)
 #
 # When nothing is missing it asks dpkg once and is done; apt is not touched.
 set -eu
@@ -17,7 +17,7 @@ build_packages=(
 check_packages=(
 	clang clang-format clang-tidy gnuplot-nox valgrind
 	gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu
-	clang-19 llvm-19 libclang-rt-19-dev
+	clang-19 llvm-19 libclang-rt-19-dev python3-clang-19
 	spin
 )
 

@@ -218,6 +218,76 @@ static void test_lineage_homes(void **state)
 	family_end(&f);
 }
 
+/* What lineage says of who keeps a page's owner. */
+static bool nobody_has_it(const struct rmap_mm *mm, void *arg)
+{
+	(void)mm;
+	(void)arg;
+	return false;
+}
+
+static bool all_have_it(const struct rmap_mm *mm, void *arg)
+{
+	(void)mm;
+	(void)arg;
+	return true;
+}
+
+static void test_lineage_pages(void **state)
+{
+	const char *exited = "its owner has exited, and it holds no reference on it";
+	struct lineage dead = { .refs = 1 }, other = { .refs = 1 };
+	struct family f;
+	struct rmap *rmap;
+	struct rmap_page *page;
+	uintptr_t kept;
+
+	(void)state;
+	family_make(&f, &rmap_lineage);
+	rmap = mm_system_rmap(f.e.sys);
+	page = mm_page_rmap(page_info(f.d, HOME).page);
+	assert_null(rmap_page_check(rmap, page, all_have_it, NULL));
+	assert_null(
+		rmap_page_check(rmap, mm_page_rmap(page_info(f.g, HOME).page), all_have_it, NULL));
+	kept = atomic_load(&page->mapping);
+	atomic_store(&page->mapping, (uintptr_t)&dead | RMAP_MAPPING_ANON);
+	assert_string_equal(rmap_page_check(rmap, page, all_have_it, NULL), exited);
+	/* It has an address space, but that one has another node by now. */
+	atomic_store(&other.mm, mm_rmap(f.d));
+	atomic_store(&page->mapping, (uintptr_t)&other | RMAP_MAPPING_ANON);
+	assert_string_equal(rmap_page_check(rmap, page, all_have_it, NULL), exited);
+	atomic_store(&page->mapping, lineage_name(node(f.d)));
+	assert_string_equal(rmap_page_check(rmap, page, nobody_has_it, NULL),
+			    "its owner does not map it, and it holds no reference on it");
+	assert_null(rmap_page_check(rmap, page, all_have_it, NULL));
+	atomic_store(&page->mapping, (uintptr_t)&dead | LINEAGE_MAPPING_SET | RMAP_MAPPING_ANON);
+	assert_string_equal(rmap_page_check(rmap, page, all_have_it, NULL),
+			    "it has co-owners, but holds no reference on them");
+	atomic_store(&dead.refs, 0);
+	atomic_store(&page->mapping,
+		     (uintptr_t)&dead | LINEAGE_MAPPING_COUNTED | RMAP_MAPPING_ANON);
+	assert_string_equal(rmap_page_check(rmap, page, all_have_it, NULL),
+			    "it holds a reference on an owner that has none");
+	atomic_store(&page->mapping, kept);
+	family_end(&f);
+}
+
+/* A page that nobody maps and that holds no reference: whom it names may be gone, and nobody is said. */
+static void test_lineage_owner_of_an_unmapped_page(void **state)
+{
+	struct rmap_page page = { 0 };
+	struct family f;
+
+	(void)state;
+	family_make(&f, &rmap_lineage);
+	atomic_store(&page.mapping, lineage_name(node(f.d)));
+	assert_null(rmap_page_owner(mm_system_rmap(f.e.sys), &page));
+	assert_null(rmap_page_check(mm_system_rmap(f.e.sys), &page, nobody_has_it, NULL));
+	atomic_store(&page.mapcount, 1);
+	assert_ptr_equal(rmap_page_owner(mm_system_rmap(f.e.sys), &page), node(f.d));
+	family_end(&f);
+}
+
 /* ---------------------------------------------------------------- the others */
 
 static void test_anon_vma(void **state)
@@ -267,9 +337,14 @@ static void test_cow_context(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_anon_vma_chain),	   cmocka_unit_test(test_lineage_nodes),
-		cmocka_unit_test(test_lineage_forwarders), cmocka_unit_test(test_lineage_homes),
-		cmocka_unit_test(test_anon_vma),	   cmocka_unit_test(test_anonmm),
+		cmocka_unit_test(test_anon_vma_chain),
+		cmocka_unit_test(test_lineage_nodes),
+		cmocka_unit_test(test_lineage_forwarders),
+		cmocka_unit_test(test_lineage_homes),
+		cmocka_unit_test(test_lineage_pages),
+		cmocka_unit_test(test_lineage_owner_of_an_unmapped_page),
+		cmocka_unit_test(test_anon_vma),
+		cmocka_unit_test(test_anonmm),
 		cmocka_unit_test(test_cow_context),
 	};
 

@@ -143,12 +143,88 @@ static void test_nothing_to_share(void **state)
 	}
 }
 
+/* A page full of slots, such as a table would be: what the designs keep is where they are. */
+static pte_t *mm_page_slots(struct origins *o)
+{
+	return (pte_t *)(uintptr_t)mm_table_root(o->mm);
+}
+
+/*
+ * A run of pages in one call is what so many calls of one page would be: new ones, such as relatives may have, too; mapped again by
+ * another; moved; gone.
+ */
+static void run_of_pages(struct origins *o, unsigned int flags)
+{
+	enum { RUN = 3, ALL = (1 << RUN) - 1 };
+	struct rmap_page page[RUN] = { 0 }, *pages[RUN];
+	struct rmap_reserve reserve = { 0 };
+	pte_t *slots = mm_page_slots(o), *more = slots + 8, *moved = slots + 16;
+
+	for (unsigned int i = 0; i < RUN; i++)
+		pages[i] = &page[i];
+	prepare(o, &o->left, NULL, NULL);
+	prepare(o, &o->far, NULL, NULL);
+	assert_int_equal(rmap_reserve(o->rmap, &reserve, 2 * RUN), 0);
+	assert_int_equal(rmap_page_map(o->rmap, pages, RUN, &o->left, o->left.start, slots,
+				       flags | RMAP_MAP_NEW, &reserve),
+			 ALL);
+	for (unsigned int i = 0; i < RUN; i++) {
+		assert_true(rmap_page_is_anon(pages[i]));
+		assert_int_equal(rmap_page_mapcount(pages[i]), 1);
+		assert_int_equal(rmap_page_is_exclusive(pages[i]),
+				 (flags & RMAP_MAP_EXCLUSIVE) != 0);
+		assert_int_equal(page[i].index, page[0].index + i);
+		rmap_page_share(pages[i]);
+	}
+	/* Again, by slots of another place: nobody mapped first. */
+	assert_int_equal(
+		rmap_page_map(o->rmap, pages, RUN, &o->left, o->left.start, more, 0, &reserve), 0);
+	assert_int_equal(rmap_page_mapcount(pages[2]), 2);
+	assert_int_equal(rmap_page_unmap(o->rmap, pages, RUN, &o->left, o->left.start, more), 0);
+	/* One address in all address spaces, and others may have it: such a page does not move. */
+	if (rmap_page_may_move(o->rmap, pages[0], false)) {
+		assert_int_equal(rmap_vma_clone(o->rmap, &o->moved, &o->left), 0);
+		rmap_move_begin(o->rmap, &o->moved, &o->left, false);
+		rmap_page_moved(o->rmap, pages, RUN, &o->moved, o->moved.start, moved, &o->left,
+				o->left.start, slots);
+		rmap_move_end(o->rmap, &o->moved, &o->left, false);
+		assert_int_equal(
+			rmap_page_unmap(o->rmap, pages, RUN, &o->moved, o->moved.start, moved),
+			ALL);
+	} else {
+		assert_int_equal(
+			rmap_page_unmap(o->rmap, pages, RUN, &o->left, o->left.start, slots), ALL);
+	}
+	for (unsigned int i = 0; i < RUN; i++) {
+		assert_int_equal(rmap_page_mapcount(pages[i]), 0);
+		rmap_page_free(o->rmap, pages[i]);
+		assert_false(rmap_page_is_anon(pages[i]));
+	}
+	rmap_unreserve(o->rmap, &reserve);
+}
+
+static void test_runs(void **state)
+{
+	(void)state;
+	for (const struct rmap_ops *const *design = rmap_designs; *design; design++) {
+		struct origins o;
+
+		set_up(&o, *design);
+		run_of_pages(&o, RMAP_MAP_EXCLUSIVE);
+		tear_down(&o);
+		set_up(&o, *design);
+		run_of_pages(&o, 0);
+		tear_down(&o);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_neighbours),
 		cmocka_unit_test(test_neighbours_of_the_moved),
 		cmocka_unit_test(test_nothing_to_share),
+		cmocka_unit_test(test_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
