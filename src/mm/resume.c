@@ -202,7 +202,8 @@ static int read_mm(struct reader *r)
 	struct resumed_mm *rm, *grown;
 	struct mm *mm;
 
-	if (r->linked || r->nr_mms == r->max_mms)
+	/* Once all are linked there are as many as were announced. So it is with VMAs. */
+	if (r->nr_mms == r->max_mms)
 		return bad(r);
 	grown = array_grow(r, r->mms, r->nr_mms, &r->room_mms, sizeof(*r->mms));
 	if (!grown)
@@ -280,7 +281,7 @@ static int read_vma(struct reader *r)
 	v.forked = image_get32(image);
 	v.file = image_get32(image);
 	v.family = image_get32(image);
-	if (!rm || r->linked || image->error || image_left(image) || r->nr_vmas == r->max_vmas ||
+	if (!rm || image->error || image_left(image) || r->nr_vmas == r->max_vmas ||
 	    rm->nr == rm->max || !vma_possible(r, &v, floor))
 		return bad(r);
 	grown = array_grow(r, r->vmas, r->nr_vmas, &r->room_vmas, sizeof(*r->vmas));

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Makes mistakes: finds all places of src/ where one can be made, and writes the sources with all of them inside.
 
-The syntax tree is libclang's. A mistake is made at a place of the source text, never inside a macro's call (assertions above all: a test
-of the tests that changes what they assert with says nothing). What each operator does is in the table OPERATORS.
+The syntax tree is libclang's. A mistake is made at a place of the source text, never inside a macro's call (assertions above all, nor in
+the functions X_valid() that they ask: a mistake in what would see mistakes says nothing). What each operator does is in the table OPERATORS.
 
 A node of the tree is written as `(mutant_on(7) ? first : mutant_on(8) ? second : itself)`. First and second are made of the text as it
 was, since only one mutant lives at a time; itself has the mutants of what is below it. So the text grows with the depth, not with its power.
@@ -92,7 +92,7 @@ class Rewriter:
         pieces, at = [], 0
         for function in functions:
             body = list(function.get_children())[-1]
-            if body.kind != Kind.COMPOUND_STMT or self.in_macro(function):
+            if body.kind != Kind.COMPOUND_STMT or self.in_macro(function) or self.asserts(function):
                 continue
             self.function = function.spelling
             self.text_hash = hashlib.sha256(self.bytes(function)).hexdigest()[:16]
@@ -101,6 +101,12 @@ class Rewriter:
             pieces += [self.source[at:start], self.body(body)]
             at = end
         self.text = b"".join(pieces + [self.source[at:]])
+
+    @staticmethod
+    def asserts(function):
+        """A structure's X_valid(), which assertions ask?"""
+        words = [token.spelling for _, token in zip(range(4), function.get_tokens())]
+        return function.spelling.endswith("_valid") and "inline" in words
 
     # -- the text
 

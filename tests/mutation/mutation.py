@@ -78,9 +78,9 @@ def digest(*patterns):
     return total.hexdigest()[:20]
 
 
-def copy_tree():
-    """The tree, with all mutants in it; files that have not changed keep their time. Returns the mutants."""
-    fresh = WORK / "tree.new"
+def copy_tree(keep):
+    """Makes the mutants and returns them; keep: in the tree that is built. Files that have not changed keep their time."""
+    fresh = WORK / f"tree.new.{os.getpid()}"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     for name in ("CMakeLists.txt", "CMakePresets.json", "README.md", "cmake", "include", "src", "port", "tools", "tests",
@@ -94,7 +94,8 @@ def copy_tree():
     here = ROOT / "tests" / "mutation"
     shutil.copy2(here / "mutant.c", fresh / "src" / "base" / "mutant.c")
     shutil.copy2(here / "mutant.h", fresh / "src" / "base" / "mutant.h")
-    take_over(fresh, TREE)
+    if keep:
+        take_over(fresh, TREE)
     shutil.rmtree(fresh)
     return made
 
@@ -399,7 +400,7 @@ def main():
     arguments = parser.parse_args()
     os.nice(10)
     WORK.mkdir(exist_ok=True)
-    made = copy_tree()
+    made = copy_tree(not arguments.report and not arguments.count)
     population = collections.Counter(m.file.rpartition("/")[0] for m in made)
     if arguments.count:
         for operator, number in collections.Counter(m.operator for m in made).most_common():

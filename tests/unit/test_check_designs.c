@@ -146,6 +146,7 @@ static void test_lineage_nodes(void **state)
 	const char *linked = "a child of its mm's node is wrongly linked";
 	const char *ordered = "children of its mm's node are not in order of birth";
 	const char *another = "its mm's node is another's, has gone, or is pinned";
+	const char *itself = "its mm's node says of itself what cannot be";
 	struct family f;
 	struct rmap_vma *v;
 	struct lineage *p, *c, *d;
@@ -165,10 +166,9 @@ static void test_lineage_nodes(void **state)
 	DAMAGED(&f, v, c->gone, 1, linked);
 	DAMAGED(&f, v, c->birth, 0, ordered);
 	DAMAGED(&f, v, c->birth, lineage_birth(d) + 1, ordered);
-	DAMAGED(&f, v, p->nr_forwarders, 1, "its mm's node counts other forwards than it has");
-	DAMAGED(&f, v, p->refs, 0, "its mm's node is named more often than it counts");
-	DAMAGED(&f, v, p->forwarders, c,
-		"a node that forwards to its mm's has not gone, or forwards elsewhere");
+	DAMAGED(&f, v, p->nr_forwarders, 1, itself);
+	DAMAGED(&f, v, p->forwarders, c, itself);
+	DAMAGED(&f, v, p->refs, 0, itself);
 	/* From below: what is wrong above. */
 	v = vma(f.g, HOME);
 	DAMAGED(&f, v, p->gone, 1, "an ancestor of its mm's node is not in the tree");
@@ -178,16 +178,38 @@ static void test_lineage_nodes(void **state)
 	family_end(&f);
 }
 
-/* Gone, and on C's list of those that forward to it; only that it forwards elsewhere is wrong. */
+/* C's list of those that forward to it has one member, as it counts: alive; gone, but to elsewhere; and more are counted than there are. */
 static void test_lineage_forwarders(void **state)
 {
-	struct lineage elsewhere = { .gone = 1 };
+	const char *wrong = "a node that forwards to its mm's has not gone, or forwards elsewhere";
+	struct lineage forwarder = { .refs = 1 };
 	struct family f;
+	struct lineage *c;
+	struct rmap *rmap;
+	struct rmap_vma *v;
+	uint64_t refs;
 
 	(void)state;
 	family_make(&f, &rmap_lineage);
-	DAMAGED(&f, vma(f.c, HOME), node(f.c)->forwarders, &elsewhere,
-		"a node that forwards to its mm's has not gone, or forwards elsewhere");
+	rmap = mm_system_rmap(f.e.sys);
+	v = vma(f.c, HOME);
+	c = node(f.c);
+	c->forwarders = &forwarder;
+	c->nr_forwarders = 1;
+	assert_string_equal(rmap_vma_check(rmap, v), wrong);
+	atomic_store(&forwarder.gone, 1);
+	assert_string_equal(rmap_vma_check(rmap, v), wrong);
+	atomic_store(&forwarder.head, c);
+	c->nr_forwarders = 2;
+	assert_string_equal(rmap_vma_check(rmap, v),
+			    "its mm's node counts other forwards than it has");
+	c->nr_forwarders = 1;
+	refs = atomic_exchange(&c->refs, 1);
+	assert_string_equal(rmap_vma_check(rmap, v),
+			    "its mm's node is named more often than it counts");
+	atomic_store(&c->refs, refs);
+	c->nr_forwarders = 0;
+	c->forwarders = NULL;
 	family_end(&f);
 }
 

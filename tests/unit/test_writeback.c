@@ -281,11 +281,42 @@ static void flushed_before_unmapped(void **state)
 	engine_teardown(&s);
 }
 
+/*
+ *	[c d]   a page that was only read, one that was written; both lose the right to write, and get it back
+ *
+ * The dirty one may be written at once. The clean one must ask: the file is to know that it is dirty now.
+ */
+static void rights_that_come_back(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *file = pattern_file(&e, 2, 7);
+	uint64_t a = map_with(&e, mm, 0, 2, MM_PROT_READ | MM_PROT_WRITE, MM_MAP_SHARED, file, 0);
+	uint64_t faults;
+
+	(void)state;
+	(void)peek(&e, mm, a);
+	poke(&e, mm, a + PAGE, 1);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a, 2 * PAGE, MM_PROT_READ)), 0);
+	assert_false(page_info(mm, a).writable);
+	assert_false(page_info(mm, a + PAGE).writable);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a, 2 * PAGE, MM_PROT_READ | MM_PROT_WRITE)), 0);
+	assert_false(page_info(mm, a).writable);
+	assert_true(page_info(mm, a + PAGE).writable);
+	faults = counters_of(&e).faults;
+	poke(&e, mm, a + PAGE, 2);
+	assert_int_equal(counters_of(&e).faults, faults);
+	poke(&e, mm, a, 3);
+	assert_int_equal(counters_of(&e).faults, faults + 1);
+	mm_put(mm);
+	mm_file_put(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(protected_before_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(private_mappings_are_left_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(rights_that_come_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_page_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(unmapped_page_is_still_dirty, setup, teardown),
 		cmocka_unit_test_setup_teardown(tail_is_zeroed, setup, teardown),
