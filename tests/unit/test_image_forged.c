@@ -351,12 +351,15 @@ static void test_chunks(void **state)
 /* Every number is another: none, small ones, its neighbours, a page more, one of another's, the largest. */
 static void test_words(void **state)
 {
+	const uint32_t every = engine_design_is("anon_vma_chain") ? 1 : 7;
+
 	(void)state;
 	for (unsigned int at = 0; at < nr_chunks; at++) {
 		const struct chunk *c = &chunks[at];
 		struct forgery f = none_of(at);
 
-		for (uint32_t i = 0; i < c->words && i < WORDS; i++) {
+		/* What is read is the same under all designs: all of it under one, a part under the others. */
+		for (uint32_t i = at % every; i < c->words && i < WORDS; i += every) {
 			const uint32_t v = c->word[i];
 			const uint32_t values[] = {
 				0,	   1,	       2,	   3,	    v + 1,
