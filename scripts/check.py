@@ -25,7 +25,7 @@ START = time.monotonic()
 PRESETS = {
     "release": None,
     "clang": "unit|example|house",
-    "asan": "unit|scenario|cli|example|fuzz|stress",
+    "asan": "unit|scenario|cli|example|fuzz|stress|live",
     "tsan": "unit|example|stress",
     "lockdep": "unit|scenario|example|stress",
     "weave": None,

@@ -216,7 +216,7 @@ def imported(family, folder):
         text = run("import", "-o", record, *(pids[name] for name in names))
         expect("what the replay shares", "are shared by the same processes" in text, True)
         expect("misfits", " 0 misfits" in text, True)
-        expect("processes", f" {len(names)} processes" in text, True)
+        expect("processes", f" {len(names)} process" in text, True)
     listing = run("record", "--list", f"{folder}/Pabc.rmrec")
     expect("forks", listing.count(" fork "), 4)
     expect("the move", f"mremap {family.region + 16 * PAGE:x} +10000 to {family.moved:x} " in listing, True)

@@ -145,11 +145,12 @@ static int make(const struct arguments *a, struct import *imp, void **bytes, siz
 
 static void print_found(const struct import *imp, const char *path)
 {
-	printf("%s: %zu processes, %" PRIu64 " pages (%" PRIu64 " in swap), %" PRIu64
+	printf("%s: %zu process%s, %" PRIu64 " pages (%" PRIu64 " in swap), %" PRIu64
 	       " of them anonymous and shared\n",
-	       path, imp->nr - 1, imp->nr_pages, imp->nr_swapped, imp->nr_shared);
+	       path, imp->nr - 1, imp->nr == 2 ? "" : "es", imp->nr_pages, imp->nr_swapped,
+	       imp->nr_shared);
 	if (imp->gone)
-		printf("%zu processes ended meanwhile, or may not be looked at\n", imp->gone);
+		printf("processes that ended meanwhile, or may not be looked at: %zu\n", imp->gone);
 	if (imp->conflicts)
 		printf("%" PRIu64
 		       " pages are shared in a way that no order of forks and writes makes\n",

@@ -257,7 +257,8 @@ static int print_verdict(const struct sharing_verdict *v)
 		       "meanwhile, as others came and went, and lies between before and after)\n",
 		       v->held, v->moved);
 	else
-		printf("all %zu processes agree with the kernel's smaps_rollup\n", v->held);
+		printf("all %zu process%s with the kernel's smaps_rollup\n", v->held,
+		       v->held == 1 ? " agrees" : "es agree");
 	return v->wrong ? EXIT_WRONG : 0;
 }
 

@@ -378,9 +378,10 @@ static int print_sentences(const struct sharing *s)
 		       sharing_size((int64_t)broken, a),
 		       private + once ? 100 * (double)broken / (double)(private + once) : 0.0);
 	if (denied)
-		printf("%zu processes may not be looked at (CAP_SYS_PTRACE is missing)\n", denied);
+		printf("processes that may not be looked at (CAP_SYS_PTRACE is missing): %zu\n",
+		       denied);
 	if (gone)
-		printf("%zu processes ended meanwhile\n", gone);
+		printf("processes that ended meanwhile: %zu\n", gone);
 	return 0;
 }
 

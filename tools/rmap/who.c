@@ -336,10 +336,11 @@ static void print_end(const struct who *w)
 	const struct who_search *s = &w->search;
 	char sentence[256];
 
-	printf("\n%s\n%zu processes looked into in %.1f ms\n",
-	       verdict(w, sentence, sizeof(sentence)), s->looked, w->ms);
+	printf("\n%s\nlooked into %zu process%s in %.1f ms\n",
+	       verdict(w, sentence, sizeof(sentence)), s->looked, s->looked == 1 ? "" : "es",
+	       w->ms);
 	if (s->denied)
-		printf("%zu processes may not be looked into (CAP_SYS_PTRACE is missing)\n",
+		printf("processes that may not be looked into (CAP_SYS_PTRACE is missing): %zu\n",
 		       s->denied);
 }
 
