@@ -9,8 +9,6 @@
  */
 #include "engine.h"
 
-#include "mm/mm.h"
-
 struct origins {
 	struct engine e;
 	struct rmap *rmap;
@@ -31,7 +29,6 @@ static void set_up(struct origins *o, const struct rmap_ops *design)
 	engine_setup(&o->e, &config);
 	o->rmap = mm_system_rmap(o->e.sys);
 	o->mm = engine_mm(&o->e);
-	mm_write_lock(o->mm);
 	init(o, &o->left, 0x10, 0x10);
 	init(o, &o->middle, 0x14, 0x14);
 	init(o, &o->right, 0x18, 0x18);
@@ -51,7 +48,6 @@ static void tear_down(struct origins *o)
 		rmap_vma_unlink(o->rmap, all[i]);
 		assert_false(rmap_vma_faulted(o->rmap, all[i]));
 	}
-	mm_write_unlock(o->mm);
 	engine_check(&o->e);
 	mm_put(o->mm);
 	engine_teardown(&o->e);
