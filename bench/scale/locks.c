@@ -99,6 +99,7 @@ const char *scale_lock_name(unsigned int lock_class)
 		[RMAP_LOCK_MM_LIST] = "mm list lock",
 		[RMAP_LOCK_SYSTEM] = "system list",
 		[RMAP_LOCK_FILE_PAGES] = "file pages lock",
+		[RMAP_LOCK_CPU] = "CPU lock",
 		[RMAP_LOCK_LRU] = "LRU lock",
 		[RMAP_LOCK_FRAMES] = "frame lock",
 		[RMAP_LOCK_LINEAGE] = "lineage lock",
