@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The shapes: will-it-scale's, each thread with memory of its own.
+ * The shapes: will-it-scale's, and one of nothing but faults; each thread with memory of its own.
  *
  * A seat is where a thread does a shape: an engine, an address space, a processor, a place in it, a file. In the process variant
  * each has an address space of its own, in the thread variant all have the same one and places a gibibyte apart, so that no VMA
@@ -60,6 +60,23 @@ static int page_fault(void *seat, uint64_t *done)
 static int page_fault_shared(void *seat, uint64_t *done)
 {
 	return write_all(seat, true, done);
+}
+
+static int fault_sit(struct seat *s)
+{
+	return scale_map(s->mm, s->addr, s->pages, NULL, false);
+}
+
+/* Nothing but faults, and as little as can be to have them again: the VMA stays. */
+static int fault_only(void *seat, uint64_t *done)
+{
+	struct seat *s = seat;
+	int r = scale_write(s->cpu, s->mm, s->addr, s->pages);
+
+	if (r)
+		return r;
+	*done += s->pages;
+	return mm_madvise(s->mm, s->addr, s->pages * RMAP_PAGE_SIZE, MM_MADV_DONTNEED);
 }
 
 static int map_unmap(void *seat, uint64_t *done)
@@ -146,6 +163,9 @@ static uint64_t forks(const struct mm_counters *c)
 }
 
 static const struct shape shapes[] = {
+	{ "fault", "write each page of memory that stays mapped, MADV_DONTNEED", "faults",
+	  .variant = { true, true }, .aims = { true, true }, .sit = fault_sit, .turn = fault_only,
+	  .counted = zero_fills },
 	{ "page_fault1", "mmap, write each page, munmap: anonymous memory", "faults",
 	  .variant = { true, true }, .aims = { true, true }, .turn = page_fault,
 	  .counted = zero_fills },

@@ -15,7 +15,7 @@ import sys
 
 d = json.load(open(sys.argv[1]))
 designs = {"scan", "pte_chain", "anon_vma", "anonmm", "anon_vma_chain", "cow_context", "lineage"}
-shapes = {(s, v) for s in ("page_fault1", "page_fault2", "page_fault3", "mmap1", "mmap2", "fork") for v in ("process", "thread")}
+shapes = {(s, v) for s in ("fault", "page_fault1", "page_fault2", "page_fault3", "mmap1", "mmap2", "fork") for v in ("process", "thread")}
 shapes.add(("brk1", "process"))
 cells = {(c["shape"], c["variant"], c["design"]) for c in d["cells"] if c["threads"] == 2}
 assert cells == {(s, v, x) for s, v in shapes for x in designs}, cells
