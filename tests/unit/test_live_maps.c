@@ -289,7 +289,8 @@ static void gone_meanwhile(void **state)
 	plant_group(0);
 	assert_int_equal(live_procs_choose(root, &choice, &procs, err), 0);
 	plant("11/stat", "11 (p) S 10 1 1 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 999 9 10\n", 58);
-	snprintf(path, sizeof(path), "%s/12/maps", dir);
+	/* and one ends between the reads of its layout and its page table */
+	snprintf(path, sizeof(path), "%s/12/pagemap", dir);
 	unlink(path);
 	assert_int_equal(sharing_count(root, &procs, 512, &s, err), 0);
 	assert_false(s.v[0].gone);

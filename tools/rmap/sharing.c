@@ -17,10 +17,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EXIT_WRONG 1
-#define EXIT_BAD   2
-#define TOP	   20
-#define CHECKS	   5 /* others come and go while it is counted */
+#define EXIT_WRONG    1
+#define EXIT_BAD      2
+#define TOP	      20
+#define CHECKS	      100 /* others come and go while it is counted */
+#define CHECK_SECONDS 10
 
 enum {
 	KEY_TREE = 256,
@@ -262,26 +263,40 @@ static int print_verdict(const struct sharing_verdict *v)
 	return v->wrong ? EXIT_WRONG : 0;
 }
 
-/* Counts; with --check until it agrees, or often enough. */
-static int count(const struct arguments *a, int root, const struct live_procs *procs,
-		 struct sharing *s, struct sharing_verdict *verdict, char err[LIVE_ERR_SIZE])
+static double now(void)
 {
-	for (unsigned int left = a->check ? CHECKS : 1; left-- > 0;) {
-		struct sharing_rollup *before = a->check ? sharing_rollups(root, procs) : NULL;
-		int ret = sharing_count(root, procs, a->frames, s, err);
+	struct timespec t;
 
-		if (!ret && a->check && !before) {
-			sharing_free(s);
-			ret = live_fail(err, "no memory for the kernel's sums");
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Counts, again and again, until each process has agreed with the kernel once, or for as long as that may take. */
+static int count_and_check(const struct arguments *a, int root, const struct live_procs *procs,
+			   struct sharing *s, struct sharing_verdict *verdict,
+			   char err[LIVE_ERR_SIZE])
+{
+	enum sharing_agreed *agreed = calloc(procs->nr + 1, sizeof(*agreed));
+	double end = now() + CHECK_SECONDS;
+	bool last = false;
+	int ret = agreed ? 0 : live_fail(err, "no memory to compare");
+
+	for (unsigned int left = CHECKS; !ret && !last; left--) {
+		struct sharing_rollup *before = sharing_rollups(root, procs);
+
+		last = left == 1 || now() > end;
+		ret = before ? sharing_count(root, procs, a->frames, s, err)
+			     : live_fail(err, "no memory for the kernel's sums");
+		if (!ret) {
+			sharing_check(root, s, before, last, agreed, verdict);
+			last |= !verdict->wrong;
+			if (!last)
+				sharing_free(s);
 		}
-		if (!ret && before)
-			sharing_check(root, s, before, left == 0, verdict);
 		free(before);
-		if (ret || !left || !verdict->wrong)
-			return ret;
-		sharing_free(s);
 	}
-	return 0;
+	free(agreed);
+	return ret;
 }
 
 static bool nobody_left(const struct sharing *s)
@@ -301,7 +316,9 @@ static int once(const struct arguments *a, int root, char err[LIVE_ERR_SIZE])
 
 	if (live_procs_choose(root, &a->choice, &procs, err))
 		return EXIT_BAD;
-	ret = count(a, root, &procs, &s, &verdict, err) ? EXIT_BAD : 0;
+	ret = a->check ? count_and_check(a, root, &procs, &s, &verdict, err)
+		       : sharing_count(root, &procs, a->frames, &s, err);
+	ret = ret ? EXIT_BAD : 0;
 	live_procs_free(&procs);
 	if (ret)
 		return ret;

@@ -85,38 +85,43 @@ static bool within(uint64_t ours, uint64_t before, uint64_t after)
 	return low < high && ours >= low && ours <= high;
 }
 
-static void check_proc(const struct sharing *s, const struct held *h,
-		       const struct sharing_rollup *before, const struct sharing_rollup *after,
-		       struct sharing_verdict *out)
+static enum sharing_agreed check_proc(const struct sharing *s, const struct held *h,
+				      const struct sharing_rollup *before,
+				      const struct sharing_rollup *after)
 {
 	const unsigned int kib = LIVE_PAGE_SHIFT - 10;
 	const struct sharing_sums *sums = &h->p->sums;
 	uint64_t pss = sums->pss / (SHARING_UNIT >> kib);
-	bool wrong = differs(h, "private", sums->private << kib, after->private);
+	bool wrong = differs(h, "private", sums->private << kib, after->private), moved = false;
 
-	out->held++;
 	if (s->sees_frames) {
 		wrong |= differs(h, "shared", (sums->within + sums->beyond) << kib, after->shared);
-		if (pss != after->pss && before->pid == h->p->proc.pid &&
-		    (pss == before->pss || within(pss, before->pss, after->pss)))
-			out->moved++;
-		else
-			wrong |= differs(h, "pss", pss, after->pss);
+		moved = pss != after->pss && before->pid == h->p->proc.pid &&
+			(pss == before->pss || within(pss, before->pss, after->pss));
+		wrong |= !moved && differs(h, "pss", pss, after->pss);
 	}
 	if (!has_shared(h->p))
 		wrong |= differs(h, "swapped", sums->swapped << kib, after->swap);
-	out->wrong += wrong;
+	return wrong ? SHARING_NOT_YET : moved ? SHARING_MOVED : SHARING_AGREED;
 }
 
 void sharing_check(int root, const struct sharing *s, const struct sharing_rollup *before,
-		   bool print, struct sharing_verdict *out)
+		   bool print, enum sharing_agreed *agreed, struct sharing_verdict *out)
 {
 	*out = (struct sharing_verdict){ 0 };
 	for (size_t i = 0; i < s->nr; i++) {
 		struct held h = { &s->v[i], print };
 		struct sharing_rollup after = { 0 };
 
-		if (!h.p->gone && !h.p->twin && read_rollup(root, &h.p->proc, &after))
-			check_proc(s, &h, &before[i], &after, out);
+		if (h.p->gone || h.p->twin)
+			continue;
+		if (agreed[i] == SHARING_NOT_YET) {
+			if (!read_rollup(root, &h.p->proc, &after))
+				continue;
+			agreed[i] = check_proc(s, &h, &before[i], &after);
+		}
+		out->held++;
+		out->moved += agreed[i] == SHARING_MOVED;
+		out->wrong += agreed[i] == SHARING_NOT_YET;
 	}
 }

@@ -407,8 +407,10 @@ static int read_proc(int root, struct sharing_proc *p)
 		return -1;
 	p->gone = ret != 0;
 	p->denied = ret == -EACCES || ret == -EPERM;
-	if (p->gone)
+	if (p->gone) {
+		live_maps_free(&p->maps);
 		return 0;
+	}
 	p->vmas = calloc(p->maps.nr + 1, sizeof(*p->vmas));
 	if (!p->vmas)
 		return -1;
