@@ -288,7 +288,7 @@ static void on_signal(int sig)
 static void catch_signals(void)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction sa = { .sa_handler = on_signal };
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		sigaction(signals[i], &sa, NULL);
@@ -429,13 +429,25 @@ static bool is_over(struct run *r, uint64_t now, uint64_t *asked)
  * Programs that take all processors would keep us from emptying the rings until they are full. There is little to do each time, so
  * going first costs them no more than going later; and the kernel itself keeps 5 % of the time from real-time tasks.
  */
-static void go_first(bool first)
+static int go_first(void)
 {
-	struct sched_param param = { .sched_priority = first ? 1 : 0 };
+	struct sched_param param = { .sched_priority = 1 };
+	int before = sched_getscheduler(0);
 
-	if (sched_setscheduler(0, (first ? SCHED_RR : SCHED_OTHER) | SCHED_RESET_ON_FORK, &param) &&
-	    first && setpriority(PRIO_PROCESS, 0, -20))
-		errno = 0; /* nobody may: the number of lost events says whether it mattered */
+	if (before == SCHED_FIFO || before == SCHED_RR)
+		return -1; /* whoever started us knows better */
+	/* Where neither is permitted, the number of lost events says whether it mattered. */
+	if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &param))
+		setpriority(PRIO_PROCESS, 0, -20);
+	return before;
+}
+
+static void go_as(int before)
+{
+	struct sched_param param = { .sched_priority = 0 };
+
+	if (before >= 0)
+		sched_setscheduler(0, before, &param);
 }
 
 static int follow(struct run *r, char err[BREAKS_ERR_SIZE])
@@ -443,9 +455,10 @@ static int follow(struct run *r, char err[BREAKS_ERR_SIZE])
 	bool progress = isatty(STDERR_FILENO) && !r->args->quiet;
 	uint64_t shown = 0, asked = 0, now;
 	size_t alive;
+	int before;
 	long n;
 
-	go_first(true);
+	before = go_first();
 	do {
 		breaks_perf_wait(r->perf, ROUND_MS);
 		now = now_ns();
@@ -464,7 +477,7 @@ static int follow(struct run *r, char err[BREAKS_ERR_SIZE])
 	breaks_perf_stop(r->perf);
 	if (n >= 0)
 		n = breaks_perf_take(r->perf, UINT64_MAX, breaks_faults_event, r->faults);
-	go_first(false);
+	go_as(before);
 	if (progress)
 		fprintf(stderr, "\r\033[K");
 	if (n >= 0)

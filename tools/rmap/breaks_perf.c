@@ -29,7 +29,6 @@
 #include <tracefs.h>
 #include <unistd.h>
 
-#define MAX_RECORD	65536u
 #define RING_DEFAULT	(16u << 20)
 #define RINGS_TOTAL	(512u << 20) /* of all CPUs together, unless --buffer says otherwise */
 #define RING_LEAST	(1u << 20)
