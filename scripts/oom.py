@@ -6,6 +6,8 @@ rmap-oom does it to workloads, on every design; each program of unit tests does 
 return addresses, which are made lines of src/ here. A site is a line of src/ that asks for memory. All of them must have failed,
 but for those that tests/oom/unreached.txt gives a reason for, and whatever a run has reached must have failed in that run.
 
+And rmap-oom --io: transfers to and from swap and files that fail.
+
 Without --whole: each path of calls once on each design over all workloads, and unit tests with the default design. With it: every
 allocation of every operation of every workload and of generated ones, and unit tests with every design. Exit code: 0 all is well.
 """
@@ -139,6 +141,11 @@ def plan(build, folder, whole):
         command = [str(build / "rmap-oom"), "--quiet", "--design", design, "--sites", str(record)]
         command += (["--all"] if whole else []) + workload_files()
         runs.append(Run(f"workloads, {design}", build / "rmap-oom", command, {}, record))
+        if whole or design == DESIGNS[0]:
+            io = [str(build / "rmap-oom"), "--quiet", "--io", "--design", design]
+            io += (["--all"] if whole else []) + workload_files()
+            runs.append(Run(f"devices, {design}", build / "rmap-oom", io, {},
+                            folder / f"devices.{design}"))
         for spec in GENERATORS if whole else []:
             record = folder / f"{spec.split(':')[0]}.{design}"
             command = [str(build / "rmap-oom"), "--quiet", "--design", design, "--sites",
@@ -236,7 +243,7 @@ def main():
                 if run.code:
                     bad += 1
                     wrong = [line for line in run.output.splitlines()
-                             if "out of memory" in line or "allocation" in line]
+                             if "out of memory" in line or ".rmw:" in line]
                     print(f"{run.name}: exit code {run.code}")
                     print("\n".join("    " + line for line in (wrong or [run.output])[-20:]))
                 if sys.stderr.isatty():

@@ -46,6 +46,10 @@ static enum mode mode;
 static bool ever; /* ARMED, CHILD: what follows fails, too */
 static uint64_t nth, events, failures;
 static int below;	      /* ARMED: functions on the stack that called inject_arm() */
+static enum inject_what what; /* ARMED: fails */
+static uint64_t transfers[INJECT_WHATS];
+static int io_error;
+static bool io_torn;
 static struct shared *shared; /* NULL: inject_open() was not called */
 static uint64_t *met;	      /* TEST: hashes of the paths that this test has come by */
 static size_t nr_met, room_met;
@@ -136,15 +140,48 @@ int inject_save(const char *name)
 
 /* ---------------------------------------------------------------- a driver's orders */
 
-void inject_arm(uint64_t n, bool from_then_on)
+static __attribute__((noinline)) void arm(enum inject_what which, uint64_t n, bool from_then_on)
 {
 	void *all[STACK];
 
-	below = backtrace(all, (int)STACK) - 1;
+	/* But this function and the one that called it. */
+	below = backtrace(all, (int)STACK) - 2;
+	what = which;
 	nth = n;
 	ever = from_then_on;
 	events = failures = 0;
+	memset(transfers, 0, sizeof(transfers));
 	mode = ARMED;
+}
+
+__attribute__((noinline)) void inject_arm(uint64_t n, bool from_then_on)
+{
+	arm(INJECT_MEMORY, n, from_then_on);
+	/* No tail call: the stack is as deep as arm() takes it to be. */
+	__asm__ volatile("");
+}
+
+void inject_arm_io(enum inject_what which, uint64_t n, bool from_then_on, int error, bool torn)
+{
+	io_error = error;
+	io_torn = torn;
+	arm(which, n, from_then_on);
+}
+
+uint64_t inject_transfers(enum inject_what which)
+{
+	return transfers[which];
+}
+
+const char *inject_name(enum inject_what which)
+{
+	static const char *const names[INJECT_WHATS] = {
+		[INJECT_MEMORY] = "allocation",		 [INJECT_SWAP_WRITE] = "write to swap",
+		[INJECT_SWAP_READ] = "read from swap",	 [INJECT_FILE_WRITE] = "write to a file",
+		[INJECT_FILE_READ] = "read from a file",
+	};
+
+	return names[which];
 }
 
 uint64_t inject_disarm(uint64_t *failed)
@@ -342,7 +379,7 @@ static bool fails(void *caller, bool and_ever)
 {
 	switch (mode) {
 	case ARMED:
-		return armed_fails(caller);
+		return what == INJECT_MEMORY && armed_fails(caller);
 	case TEST:
 		return test_fails(caller, and_ever);
 	case CHILD:
@@ -374,4 +411,90 @@ void *__wrap_hosted_cache_alloc(void *ctx, enum rmap_kind kind, size_t size)
 	if (rmap_unlikely(mode != OFF) && fails(__builtin_return_address(0), true))
 		return NULL;
 	return __real_hosted_cache_alloc(ctx, kind, size);
+}
+
+/* ---------------------------------------------------------------- devices */
+
+/* => the error that this transfer ends with; 0: it does not */
+static int transfer_fails(enum inject_what which)
+{
+	bool fails_now;
+
+	if (mode != ARMED)
+		return 0;
+	transfers[which]++;
+	if (what != which)
+		return 0;
+	events++;
+	fails_now = events == nth || (ever && nth && events > nth);
+	failures += fails_now;
+	return fails_now ? io_error : 0;
+}
+
+/* Reading into data: what a device has delivered before it failed. */
+static void tear(void *data)
+{
+	if (io_torn)
+		memset(data, 0xee, RMAP_PAGE_SIZE / 2);
+}
+
+/* What it has taken: the first half of data, and behind it nothing that makes sense. */
+static const void *half_of(const void *data, unsigned char page[RMAP_PAGE_SIZE])
+{
+	memset(page, 0xee, RMAP_PAGE_SIZE);
+	memcpy(page, data, RMAP_PAGE_SIZE / 2);
+	return page;
+}
+
+int __real_hosted_swap_write(void *ctx, uint64_t slot, const void *data);
+int __wrap_hosted_swap_write(void *ctx, uint64_t slot, const void *data);
+int __real_hosted_swap_read(void *ctx, uint64_t slot, void *data);
+int __wrap_hosted_swap_read(void *ctx, uint64_t slot, void *data);
+int __real_hosted_file_read(void *ctx, void *handle, uint64_t index, void *data);
+int __wrap_hosted_file_read(void *ctx, void *handle, uint64_t index, void *data);
+int __real_hosted_file_write(void *ctx, void *handle, uint64_t index, const void *data);
+int __wrap_hosted_file_write(void *ctx, void *handle, uint64_t index, const void *data);
+
+int __wrap_hosted_swap_write(void *ctx, uint64_t slot, const void *data)
+{
+	unsigned char page[RMAP_PAGE_SIZE];
+	int error = transfer_fails(INJECT_SWAP_WRITE);
+
+	if (!error)
+		return __real_hosted_swap_write(ctx, slot, data);
+	if (io_torn)
+		(void)__real_hosted_swap_write(ctx, slot, half_of(data, page));
+	return error;
+}
+
+int __wrap_hosted_swap_read(void *ctx, uint64_t slot, void *data)
+{
+	int error = transfer_fails(INJECT_SWAP_READ);
+
+	if (!error)
+		return __real_hosted_swap_read(ctx, slot, data);
+	tear(data);
+	return error;
+}
+
+int __wrap_hosted_file_read(void *ctx, void *handle, uint64_t index, void *data)
+{
+	int error = transfer_fails(INJECT_FILE_READ);
+
+	if (!error)
+		return __real_hosted_file_read(ctx, handle, index, data);
+	tear(data);
+	return error;
+}
+
+int __wrap_hosted_file_write(void *ctx, void *handle, uint64_t index, const void *data)
+{
+	unsigned char page[RMAP_PAGE_SIZE];
+	int error = transfer_fails(INJECT_FILE_WRITE);
+
+	if (!error)
+		return __real_hosted_file_write(ctx, handle, index, data);
+	if (io_torn)
+		(void)__real_hosted_file_write(ctx, handle, index, half_of(data, page));
+	return error;
 }

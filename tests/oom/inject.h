@@ -25,8 +25,27 @@ struct mm_system;
 /* What was reached from now on is written down, and shared with children. False: this computer's memory is used up. */
 bool inject_open(void);
 
+/* What can fail: allocations, or the transfers of a page between memory and a device. */
+enum inject_what {
+	INJECT_MEMORY,
+	INJECT_SWAP_WRITE,
+	INJECT_SWAP_READ,
+	INJECT_FILE_WRITE,
+	INJECT_FILE_READ,
+	INJECT_WHATS,
+};
+
+const char *inject_name(enum inject_what what);
+
 /* The n-th allocation from now fails, with ever all that follow, too. n 0: they are only counted. Replaces what was said before. */
 void inject_arm(uint64_t n, bool ever);
+
+/*
+ * The same for transfers: they end with error; with torn behind half of the page. And how many of a kind there were since anything was
+ * armed.
+ */
+void inject_arm_io(enum inject_what what, uint64_t n, bool ever, int error, bool torn);
+uint64_t inject_transfers(enum inject_what what);
 
 /* Nothing fails any more, nothing is counted. Returns how many there were since inject_arm(); *failed: of them, how many failed. */
 uint64_t inject_disarm(uint64_t *failed);

@@ -29,13 +29,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHILD_SECONDS 120u
-#define WRONG_MAX     50u
+#define CHILD_SECONDS  120u
+#define WRONG_MAX      50u
+#define TRANSFERS_MOST 16u
 
 struct options {
 	const char *design; /* NULL: the default */
 	const char *sites;
 	bool all; /* not only paths that are new */
+	bool io;  /* devices instead of memory */
 	bool quiet;
 	uint32_t every; /* one operation in so many */
 	uint64_t seconds;
@@ -48,6 +50,7 @@ struct report {
 	enum runner_result result;
 	int error;
 	uint64_t value, allocations, failed;
+	uint64_t transfers[INJECT_WHATS];
 	bool ended; /* it came to its end */
 	bool wrong;
 	char message[OPS_ERR_SIZE + 128];
@@ -156,6 +159,8 @@ static void child_undisturbed(struct runner *r, struct op op)
 	inject_arm(0, false);
 	report->result = runner_step(r, &op, err);
 	report->allocations = inject_disarm(NULL);
+	for (int what = 0; what < INJECT_WHATS; what++)
+		report->transfers[what] = inject_transfers((enum inject_what)what);
 	note_outcome(r, report);
 	if (report->result == RUNNER_OK)
 		sight_take(r, &shared->after);
@@ -243,6 +248,62 @@ static void child_fails(struct runner *r, const struct op *op, uint64_t n, bool 
 	_exit(0);
 }
 
+/* How a transfer ends. */
+struct ending {
+	enum inject_what what;
+	int error;
+	bool torn, ever;
+};
+
+/* What a failing device may come to: the error itself, or a page that could not go out or come in. */
+static bool io_error_allowed(const struct op *op, int error, const struct ending *how)
+{
+	return error == how->error || error == RMAP_EIO || error == RMAP_EFAULT ||
+	       error_allowed(op, error, shared->undisturbed.error);
+}
+
+/*
+ * A transfer failed. Whoever needed the page has an error; all else is right. With the device in order again, the call does what it
+ * did undisturbed, but not if all that was tried of swap has gone bad with it.
+ */
+static void child_transfer_fails(struct runner *r, const struct op *op, uint64_t n,
+				 const struct ending *how)
+{
+	struct report *report = &shared->child;
+	struct op may = *op;
+	char err[OPS_ERR_SIZE] = "";
+	enum runner_result result;
+
+	may.outcome = OP_MAY_FAIL;
+	inject_arm_io(how->what, n, how->ever, how->error, how->torn);
+	result = runner_step(r, &may, err);
+	inject_disarm(&report->failed);
+	note_outcome(r, report);
+	if (result != RUNNER_OK)
+		is_wrong("%s", err);
+	if (report->error && !io_error_allowed(op, report->error, how))
+		is_wrong("%s", rmap_error_name(report->error));
+	must_be_whole(r, "after the error");
+	if (runner_peek(r, 0) != RUNNER_OK)
+		is_wrong("contents after the error: %s", err);
+	if (report->error && report->error != shared->undisturbed.error && !how->ever &&
+	    op->kind != OP_MREMAP) {
+		if (runner_step(r, op, err) != RUNNER_OK)
+			is_wrong("tried again: %s", err);
+		must_be_whole(r, "tried again");
+	}
+	r->err = err;
+	r->op = NULL;
+	if (runner_verify(r) != RUNNER_OK)
+		is_wrong("contents: %s", err);
+	if (runner_files_written(r) != RUNNER_OK)
+		is_wrong("contents of files: %s", err);
+	must_be_whole(r, "at the end");
+	runner_destroy(r);
+	report->ended = true;
+	_exit(0);
+}
+
 /* The checker's own memory: it says that it could not look, and leaves nothing. */
 static void child_check(struct runner *r)
 {
@@ -270,13 +331,15 @@ static void child_check(struct runner *r)
 
 /* ---------------------------------------------------------------- in the parent */
 
-static void complain(struct runner *r, const struct op *op, uint64_t n, bool ever, const char *what)
+static void complain(struct runner *r, const struct op *op, enum inject_what which, uint64_t n,
+		     bool ever, const char *what)
 {
 	if (++wrong > WRONG_MAX)
 		return;
-	fprintf(stderr, "%s:%u: %s, %s, allocation %llu%s: %s\n", r->source->name, op->line,
+	fprintf(stderr, "%s:%u: %s, %s, %s %llu%s: %s\n", r->source->name, op->line,
 		rmap_design_name(mm_system_rmap(r->sys)->ops), op_kind_name(op->kind),
-		(unsigned long long)n, ever ? " and all that follow" : "", what);
+		inject_name(which), (unsigned long long)n, ever ? " and all that follow" : "",
+		what);
 }
 
 /* => true in the child */
@@ -320,8 +383,57 @@ static void inject_one(struct runner *r, const struct op *op, uint64_t n, bool e
 	if (start_child(&child))
 		child_fails(r, op, n, ever);
 	if (!child_ended(child, &shared->child, what, sizeof(what)))
-		complain(r, op, n, ever, what);
+		complain(r, op, INJECT_MEMORY, n, ever, what);
 	injections++;
+}
+
+static void inject_transfer(struct runner *r, const struct op *op, uint64_t n,
+			    const struct ending *how)
+{
+	char what[OPS_ERR_SIZE + 256], more[OPS_ERR_SIZE + 512];
+	pid_t child;
+
+	if (start_child(&child))
+		child_transfer_fails(r, op, n, how);
+	injections++;
+	if (child_ended(child, &shared->child, what, sizeof(what)))
+		return;
+	snprintf(more, sizeof(more), "(%s%s) %s", rmap_error_name(how->error),
+		 how->torn ? ", half a page done" : "", what);
+	complain(r, op, how->what, n, how->ever, more);
+}
+
+/* Each transfer of each kind, ended in each way. */
+static void inject_transfers_of(struct runner *r, const struct op *op)
+{
+	static const struct ending endings[] = {
+		{ INJECT_SWAP_WRITE, RMAP_EIO, false, false },
+		{ INJECT_SWAP_WRITE, RMAP_EIO, true, false },
+		{ INJECT_SWAP_WRITE, RMAP_EIO, false, true },
+		{ INJECT_SWAP_READ, RMAP_EIO, false, false },
+		{ INJECT_SWAP_READ, RMAP_EIO, true, false },
+		{ INJECT_SWAP_READ, RMAP_EIO, false, true },
+		{ INJECT_FILE_WRITE, RMAP_EIO, false, false },
+		{ INJECT_FILE_WRITE, RMAP_EIO, true, false },
+		{ INJECT_FILE_WRITE, RMAP_ENOSPC, false, false },
+		{ INJECT_FILE_WRITE, RMAP_ENOSPC, false, true },
+		{ INJECT_FILE_READ, RMAP_EIO, false, false },
+		{ INJECT_FILE_READ, RMAP_EIO, true, false },
+		{ INJECT_FILE_READ, RMAP_EIO, false, true },
+	};
+	const struct report *first = &shared->undisturbed;
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		uint64_t nr = first->transfers[endings[i].what];
+		/* Not every page of many, unless asked. */
+		uint64_t step = options.all || nr <= TRANSFERS_MOST ? 1 : nr / TRANSFERS_MOST;
+
+		all += nr;
+		for (uint64_t n = 1; n <= nr; n += step)
+			inject_transfer(r, op, n, &endings[i]);
+	}
+	tried += all != 0;
 }
 
 static void inject_operation(struct runner *r, const struct op *op)
@@ -334,10 +446,16 @@ static void inject_operation(struct runner *r, const struct op *op)
 	if (start_child(&child))
 		child_undisturbed(r, *op);
 	if (!child_ended(child, first, what, sizeof(what))) {
-		complain(r, op, 0, false, what);
+		complain(r, op, INJECT_MEMORY, 0, false, what);
 		return;
 	}
-	if (first->result != RUNNER_OK || !first->allocations)
+	if (first->result != RUNNER_OK)
+		return;
+	if (options.io) {
+		inject_transfers_of(r, op);
+		return;
+	}
+	if (!first->allocations)
 		return;
 	tried++;
 	sight_take(r, &before);
@@ -359,7 +477,7 @@ static void inject_checker(struct runner *r)
 	if (start_child(&child))
 		child_check(r);
 	if (!child_ended(child, &shared->child, what, sizeof(what)))
-		complain(r, &op, 0, false, what);
+		complain(r, &op, INJECT_MEMORY, 0, false, what);
 	injections += shared->child.allocations;
 }
 
@@ -409,7 +527,7 @@ static int run_operations(struct runner *r, struct op_source *source, uint64_t u
 		if (runner_step(r, &op, err) != RUNNER_OK)
 			return -1;
 	}
-	if (more == 0)
+	if (more == 0 && !options.io)
 		inject_checker(r);
 	return more;
 }
@@ -449,6 +567,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'a':
 		options.all = true;
 		break;
+	case 'i':
+		options.io = true;
+		break;
 	case 'q':
 		options.quiet = true;
 		break;
@@ -476,6 +597,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp_option argp_options[] = {
 	{ "design", 'd', "NAME", 0, "the reverse map (default: the command's)", 0 },
 	{ "all", 'a', NULL, 0, "fail every allocation, not only those on a new path", 0 },
+	{ "io", 'i', NULL, 0, "fail transfers to and from swap and files instead", 0 },
 	{ "every", 'e', "N", 0, "only one operation in N", 0 },
 	{ "seconds", 't', "S", 0, "after S seconds only carry out what is left", 0 },
 	{ "sites", 's', "FILE", 0, "write what was reached and what failed there", 0 },
@@ -519,7 +641,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "rmap-oom: %s: %s\n", options.sites, strerror(errno));
 		ret = -1;
 	}
-	printf("%llu operations, %llu of them with allocations, %llu injections, %llu wrong\n",
+	printf("%llu operations, %llu of them with what can fail, %llu injections, %llu wrong\n",
 	       (unsigned long long)operations, (unsigned long long)tried,
 	       (unsigned long long)injections, (unsigned long long)wrong);
 	return ret ? 2 : wrong != 0;
