@@ -130,7 +130,7 @@ struct page *file_find_page(struct mm_file *file, uint64_t index)
 {
 	void *entry = entry_get(file, index);
 
-	return entry && !file_entry_is_slot(entry) ? entry : NULL;
+	return file_entry_is_slot(entry) ? NULL : entry;
 }
 
 bool file_is_hole(struct mm_file *file, uint64_t index)

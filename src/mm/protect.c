@@ -41,8 +41,8 @@ static void protect_entry(struct gather *g, struct vma *vma, pte_t *pte, uint64_
 	do
 		now = (old & kept) | vma_pte_bits(vma, may_write_now(g->mm->sys, vma, old));
 	while (!pte_compare_exchange(pte, &old, now));
-	/* The right to execute is taken away by setting a bit. */
-	if (pte_maybe_cached(old) && ((old & ~now) | (now & ~old & PTE_NX)))
+	/* The right to execute is taken away by setting a bit, and given by clearing it. */
+	if (pte_maybe_cached(old) && ((old & ~now & ~PTE_NX) | (now & ~old & PTE_NX)))
 		gather_address(g, addr);
 }
 

@@ -214,6 +214,58 @@ static void test_mremap(void **state)
 	assert_int_equal(peek(&e, mm, a), 0);
 }
 
+/*
+ *	[f | -]  [a a]   a file of one page, mapped as two; memory behind it
+ *
+ * mlockall brings in what it can: where the file ends it passes by, and goes on with the next VMA.
+ */
+static void test_mlockall_goes_on(void **state)
+{
+	struct mm_file *file = pattern_file(&e, 1, 3);
+	uint64_t f = map_with(&e, mm, 0x10000000, 2, RW, MM_MAP_PRIVATE, file, 0);
+	uint64_t a = map_anon(&e, mm, 0x10010000, 2);
+
+	(void)state;
+	assert_int_equal(STEP(&e, mm_mlockall(mm, MM_MCL_CURRENT)), 0);
+	assert_int_equal(page_info(mm, f).state, MM_PAGE_PRESENT);
+	assert_int_equal(page_info(mm, f + PAGE).state, MM_PAGE_NONE);
+	assert_int_equal(page_info(mm, a).state, MM_PAGE_PRESENT);
+	assert_int_equal(page_info(mm, a + PAGE).state, MM_PAGE_PRESENT);
+	assert_int_equal(touch_read(&e, mm, f + PAGE), RMAP_EIO);
+	mm_file_put(file);
+}
+
+static uint64_t protect_flushes(void)
+{
+	struct hosted_mmu_stats stats;
+
+	hosted_mmu_get_stats(e.h, &stats);
+	return stats.by[MM_FLUSH_PROTECT].flushes;
+}
+
+/* A right that is taken must leave the TLBs, one that is given need not; nor what no TLB can have. */
+static void test_rights_and_flushes(void **state)
+{
+	uint64_t a = map_anon(&e, mm, 0x10000000, 1), before;
+
+	(void)state;
+	poke(&e, mm, a, 1);
+	before = protect_flushes();
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a, PAGE, MM_PROT_READ)), 0);
+	assert_int_equal(protect_flushes(), before + 1);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a, PAGE, RW)), 0);
+	assert_int_equal(protect_flushes(), before + 1);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a, PAGE, RW | MM_PROT_EXEC)), 0);
+	assert_int_equal(protect_flushes(), before + 1);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a, PAGE, RW)), 0);
+	assert_int_equal(protect_flushes(), before + 2);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a, PAGE, MM_PROT_NONE)), 0);
+	before = protect_flushes();
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a, PAGE, MM_PROT_READ)), 0);
+	assert_int_equal(protect_flushes(), before);
+	assert_int_equal(peek(&e, mm, a), 1);
+}
+
 /* mmap near the ends of files and of the address space. */
 static void test_mmap(void **state)
 {
@@ -258,6 +310,8 @@ int main(void)
 		cmocka_unit_test(test_the_heap_without_promises),
 		cmocka_unit_test(test_stacks_without_promises),
 		cmocka_unit_test_setup_teardown(test_mremap, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_mlockall_goes_on, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_rights_and_flushes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mmap, set_up, tear_down),
 	};
 

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "mm/system.h"
+
 static int create(const struct mm_config *config, const struct mm_port *port)
 {
 	struct mm_system *sys = NULL;
@@ -106,6 +108,31 @@ static void test_a_configuration_makes_sense(void **state)
 	assert_int_equal(hosted_destroy(h, NULL, NULL), 0);
 }
 
+/* min, 5/4 of it, 3/2 of it, as Linux has it: a 128th of memory, but some pages of a small one, or what is asked for. */
+static void test_watermarks(void **state)
+{
+	static const struct {
+		uint64_t frames, asked, min, low, high;
+	} cases[] = {
+		{ 128, 0, 4, 5, 6 },
+		{ 2048, 0, 16, 20, 24 },
+		{ 2048, 101, 101, 127, 152 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct engine_config config = { .machine.nr_frames = cases[i].frames,
+						.mm.watermark_min = cases[i].asked };
+		struct engine e;
+
+		engine_setup(&e, &config);
+		assert_int_equal(e.sys->watermark[WATERMARK_MIN], cases[i].min);
+		assert_int_equal(e.sys->watermark[WATERMARK_LOW], cases[i].low);
+		assert_int_equal(e.sys->watermark[WATERMARK_HIGH], cases[i].high);
+		engine_teardown(&e);
+	}
+}
+
 /* ---------------------------------------------------------------- without memory */
 
 struct scarce {
@@ -183,6 +210,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_port_is_complete),
 		cmocka_unit_test(test_a_configuration_makes_sense),
+		cmocka_unit_test(test_watermarks),
 		cmocka_unit_test(test_no_memory_for_a_system),
 	};
 
