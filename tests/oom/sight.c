@@ -179,7 +179,7 @@ static bool pages_same(const struct sight *now, const struct sight *before,
 		    !(how == SIGHT_BETWEEN &&
 		      (same_state(page, will) || not_yet(page, was) || not_yet(page, will))) &&
 		    !(how == SIGHT_PAGES_MAY_LACK &&
-		      (same_state(page, will) || not_yet(page, will)))) {
+		      (same_state(page, will) || page->state == MM_PAGE_NONE))) {
 			snprintf(sentence, size,
 				 "the page at 0x%llx of process %llu was %s and is %s%s",
 				 (unsigned long long)page->addr, (unsigned long long)page->proc,

@@ -41,9 +41,9 @@ struct sight {
 };
 
 enum sight_how {
-	SIGHT_EXACT,	      /* all of it; after is not looked at */
-	SIGHT_PAGES_MAY_LACK, /* but a page may be as in after, or not there if it was not in after */
-	SIGHT_BETWEEN,	      /* or each page as in after; no accounts */
+	SIGHT_EXACT, /* all of it; after is not looked at */
+	SIGHT_PAGES_MAY_LACK, /* but a page may be as in after, or not there: what it held is for those who compare contents */
+	SIGHT_BETWEEN, /* or each page as in after; no accounts */
 };
 
 struct sight_gap {
