@@ -107,8 +107,7 @@ struct rmap_port {
 	/*
 	 * Which processor runs this, below nr_cpus: counters, free frames and new pages are kept for each apart, so that two do not
 	 * wait for each other. A guess will do (a thread that moves on, two that give one number): what is kept has locks of its own, and a
-	 * wrong answer costs time. Called with any locks held. NULL, or nr_cpus 0: there is one. Above 256 the numbers are
-	 * folded.
+	 * wrong answer costs time. Called with any locks held. NULL, or nr_cpus 0: there is one. At most 256.
 	 */
 	uint32_t (*cpu)(void *ctx);
 	uint32_t nr_cpus;

@@ -16,7 +16,9 @@ static uint64_t seats_taken; /* machines_lock; a bit each */
 
 static __thread uint64_t my_number;
 static __thread bool attached;
-static __thread uint32_t my_seat;
+#define NO_SEAT UINT32_MAX
+
+static __thread uint32_t my_seat = NO_SEAT;
 
 static void thread_gone(void *value)
 {
@@ -50,7 +52,7 @@ static void seat_take(void)
 uint32_t hosted_cpu_number(void *ctx)
 {
 	(void)ctx;
-	if (rmap_unlikely(!attached))
+	if (rmap_unlikely(my_seat == NO_SEAT))
 		hosted_thread_attach();
 	return my_seat;
 }
@@ -81,6 +83,7 @@ void hosted_thread_detach(void)
 	pthread_mutex_unlock(&machines_lock);
 	hosted_rcu_unregister();
 	attached = false;
+	my_seat = NO_SEAT;
 	/* A new number: what is cached by the old one has been given away. */
 	my_number = 0;
 }

@@ -8,7 +8,7 @@ uint32_t cpus_wanted(const struct mm_port *port)
 {
 	if (!port->os.cpu || port->os.nr_cpus < 2)
 		return 1;
-	return port->os.nr_cpus < CPU_MAX ? port->os.nr_cpus : CPU_MAX;
+	return port->os.nr_cpus;
 }
 
 /* What one processor may keep: a part of memory, but no more than most; 0 where that would be next to nothing. */

@@ -32,7 +32,7 @@ bool fault_install_anon(struct fault *f, struct page *page)
 	struct rmap_page *old_rpage = NULL;
 	pte_t bits;
 
-	page_set(page, PG_UPTODATE | PG_SWAPBACKED);
+	page_set_first(page, PG_UPTODATE | PG_SWAPBACKED);
 	/* Dirty also where nobody writes (yet): what it says stands nowhere else, which MADV_FREE and reclaim tell by that. */
 	bits = vma_pte_bits(f->vma, !f->force && !f->unshare) | PTE_ACCESSED | PTE_DIRTY;
 	rmap_spin_lock(f->ptl);
@@ -44,7 +44,7 @@ bool fault_install_anon(struct fault *f, struct page *page)
 	if (pte_present(f->old)) {
 		/* No processor may write to, or read from, the old page once the new one can be seen. */
 		if (pte_maybe_cached(pte_exchange(f->pte, 0)))
-			mm_flush(f->mm, f->addr, f->addr + RMAP_PAGE_SIZE, MM_FLUSH_FAULT);
+			cpu_flush(f->cpu, f->mm, f->addr, f->addr + RMAP_PAGE_SIZE, MM_FLUSH_FAULT);
 		if (!(f->old & PTE_SPECIAL))
 			old_rpage = &pfn_to_page(sys, pte_pfn(f->old))->rmap;
 	}

@@ -20,6 +20,8 @@ void gather_begin(struct gather *g, struct mm *mm, enum mm_flush why)
 {
 	g->mm = mm;
 	g->why = why;
+	for (int i = 0; i < RSS_KINDS; i++)
+		g->rss[i] = 0;
 	gather_reset(g);
 }
 
@@ -38,6 +40,16 @@ void gather_flush(struct gather *g)
 	}
 	pages_free(sys, g->pages, last);
 	gather_reset(g);
+}
+
+void gather_settle(struct gather *g)
+{
+	for (int i = 0; i < RSS_KINDS; i++) {
+		if (!g->rss[i])
+			continue;
+		mm_rss_add(g->mm, (enum rss_kind)i, g->rss[i]);
+		g->rss[i] = 0;
+	}
 }
 
 void gather_end(struct gather *g)

@@ -197,8 +197,8 @@ static struct rmap_spinlock *lock_where(struct mm_system *sys, const struct page
 	}
 }
 
-/* That lock is held. */
-static void leave(struct mm_system *sys, struct page *page)
+/* That lock is held. What its flags say is the caller's to change. */
+static void unlink_page(struct mm_system *sys, struct page *page)
 {
 	uint32_t flags = atomic_load_explicit(&page->flags, memory_order_relaxed);
 
@@ -210,7 +210,6 @@ static void leave(struct mm_system *sys, struct page *page)
 	} else {
 		list_leave(sys, page);
 	}
-	say_where(page, 0);
 }
 
 /* ---------------------------------------------------------------- coming, going, moving */
@@ -233,13 +232,13 @@ void lru_add_on(struct mm_system *sys, struct mm_cpu *cpu, struct page *page)
 		lru_put_back(sys, page);
 		return;
 	}
+	MM_DEBUG_ASSERT(sys, !page_test(page, PG_LRU));
 	rmap_spin_lock(&cpu->lock);
-	if (claim(page, where_in(cpu))) {
-		list_add_tail(&page->lru, &cpu->lru);
-		set_batched(cpu, batched(cpu) + 1);
-		if (batched(cpu) >= sys->lru_batch)
-			batch_run(sys, cpu);
-	}
+	atomic_fetch_or_explicit(&page->flags, where_in(cpu), memory_order_relaxed);
+	list_add_tail(&page->lru, &cpu->lru);
+	set_batched(cpu, batched(cpu) + 1);
+	if (rmap_unlikely(batched(cpu) >= sys->lru_batch))
+		batch_run(sys, cpu);
 	rmap_spin_unlock(&cpu->lock);
 }
 
@@ -254,7 +253,8 @@ bool lru_del(struct mm_system *sys, struct page *page)
 
 	if (!lock)
 		return false;
-	leave(sys, page);
+	unlink_page(sys, page);
+	say_where(page, 0);
 	rmap_spin_unlock(lock);
 	return true;
 }
@@ -268,7 +268,7 @@ void lru_forget(struct mm_system *sys, struct page *const *pages, unsigned int n
 			continue;
 		held = lock_where(sys, pages[i], held);
 		if (held)
-			leave(sys, pages[i]);
+			unlink_page(sys, pages[i]);
 	}
 	if (held)
 		rmap_spin_unlock(held);

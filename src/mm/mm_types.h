@@ -203,10 +203,16 @@ static inline void mm_write_unlock(struct mm *mm)
 }
 
 /* No processor has a translation of [start, end) afterwards. PTLs may be held. */
+static inline void cpu_flush(struct mm_cpu *cpu, struct mm *mm, uint64_t start, uint64_t end,
+			     enum mm_flush why)
+{
+	COUNT_ON(cpu, tlb_flushes, 1);
+	mm->sys->port->tlb_flush(mm->sys->port->ctx, mm, start, end, why);
+}
+
 static inline void mm_flush(struct mm *mm, uint64_t start, uint64_t end, enum mm_flush why)
 {
-	COUNT(mm->sys, tlb_flushes, 1);
-	mm->sys->port->tlb_flush(mm->sys->port->ctx, mm, start, end, why);
+	cpu_flush(this_cpu(mm->sys), mm, start, end, why);
 }
 
 /* Which rss a mapped page counts in. */

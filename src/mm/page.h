@@ -134,6 +134,14 @@ static inline bool page_set(struct page *page, uint32_t flag)
 	return atomic_fetch_or_explicit(&page->flags, flag, memory_order_acq_rel) & flag;
 }
 
+/* The first flags of a page that nobody else knows. */
+static inline void page_set_first(struct page *page, uint32_t flags)
+{
+	atomic_store_explicit(&page->flags,
+			      atomic_load_explicit(&page->flags, memory_order_relaxed) | flags,
+			      memory_order_relaxed);
+}
+
 static inline bool page_clear(struct page *page, uint32_t flag)
 {
 	if (!page_test(page, flag))
@@ -220,7 +228,7 @@ void lru_add_on(struct mm_system *sys, struct mm_cpu *cpu, struct page *page);
 void lru_put_back(struct mm_system *sys, struct page *page);
 /* Whoever put a page in a batch before now finds it on its list. */
 void lru_drain(struct mm_system *sys);
-/* Pages that are on no list any more: they are being freed, nobody can come to them. */
+/* Pages that are being freed go off their lists. What their flags say about that stays: nobody but the caller reads them any more. */
 void lru_forget(struct mm_system *sys, struct page *const *pages, unsigned int nr);
 /* Off its list; false if it was on none. The caller has a reference. */
 bool lru_del(struct mm_system *sys, struct page *page);

@@ -161,14 +161,16 @@ static void put_back(struct mm_system *sys, struct page *page, enum outcome outc
 
 uint64_t reclaim_pages(struct mm_system *sys, struct list_head *pages, bool ignore_references)
 {
-	uint64_t freed = 0;
+	struct mm_cpu *cpu = this_cpu(sys);
+	struct page *gone[RECLAIM_BATCH];
+	uint64_t freed = 0, scanned = 0;
+	unsigned int nr = 0;
 
-	while (!list_empty(pages)) {
+	for (; !list_empty(pages); scanned++) {
 		struct page *page = list_entry(pages->next, struct page, lru);
 		enum outcome outcome = OUTCOME_KEEP;
 
 		list_del_init(&page->lru);
-		COUNT(sys, reclaim_scanned, 1);
 		if (page_trylock(page)) {
 			outcome = reclaim_page(sys, page, ignore_references);
 			if (outcome != OUTCOME_FREED)
@@ -179,9 +181,16 @@ uint64_t reclaim_pages(struct mm_system *sys, struct list_head *pages, bool igno
 			freed++;
 		else
 			lru_put_back(sys, page);
-		page_put(sys, page);
+		if (page_put_is_last(page))
+			gone[nr++] = page;
+		if (nr == RECLAIM_BATCH) {
+			pages_free(sys, gone, nr);
+			nr = 0;
+		}
 	}
-	COUNT(sys, reclaim_freed, freed);
+	pages_free(sys, gone, nr);
+	COUNT_ON(cpu, reclaim_scanned, scanned);
+	COUNT_ON(cpu, reclaim_freed, freed);
 	return freed;
 }
 

@@ -138,7 +138,8 @@ int mm_system_create(const struct mm_config *config, const struct mm_port *port,
 	struct mm_system *sys;
 	int error;
 
-	if (port->nr_frames < 64 || !config_valid(config) || !port_complete(config, port))
+	if (port->nr_frames < 64 || cpus_wanted(port) > CPU_MAX || !config_valid(config) ||
+	    !port_complete(config, port))
 		return RMAP_EINVAL;
 	sys = system_alloc(port);
 	if (!sys)

@@ -86,12 +86,8 @@ static inline bool mm_since(const struct mm_system *sys, uint32_t major, uint32_
 static inline struct mm_cpu *this_cpu(const struct mm_system *sys)
 {
 	const struct rmap_port *os = &sys->port->os;
-	uint32_t number;
 
-	if (sys->nr_cpus == 1)
-		return sys->cpus;
-	number = os->cpu(os->ctx);
-	return &sys->cpus[rmap_likely(number < sys->nr_cpus) ? number : number % sys->nr_cpus];
+	return sys->nr_cpus == 1 ? sys->cpus : &sys->cpus[os->cpu(os->ctx)];
 }
 
 /* n pages more, or fewer, of a sum. */

@@ -55,6 +55,8 @@ struct gather {
 	struct mm *mm;
 	enum mm_flush why;
 	uint64_t start, end; /* to be flushed; start > end: nothing */
+	int64_t rss
+		[RSS_KINDS]; /* what the entries of this table have changed; settled before its PTL is dropped */
 	unsigned int nr;
 	struct page *pages[GATHER_PAGES]; /* one reference each to return after the flush */
 };
@@ -75,6 +77,8 @@ static inline bool gather_page(struct gather *g, struct page *page)
 	return g->nr == GATHER_PAGES;
 }
 void gather_flush(struct gather *g);
+/* Add up rss. The PTL of the entries that it is about is held. */
+void gather_settle(struct gather *g);
 void gather_end(struct gather *g);
 
 /* ---- zap.c ---- */

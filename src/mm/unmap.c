@@ -96,6 +96,7 @@ int page_referenced(struct mm_system *sys, struct page *page, bool locked, uint6
 
 struct unmap {
 	struct mm_system *sys;
+	struct mm_cpu *cpu;
 	struct page *page;
 	struct rmap_walk walk;
 	unsigned int flags;
@@ -134,7 +135,6 @@ static bool replace_anon(struct unmap *u, struct rmap_hit *hit, pte_t *entry)
 	}
 	swap_note_mm(sys, mm);
 	swap_dup(sys, page->private, page, *entry & PTE_SWP_EXCLUSIVE);
-	mm_rss_add(mm, RSS_SWAP, 1);
 	return true;
 }
 
@@ -175,7 +175,9 @@ static enum rmap_visit unmap_one(struct rmap_hit *hit, void *arg)
 	}
 	if (entry)
 		pte_write(hit->pte, entry);
-	mm_rss_add(mm, kind, -1);
+	cpu_rss_add(u->cpu, mm, kind, -1);
+	if (pte_is_swap(entry))
+		cpu_rss_add(u->cpu, mm, RSS_SWAP, 1);
 	if (rmap_page_unmap(&sys->rmap, &rpage, 1, &vma->rmap, hit->addr, hit->pte))
 		page_put(sys, page); /* not the last: the caller has one */
 	return RMAP_VISIT_NEXT;
@@ -183,7 +185,7 @@ static enum rmap_visit unmap_one(struct rmap_hit *hit, void *arg)
 
 bool page_unmap_all(struct mm_system *sys, struct page *page, unsigned int flags)
 {
-	struct unmap u = { .sys = sys, .page = page, .flags = flags };
+	struct unmap u = { .sys = sys, .cpu = this_cpu(sys), .page = page, .flags = flags };
 
 	u.walk = (struct rmap_walk){
 		.visit = unmap_one,

@@ -32,7 +32,7 @@ static void zap_page(struct gather *g, struct vma *vma, pte_t *pte, pte_t old, u
 		if ((old & PTE_ACCESSED) && !(vma_flags(vma) & VM_SEQ_READ))
 			lru_mark_accessed(sys, page);
 	}
-	mm_rss_add(g->mm, page_rss_kind(page), -1);
+	g->rss[page_rss_kind(page)]--;
 	if (vma_flags(vma) & VM_LOCKED)
 		lru_munlock(sys, page);
 	if (rmap_page_unmap(&sys->rmap, &rpage, 1, &vma->rmap, addr, pte) && gather_page(g, page))
@@ -50,7 +50,7 @@ static void zap_entry(struct gather *g, struct vma *vma, pte_t *pte, pte_t old, 
 
 		if (what == ZAP_KEEP_PRIVATE && rmap_page_is_anon(&page->rmap))
 			return;
-		mm_rss_add(g->mm, page_rss_kind(page), -1);
+		g->rss[page_rss_kind(page)]--;
 		rmap_entry_gone(&sys->rmap, &page->rmap, &vma->rmap, addr, pte);
 		pte_write(pte, 0);
 		return;
@@ -59,7 +59,7 @@ static void zap_entry(struct gather *g, struct vma *vma, pte_t *pte, pte_t old, 
 		return;
 	pte_write(pte, 0);
 	if (pte_is_swap(old)) {
-		mm_rss_add(g->mm, RSS_SWAP, -1);
+		g->rss[RSS_SWAP]--;
 		swap_free(sys, pte_pfn(old));
 	}
 }
@@ -141,6 +141,7 @@ static void zap_table(struct gather *g, struct vma *vma, pte_t *pte, uint64_t ad
 		zap_present(g, vma, pte, addr, &late);
 	}
 	settle_late(g, vma, &late);
+	gather_settle(g);
 	rmap_spin_unlock(ptl);
 }
 
