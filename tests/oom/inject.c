@@ -394,8 +394,12 @@ bool inject_fails(void *caller)
 	return fails(caller, false);
 }
 
+struct mm_cpu;
+
 struct page *__real_page_alloc(struct mm_system *sys, unsigned int flags);
 struct page *__wrap_page_alloc(struct mm_system *sys, unsigned int flags);
+struct page *__real_page_alloc_on(struct mm_system *sys, struct mm_cpu *cpu, unsigned int flags);
+struct page *__wrap_page_alloc_on(struct mm_system *sys, struct mm_cpu *cpu, unsigned int flags);
 void *__real_hosted_cache_alloc(void *ctx, enum rmap_kind kind, size_t size);
 void *__wrap_hosted_cache_alloc(void *ctx, enum rmap_kind kind, size_t size);
 
@@ -404,6 +408,14 @@ struct page *__wrap_page_alloc(struct mm_system *sys, unsigned int flags)
 	if (rmap_unlikely(mode != OFF) && fails(__builtin_return_address(0), true))
 		return NULL;
 	return __real_page_alloc(sys, flags);
+}
+
+/* page_alloc()'s own call of it does not come by here. */
+struct page *__wrap_page_alloc_on(struct mm_system *sys, struct mm_cpu *cpu, unsigned int flags)
+{
+	if (rmap_unlikely(mode != OFF) && fails(__builtin_return_address(0), true))
+		return NULL;
+	return __real_page_alloc_on(sys, cpu, flags);
 }
 
 void *__wrap_hosted_cache_alloc(void *ctx, enum rmap_kind kind, size_t size)

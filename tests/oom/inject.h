@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Out of memory at will: stands before the two functions that all memory of src/ comes from.
+ * Out of memory at will: stands before the functions that all memory of src/ comes from.
  *
- *	page_alloc()           frames: contents and page tables
+ *	page_alloc(), _on()    frames: contents and page tables
  *	hosted_cache_alloc()   objects, of tier 1 and tier 2
  *
  * The linker puts us there (--wrap), so that src/ knows nothing of it and what is tested is what is shipped. Who asked is known by
