@@ -110,7 +110,6 @@ static bool lock_pinned_owner(struct rmap *rmap, struct rmap_page *page,
 		return true;
 	rmap_read_unlock(&lock->root->rwsem, rmap->port);
 	anon_vma_put(rmap, lock->anon_vma);
-	lock->pinned = false;
 	return false;
 }
 

@@ -36,7 +36,7 @@ static void test_fork(void **state)
 	fork_takes(&rmap_lineage, 1, 0);	/* the parent's node */
 	fork_takes(&rmap_cow_context, 2, 0);	/* both contexts */
 	fork_takes(&rmap_anon_vma_chain, 0, 1); /* the tree's root, for all its links */
-	fork_takes(&rmap_anon_vma, 1, 1);	/* the list; who counts what is in it */
+	fork_takes(&rmap_anon_vma, 1, 1);	/* who enters the VMA first; the list */
 	fork_takes(&rmap_anonmm, 0, 1);		/* the group */
 	fork_takes(&rmap_scan, 0, 0);
 }
