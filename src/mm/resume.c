@@ -427,14 +427,13 @@ static int link_vmas(struct reader *r, struct resumed_mm *rm)
 		struct vma *vma = rv->vma;
 		bool again = i && vma_faulted(vma) &&
 			     atomic_load(&rv[-1].vma->group) == atomic_load(&vma->group);
-		int error = 0;
+		int error;
 
 		if (again && rv[-1].family != rv->family)
 			return RMAP_EBADMSG;
+		/* It was granted when it was mapped, and perhaps in smaller pieces: nobody asks again. */
 		if (vma->flags & VM_ACCOUNT)
-			error = mm_charge(mm, vma_pages(vma));
-		if (error)
-			return error;
+			mm_commit(r->sys, (int64_t)vma_pages(vma));
 		error = link_vma(r, rm, rv, again ? rv[-1].vma : NULL);
 		if (error) {
 			if (vma->flags & VM_ACCOUNT)
