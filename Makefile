@@ -77,6 +77,10 @@ live-bench: all ## who, sharing and breaks on many processes and a real Redis (a
 	@bench/live/run.py build
 	@bench/live-breaks.sh
 
+.PHONY: hostile
+hostile: all ## what one process can do to others: docs/hostile.md
+	@bench/hostile/run
+
 install: all ## install to PREFIX (/usr/local), below DESTDIR if given
 	@DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
 

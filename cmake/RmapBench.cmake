@@ -31,3 +31,14 @@ foreach(program family plain)
 		OUTPUT_NAME rmap-live-${program} RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
 	rmap_hosted_flags(rmap_live_${program})
 endforeach()
+
+# bench/hostile/*.c make rmap-hostile: what one process can do to others.
+rmap_room_sources(hostile bench/hostile)
+if(hostile)
+	add_executable(rmap_hostile ${hostile})
+	set_target_properties(rmap_hostile PROPERTIES
+		OUTPUT_NAME rmap-hostile RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
+	target_link_libraries(rmap_hostile PRIVATE rmap_hosted mm rmap rmap_tool_libraries)
+	rmap_hosted_flags(rmap_hostile)
+	rmap_test(bench/hostile LABEL bench COMMAND rmap_hostile --quick)
+endif()
