@@ -5,6 +5,8 @@
  *	page_alloc(), _on()    frames: contents and page tables
  *	hosted_cache_alloc()   objects, of tier 1 and tier 2
  *
+ * and before the four that move a page to and from swap and files (hosted_swap_write() and so on).
+ *
  * The linker puts us there (--wrap), so that src/ knows nothing of it and what is tested is what is shipped. Who asked is known by
  * the chain of return addresses: a *path*. The line of src/ that it begins with is a *site*; scripts/oom.py makes the one of the
  * other, and counts. What was reached and what has failed is kept in memory that fork()ed children share.

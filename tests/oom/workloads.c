@@ -11,6 +11,8 @@
  *	        ⋮              ⋮
  *	   carries out k       └── the Nth and all that follow …
  *
+ * With --io transfers of pages fail instead: the N-th of each kind, with each error, whole and half done.
+ *
  * fork() is the snapshot: the machine has no thread and no file (runner_options.alone). What a failed operation may leave is what
  * Linux leaves: nothing, but for calls that go over several VMAs, or page by page, which keep what they have done so far (part_of).
  *
