@@ -369,7 +369,8 @@ static enum runner_result do_pin(struct runner *r, const struct op *op)
 	pin->flags = op->flags;
 	pin->next = r->pins;
 	r->pins = pin;
-	if (op->flags & MM_PIN_WRITE)
+	/* Also who pins for long only to read gets a copy of his own. */
+	if (op->flags & (MM_PIN_WRITE | MM_PIN_LONGTERM))
 		runner_copied(r, proc->space, addr, 1);
 	return ret;
 }
