@@ -30,15 +30,15 @@ missing() {
 	command -v "$1" >/dev/null && return 1
 	echo "skipped: no $1"
 }
-# follow ARGUMENT...: in the background; returns when every event is open
+# follow ARGUMENT...: in the background; returns when it has begun
 follow() {
-	"$rmap" breaks -q --svg "$dir/flame.svg" -o "$dir/report" "$@" &
+	: >"$dir/err"
+	"$rmap" breaks --svg "$dir/flame.svg" -o "$dir/report" "$@" 2>"$dir/err" &
 	follower=$!
-	for _ in $(seq 100); do
-		[ "$(ls -l "/proc/$follower/fd" 2>/dev/null | grep -c perf_event)" -gt 8 ] && break
+	until grep -q following "$dir/err"; do
+		kill -0 "$follower" || exit 1
 		sleep 0.05
 	done
-	sleep 0.5
 }
 # told NAME: the end of it, and what it says; the picture goes where PICTURES says
 told() {

@@ -60,9 +60,13 @@ for round in $(seq "$rounds"); do
 	for kind in without with; do
 		saved
 		if [ $kind = with ]; then
-			"$rmap" breaks --json -q -o "$dir/json.$round" "$redis" 2>"$dir/err" &
+			: >"$dir/err"
+			"$rmap" breaks --json -o "$dir/json.$round" "$redis" 2>"$dir/err" &
 			follower=$!
-			sleep 0.5
+			until grep -q following "$dir/err"; do
+				kill -0 "$follower" || exit 1
+				sleep 0.05
+			done
 		fi
 		before=$(ticks)
 		cli bgsave >/dev/null

@@ -125,17 +125,17 @@ known started.json lines
 found() {
 	local name=$1 pid follower
 	shift
-	rm -f "go.$name"
+	rm -f "go.$name" err
+	: >err
 	./known "go.$name" &
 	pid=$!
 	sleep 0.2
 	"$rmap" breaks --json -o "$name.json" "$@" "$pid" 2>err &
 	follower=$!
-	for _ in $(seq 100); do
-		[ "$(ls -l "/proc/$follower/fd" 2>/dev/null | grep -c perf_event)" -gt 8 ] && break
+	until grep -q following err; do
+		kill -0 "$follower" 2>/dev/null || fail "$(cat err)"
 		sleep 0.05
 	done
-	sleep 0.5
 	touch "go.$name"
 	wait "$pid" || fail "the program failed"
 	wait "$follower" || fail "$(cat err)"
@@ -178,9 +178,10 @@ END
 # -- an interrupt, and the end of time
 sleep 60 &
 sleeper=$!
+: >err
 "$rmap" breaks "$sleeper" >out 2>err &
 follower=$!
-sleep 1
+until grep -q following err; do sleep 0.05; done
 kill -INT "$follower"
 wait "$follower" || fail "an interrupt must end well: $(cat err)"
 shows "sharing broken: 0 pages"

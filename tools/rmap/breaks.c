@@ -101,7 +101,7 @@ static const struct argp_option options[] = {
 	{ "folded", KEY_FOLDED, NULL, 0, "Print stacks and pages for flame-graph programs", 0 },
 	{ "svg", KEY_SVG, "FILE", 0, "Draw a flame graph, too", 0 },
 	{ "output", 'o', "FILE", 0, "Print to FILE", 0 },
-	{ "quiet", 'q', NULL, 0, "Show no progress", 0 },
+	{ "quiet", 'q', NULL, 0, "Say nothing while it follows", 0 },
 	{ "stack", KEY_STACK, "BYTES", 0,
 	  "How much of the stack is copied with each fault to find the callers (default: 4K; 0: "
 	  "none, "
@@ -458,6 +458,8 @@ static int follow(struct run *r, char err[BREAKS_ERR_SIZE])
 	int before;
 	long n;
 
+	if (!r->args->quiet)
+		fprintf(stderr, "following\n"); /* whoever waits for it may begin now */
 	before = go_first();
 	do {
 		breaks_perf_wait(r->perf, ROUND_MS);
