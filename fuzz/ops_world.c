@@ -137,11 +137,6 @@ static bool run_failing(struct world *w, struct machine *m, const struct op *op)
 	return true;
 }
 
-struct found {
-	struct runner *runner;
-	uint64_t nr;
-};
-
 /* A page of this process, walked from as reclaim does; what is found is what the map count says, however the walk goes. */
 static void walk_one(struct world *w, struct machine *m, const struct op *op)
 {
