@@ -259,8 +259,11 @@ static enum runner_result end_of_phase(struct runner *r, bool last)
 	ret = runner_peek(r, last ? 0 : PEEK_LIMIT);
 	if (ret == RUNNER_OK && r->options.verify)
 		ret = runner_verify(r);
-	if (ret == RUNNER_OK && last)
+	if (ret == RUNNER_OK && last) {
+		/* What was written through a pin is dirty when the pin is given back. */
+		runner_unpin_all(r);
 		ret = runner_files_written(r);
+	}
 	r->verify_ns += runner_now() - start;
 	return ret;
 }
