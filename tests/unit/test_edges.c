@@ -197,6 +197,8 @@ static void test_mremap(void **state)
 	assert_int_equal(
 		STEP(&e, mm_mremap(mm, MM_TASK_SIZE - PAGE, 4 * PAGE, 2 * PAGE, 0, 0, &to)),
 		RMAP_EFAULT);
+	assert_int_equal(STEP(&e, mm_mremap(mm, a, MM_TASK_SIZE, MM_TASK_SIZE - PAGE, 0, 0, &to)),
+			 RMAP_EINVAL);
 	/* Larger than any address space. */
 	assert_int_equal(
 		STEP(&e, mm_mremap(mm, a, 4 * PAGE, UINT64_MAX & RMAP_PAGE_MASK, 0, 0, &to)),
@@ -266,6 +268,28 @@ static void test_rights_and_flushes(void **state)
 	assert_int_equal(peek(&e, mm, a), 1);
 }
 
+/* Rights of memory that is locked, and of memory that is too much already. */
+static void test_rights_and_limits(void **state)
+{
+	uint64_t a = map_with(&e, mm, 0x10000000, 2, MM_PROT_READ,
+			      MM_MAP_PRIVATE | MM_MAP_ANONYMOUS, NULL, 0);
+
+	(void)state;
+	assert_int_equal(STEP(&e, mm_mlock(mm, a, 2 * PAGE, 0)), 0);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a, 2 * PAGE, MM_PROT_READ | MM_PROT_EXEC)), 0);
+	assert_false(page_info(mm, a).anon);
+	/* Becomes writable: its own copies come at once. */
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a, PAGE, RW)), 0);
+	assert_true(page_info(mm, a).anon);
+	/* More is mapped than may be: then it is not the right to write that makes it too much. */
+	mm_set_limit(mm, MM_LIMIT_AS, PAGE);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a + PAGE, PAGE, RW)), 0);
+	mm_set_limit(mm, MM_LIMIT_AS, MM_LIMIT_INFINITY);
+	mm_set_limit(mm, MM_LIMIT_DATA, PAGE);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a + PAGE, PAGE, MM_PROT_READ)), 0);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a + PAGE, PAGE, RW)), RMAP_ENOMEM);
+}
+
 /* mmap near the ends of files and of the address space. */
 static void test_mmap(void **state)
 {
@@ -312,6 +336,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_mremap, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mlockall_goes_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rights_and_flushes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_rights_and_limits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mmap, set_up, tear_down),
 	};
 
