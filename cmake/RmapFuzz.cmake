@@ -47,3 +47,15 @@ foreach(source IN LISTS fuzzers)
 			-generate ${RMAP_FUZZ_MUTANTS} 1 ${corpus})
 	endif()
 endforeach()
+
+# And a mistake for it to find: of two that share a page, a write finds it unshared.
+if(NOT RMAP_FUZZER)
+	add_executable(rmap_fuzz_planted "${CMAKE_SOURCE_DIR}/fuzz/long.c"
+		"${CMAKE_SOURCE_DIR}/tests/verify/planted.c")
+	target_compile_definitions(rmap_fuzz_planted PRIVATE "PLANTED=2")
+	target_link_libraries(rmap_fuzz_planted PRIVATE rmap_fuzz_ops)
+	target_link_options(rmap_fuzz_planted PRIVATE "-Wl,--wrap=fault_cow")
+	rmap_hosted_flags(rmap_fuzz_planted)
+	rmap_test(fuzz/planted LABEL fuzz COMMAND rmap_fuzz_planted --quiet --seeds 1..8)
+	set_tests_properties(fuzz/planted PROPERTIES PASS_REGULAR_EXPRESSION "something is wrong")
+endif()

@@ -13,11 +13,12 @@
  * compared (its VMAs and figures each time, its page table entries now and then), and at check points those of all processes, what
  * their pages hold, smaps, the counters of the engine, and mm_check() and the TLBs of each machine.
  *
- * What may differ by right: a design *strays* when it has done something that the others have not. anonmm does by its
- * nature, when a move copies shared pages; everybody may when a walk was stopped half-way (ops_layer.c), or an
- * allocation was made to fail, since designs allocate differently. Whoever failed by such an order does the step again, and must then succeed as the others did. From then on
- * strays are held against what does not hang on who has a page: results, VMAs, contents by the shadow, the checker. Should one of
- * them run out of memory where others do not, the sequence ends there (`cut`).
+ * What may differ by right: a design *strays* when it has done something that the others have not. anonmm does by its nature, when
+ * a move copies shared pages; everybody may when a walk was stopped half-way (ops_layer.c), at swapoff, which comes to address spaces in
+ * the order in which walks first took pages from them, and when an allocation was made to fail, since designs allocate
+ * differently. Whoever failed by such an order does the step again, and must then succeed as the others did. From then on strays are held
+ * against what does not hang on who has a page: results, VMAs, contents by the shadow, the checker. Should one of them run out of
+ * memory where others do not, the sequence ends there (`cut`).
  *
  *	ops_decode.c	bytes to operations
  *	ops_world.c	the machines, a step under each

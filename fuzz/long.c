@@ -300,7 +300,8 @@ static void note_failed(struct run *run, struct slot *slot, int status)
 	else
 		printf("\nseed %" PRIu64 ": ended by signal %d\n", seed,
 		       WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-	print_failed(run->args, seed, stdout);
+	if (!run->args->quiet)
+		print_failed(run->args, seed, stdout);
 	fflush(stdout);
 }
 
@@ -464,7 +465,7 @@ static const struct argp_option argp_options[] = {
 	{ "state", 'f', "FILE", 0, "go on from there, and write there how far it is", 0 },
 	{ "design", 'd', "NAME", 0, "this one alone", 0 },
 	{ "reproduce", 'r', "SEED", 0, "shrink this one and print it as a workload", 0 },
-	{ "quiet", 'q', NULL, 0, "no progress", 0 },
+	{ "quiet", 'q', NULL, 0, "no progress, and failing seeds are only named", 0 },
 	{ 0 },
 };
 
