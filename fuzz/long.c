@@ -417,7 +417,11 @@ static void summary(const struct run *run)
 	printf("failed       %12u", run->nr_failed);
 	for (uint32_t i = 0; i < run->nr_failed; i++)
 		printf("%s%" PRIu64, i ? " " : "   seeds ", run->failed[i]);
-	printf("\n%s\n", run->nr_failed ? "something is wrong" : "nothing wrong");
+	printf("\n");
+	if (t->operations < run->args->operations)
+		printf("stopped before %" PRIu64 " operations%s\n", run->args->operations,
+		       run->args->state ? "; the same command goes on" : "");
+	printf("%s\n", run->nr_failed ? "something is wrong" : "nothing wrong");
 }
 
 static void run_all(struct run *run)
