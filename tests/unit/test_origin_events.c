@@ -139,6 +139,27 @@ static void test_nothing_to_share(void **state)
 	}
 }
 
+/* What cannot be is said of any VMA, whatever the design. */
+static void test_empty_vmas(void **state)
+{
+	const char *empty = "the VMA is empty or ends before it starts";
+
+	(void)state;
+	for (const struct rmap_ops *const *design = rmap_designs; *design; design++) {
+		struct origins o;
+		uint64_t end;
+
+		set_up(&o, *design);
+		end = o.left.end;
+		o.left.end = o.left.start;
+		assert_string_equal(rmap_vma_check(o.rmap, &o.left), empty);
+		o.left.end = o.left.start - PAGE;
+		assert_string_equal(rmap_vma_check(o.rmap, &o.left), empty);
+		o.left.end = end;
+		tear_down(&o);
+	}
+}
+
 /* A page full of slots, such as a table would be: what the designs keep is where they are. */
 static pte_t *mm_page_slots(struct origins *o)
 {
@@ -221,6 +242,7 @@ int main(void)
 		cmocka_unit_test(test_neighbours_of_the_moved),
 		cmocka_unit_test(test_nothing_to_share),
 		cmocka_unit_test(test_runs),
+		cmocka_unit_test(test_empty_vmas),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
