@@ -89,20 +89,18 @@ def run(test, extra=None, cpu=None, wall=None, memory=None):
 
 
 def wait(process, deadline):
-    """Waits for its end, and ends it at the deadline; returns (processor time, was that needed?)."""
+    """Waits for its end, and ends it at the deadline; returns (processor time, was that needed?).
+
+    What it has left behind is ended before it is reaped: as long as it is not, its number is nobody else's.
+    """
     late, pause = False, 0.0005
-    while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            break
+    while not os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
         if not late and time.monotonic() > deadline:
             late = True
             os.killpg(process.pid, signal.SIGKILL)
         time.sleep(pause)
         pause = min(pause * 1.5, 0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     return usage.ru_utime + usage.ru_stime, late
