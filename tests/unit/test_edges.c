@@ -290,6 +290,73 @@ static void test_rights_and_limits(void **state)
 	assert_int_equal(STEP(&e, mm_mprotect(mm, a + PAGE, PAGE, RW)), RMAP_ENOMEM);
 }
 
+/*
+ *	file [0 1 2 3]   read by read(2) twice, then mapped by two, who touch page 0: pages 1 to 3 come along, not accessed by anybody
+ */
+static void test_views_of_clean_pages(void **state)
+{
+	struct engine_config config = { .mm.fault_around = 16 * PAGE };
+	struct mm_smaps smaps;
+	struct mm_file *file;
+	struct engine around;
+	struct mm *p, *c;
+	char bytes[8];
+	uint64_t at;
+
+	(void)state;
+	engine_setup(&around, &config);
+	file = pattern_file(&around, 4, 3);
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(STEP(&around, mm_file_read(file, PAGE, bytes, 8, NULL)), 0);
+	assert_int_equal(STEP(&around, mm_file_read(file, 2 * PAGE, NULL, 2 * PAGE, NULL)), 0);
+	p = engine_mm(&around);
+	at = map_with(&around, p, 0, 4, MM_PROT_READ, MM_MAP_SHARED, file, 0);
+	c = engine_fork(&around, p);
+	assert_int_equal(touch_read(&around, p, at), 0);
+	assert_int_equal(mm_smaps(p, at, &smaps), 0);
+	assert_int_equal(smaps.private_clean, 4 * PAGE);
+	assert_true(smaps.referenced >= PAGE);
+	assert_int_equal(touch_read(&around, c, at), 0);
+	assert_int_equal(mm_smaps(p, at, &smaps), 0);
+	assert_int_equal(smaps.shared_clean, 4 * PAGE);
+	assert_int_equal(smaps.pss, 2 * PAGE);
+	mm_put(c);
+	mm_put(p);
+	mm_file_put(file);
+	settle(&around);
+	engine_teardown(&around);
+}
+
+/* exec's stack is promised memory, too. */
+static void test_exec_without_promises(void **state)
+{
+	struct engine_config config = { .machine = { .nr_frames = 256,
+						     .nr_swap_slots = UINT64_MAX },
+					.mm = { .overcommit = MM_OVERCOMMIT_NEVER } };
+	const struct mm_exec program = { .args_len = PAGE };
+	struct mm *m, *other;
+	struct engine strict;
+	uint64_t pages = 256;
+
+	(void)state;
+	engine_setup(&strict, &config);
+	m = engine_mm(&strict);
+	/* All that may be promised is. */
+	for (; pages; pages /= 2) {
+		struct mm_mmap args = { .len = pages * PAGE,
+					.prot = RW,
+					.flags = MM_MAP_PRIVATE | MM_MAP_ANONYMOUS };
+		uint64_t at;
+
+		while (mm_mmap(m, &args, &at) == 0)
+			;
+	}
+	engine_check(&strict);
+	assert_int_equal(STEP(&strict, mm_exec(m, &program, &other)), RMAP_ENOMEM);
+	mm_put(m);
+	engine_teardown(&strict);
+}
+
 /* mmap near the ends of files and of the address space. */
 static void test_mmap(void **state)
 {
@@ -308,6 +375,12 @@ static void test_mmap(void **state)
 	assert_int_equal(STEP(&e, mm_mmap(mm, &args, &at)), 0);
 	assert_int_equal(touch_read(&e, mm, at), RMAP_EIO);
 	assert_int_equal(STEP(&e, mm_munmap(mm, at, PAGE)), 0);
+	/* The type that looks at flags. */
+	args.offset = 0;
+	args.flags = MM_MAP_SHARED_VALIDATE;
+	assert_int_equal(STEP(&e, mm_mmap(mm, &args, &at)), 0);
+	args.flags = MM_MAP_SHARED_VALIDATE | 0x80000 /* MAP_SYNC */;
+	assert_int_equal(STEP(&e, mm_mmap(mm, &args, &at)), RMAP_EOPNOTSUPP);
 	/* Anonymous memory at a hint that is free, large enough to be laid at a boundary of huge pages. */
 	args = (struct mm_mmap){ .addr = 0x40000000,
 				 .len = 4 << 20,
@@ -337,6 +410,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_mlockall_goes_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rights_and_flushes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rights_and_limits, set_up, tear_down),
+		cmocka_unit_test(test_views_of_clean_pages),
+		cmocka_unit_test(test_exec_without_promises),
 		cmocka_unit_test_setup_teardown(test_mmap, set_up, tear_down),
 	};
 

@@ -133,6 +133,44 @@ static void test_watermarks(void **state)
 	}
 }
 
+/* ---------------------------------------------------------------- one processor */
+
+static struct mm_port lonely;
+
+static const struct mm_port *without_processors(const struct mm_port *port, void *arg)
+{
+	(void)arg;
+	lonely = *port;
+	lonely.os.cpu = NULL;
+	lonely.os.nr_cpus = 0;
+	return &lonely;
+}
+
+/* A port that knows nothing of processors has one: what is kept for each is not kept at all, and nothing is missing. */
+static void test_one_processor(void **state)
+{
+	struct engine_config config = { .wrap = without_processors };
+	struct mm *p, *c;
+	struct engine e;
+	uint64_t a;
+
+	(void)state;
+	engine_setup(&e, &config);
+	p = engine_mm(&e);
+	a = map_anon(&e, p, 0, 64);
+	for (unsigned int i = 0; i < 64; i++)
+		poke(&e, p, a + i * PAGE, i);
+	c = engine_fork(&e, p);
+	poke(&e, c, a, 100);
+	mm_reclaim(e.sys, 32);
+	engine_check(&e);
+	for (unsigned int i = 0; i < 64; i++)
+		assert_int_equal(peek(&e, p, a + i * PAGE), i);
+	mm_put(c);
+	mm_put(p);
+	engine_teardown(&e);
+}
+
 /* ---------------------------------------------------------------- without memory */
 
 struct scarce {
@@ -211,6 +249,7 @@ int main(void)
 		cmocka_unit_test(test_a_port_is_complete),
 		cmocka_unit_test(test_a_configuration_makes_sense),
 		cmocka_unit_test(test_watermarks),
+		cmocka_unit_test(test_one_processor),
 		cmocka_unit_test(test_no_memory_for_a_system),
 	};
 
