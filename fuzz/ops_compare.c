@@ -130,8 +130,9 @@ static void look_pages(struct look *look, uint64_t start, uint64_t end)
 		mm_page_info(look->mm, at, &p);
 		if (p.state == MM_PAGE_NONE)
 			continue;
-		bits = p.anon | p.file << 1 | p.exclusive << 2 | p.writable << 3 | p.dirty << 4 |
-		       p.accessed << 5 | p.swapcache << 6 | p.locked << 7;
+		bits = (uint64_t)(p.anon | p.file << 1 | p.exclusive << 2 | p.writable << 3 |
+				  p.dirty << 4 | p.accessed << 5 | p.swapcache << 6 |
+				  p.locked << 7);
 		add(look->view, ABOUT_PAGE, 0, at, p.state);
 		add(look->view, ABOUT_PAGE, 1, at, bits);
 		add(look->view, ABOUT_PAGE, 2, at, p.mapcount);
