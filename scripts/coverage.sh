@@ -5,7 +5,9 @@
 # tests/coverage/coverage.py. What is given goes to it; --help lists it.
 set -eu
 cd "$(dirname "$0")/.."
-cmake --preset coverage >/dev/null
+mkdir -p build-coverage
+clang-19 -O1 -fPIC -c -o build-coverage/exit.o tests/coverage/exit.c
+cmake --preset coverage -DCMAKE_EXE_LINKER_FLAGS="-fprofile-instr-generate $PWD/build-coverage/exit.o" >/dev/null
 if ! cmake --build --preset coverage >build-coverage/build.log 2>&1; then
 	tail -n 30 build-coverage/build.log
 	echo "coverage: it does not build, see build-coverage/build.log"
