@@ -34,8 +34,9 @@ GENERATORS = [
 ]
 # What asks on behalf of others: their callers are the sites.
 GO_BETWEEN = {("src/mm/system.c", "mm_alloc"), ("src/rmap/count.h", "rmap_object_alloc"),
-              ("src/mm/check.c", "check_alloc"), ("src/mm/table.c", "table_alloc"),
-              ("src/mm/vma.c", "vma_alloc"), ("src/mm/vma.c", "vma_dup")}
+              ("src/mm/frames.c", "page_alloc"), ("src/mm/check.c", "check_alloc"),
+              ("src/mm/table.c", "table_alloc"), ("src/mm/vma.c", "vma_alloc"),
+              ("src/mm/vma.c", "vma_dup")}
 ASKS = re.compile(r"\b(rmap_object_alloc|mm_alloc|page_alloc|page_alloc_on|check_alloc|table_alloc|vma_alloc|vma_dup|"
                   r"port->alloc|os->alloc|os\.alloc)\(")
 HEAD = re.compile(r"^[a-z].*\b(\w+)\([^;]*$")
