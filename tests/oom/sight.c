@@ -27,7 +27,7 @@ static uint64_t rights_of(const struct mm_vma_info *vma)
 	uint64_t place = vma->file ? vma->offset - vma->start : 0;
 	uint64_t hash = mix(vma->prot, vma->flags);
 
-	hash = mix(hash, vma->shared | vma->locked << 1 | vma->growsdown << 2);
+	hash = mix(hash, (uint64_t)(vma->shared | vma->locked << 1 | vma->growsdown << 2));
 	/* Shared memory that is made once more has another number. */
 	return mix(hash, mix(vma->file && !mm_file_is_shmem(vma->file) ? mm_file_id(vma->file)
 								       : vma->file != NULL,
