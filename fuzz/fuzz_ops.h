@@ -14,7 +14,7 @@
  * their pages hold, smaps, the counters of the engine, and mm_check() and the TLBs of each machine.
  *
  * What may differ by right: a design *strays* when it has done something that the others have not. anonmm does by its nature, when
- * a move copies shared pages; everybody may when a walk was stopped half-way (ops_layer.c), at swapoff, which comes to address spaces in
+ * a move copies shared pages; everybody may when a walk was stopped half-way or passed by a stack that exec moves (ops_layer.c), at swapoff, which comes to address spaces in
  * the order in which walks first took pages from them, and when an allocation was made to fail, since designs allocate
  * differently. Whoever failed by such an order does the step again, and must then succeed as the others did. From then on strays are held
  * against what does not hang on who has a page: results, VMAs, contents by the shadow, the checker. Should one of them run out of
@@ -22,7 +22,7 @@
  *
  *	ops_decode.c	bytes to operations
  *	ops_world.c	the machines, a step under each
- *	ops_layer.c	around each design: was a walk stopped half-way?
+ *	ops_layer.c	around each design: was a walk stopped half-way, has it missed a PTE?
  *	ops_compare.c	what must be the same
  *	ops_sequence.c	random sequences, mutations, as a workload
  *	ops_shrink.c	a failing sequence made short
@@ -104,6 +104,8 @@ struct ops_layer *ops_layer_new(const struct rmap_ops *design);
 const struct rmap_ops *ops_layer_design(const struct ops_layer *layer);
 /* Since the last question: was a walk stopped by its visitor when others were still to be met? */
 bool ops_layer_halfway(struct ops_layer *layer);
+/* Since the last question: has a walk to the end met fewer PTEs than mapped the page when it began? */
+bool ops_layer_missed(struct ops_layer *layer);
 
 /* ---------------------------------------------------------------- ops_compare.c */
 

@@ -282,8 +282,16 @@ static void note_strays(struct world *w, const struct op *op)
 
 	/* In which order swapoff comes to address spaces is the order in which walks first took pages from them. */
 	halfway = op->kind == OP_SWAPOFF && w->machine[0].runner->nr_procs > 1;
-	for (uint32_t i = 0; i < w->nr; i++)
-		halfway |= ops_layer_halfway(w->machine[i].layer);
+	for (uint32_t i = 0; i < w->nr; i++) {
+		struct machine *m = &w->machine[i];
+
+		halfway |= ops_layer_halfway(m->layer);
+		if (!ops_layer_missed(m->layer))
+			continue;
+		halfway = true;
+		if (op->kind != OP_EXEC)
+			wrong(w, op, "under %s: a walk missed a PTE", m->name);
+	}
 	for (uint32_t i = 0; i < w->nr && halfway; i++)
 		w->machine[i].stray = true;
 	/* Pages that move and are somebody else's, too: anonmm copies them. */
