@@ -553,7 +553,7 @@ enum runner_result runner_hibernate(struct runner *r)
 					 "hibernate: shared memory that nobody maps would be lost");
 	if (ret == RUNNER_OK)
 		ret = write_image(&m);
-	if (ret == RUNNER_OK && r->op->outcome != OP_MUST_FAIL)
+	if (ret == RUNNER_OK && !r->last_error)
 		ret = move_over(&m);
 	moving_free(&m);
 	return ret;
