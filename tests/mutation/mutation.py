@@ -4,9 +4,10 @@
 
 All mutants are compiled into one build (mutants.py, mutant.h) in build-mutation/, with the locks that check their order and with the dear
 assertions, as sanitizer builds have them. One run of all tests notes down which test reaches which mutant. Then for each mutant of the
-sample: the tests that reach it, first those that have killed its neighbours, then the fastest first, until one fails, crashes or does
-not end: the mutant is killed. One that all of them pass is alive, and whoever has looked at it says in equivalent.txt why it is
-the same program, or writes a test. Mutants of locks and of order that live are shown to the weaver as well.
+sample: the tests that reach it, those first that kill the most for their time (of its function, of its file, of all), until one fails,
+crashes or does not end: the mutant is killed. One that all of them pass, or as many as there is time for (--budget), is alive, and whoever
+has looked at it says in equivalent.txt why it is the same program, or writes a test. Of the reverse maps all that live are shown
+to the weaver as well, of the rest those of locks.
 
 Results are kept in build-mutation/results.json, by the text of the mutant's function and the suite's: a second run only does what has
 changed. A run may be broken off at any time.
@@ -40,15 +41,15 @@ TREE, BUILD, REACH = WORK / "tree", WORK / "build", WORK / "reach"
 RESULTS = WORK / "results.json"
 EQUIVALENT = ROOT / "tests" / "mutation" / "equivalent.txt"
 
-LABELS = ["unit", "design", "scenario", "example", "fuzz", "cli"]
+LABELS = ["unit", "design", "scenario", "figures", "example", "fuzz", "cli"]
 # Not for mutants: the recorder listens to the whole machine, compare weighs all designs for seconds.
 LEFT_OUT = re.compile(r"cli/(record|compare)")
 SLOWEST = 3.0            # seconds: tests that take longer are left out
 MEMORY = 6 << 30         # bytes of address space
 GOALS = {"src/rmap": 95.0, "src/mm": 90.0}
 DIRECTORIES = tuple(GOALS)
-ORDERS = ("lock",)       # operators whose mutants the weaver is asked about
-WEAVER_SECONDS = 12
+WEAVER_SECONDS = 12      # of processor time for one mutant under all designs that come by it
+WOVEN = ("lineage", "anon_vma_chain", "anon_vma", "anonmm", "cow_context", "pte_chain")
 # What is the same under all designs is tested under one, and under ours.
 SAME_FOR_ALL = re.compile(r"src/mm/")
 OTHER_DESIGNS = re.compile(r"(scan|pte_chain|anon_vma|anonmm|cow_context)/")
@@ -157,6 +158,27 @@ def trace(tests, count):
     return reach
 
 
+def weave_command(weaver, designs, seconds):
+    """The weaver's named scenarios under these designs."""
+    options = [word for design in designs for word in ("-d", design)]
+    return suite.Test("weave/scenarios", [str(weaver), "--seconds", str(seconds), *options], [], {}, str(WORK),
+                      20 * seconds, "", 77)
+
+
+def trace_weaver(weaver, count):
+    """Which mutants its scenarios come by: design -> marks."""
+    path, reach = REACH / "weave", {}
+    for design in WOVEN:
+        path.write_bytes(bytes(count + 1))
+        result = suite.run(weave_command(weaver, [design], 3), {"RMAP_MUTANT_REACH": str(path)})
+        if result.outcome == "passed":
+            reach[design] = path.read_bytes()
+        else:
+            say(f"mutation: the weaver fails under {design} without any mistake; left out")
+    path.unlink()
+    return reach
+
+
 def progress(text):
     """A line that is written over, where somebody looks."""
     if sys.stderr.isatty():
@@ -169,49 +191,57 @@ def progress(text):
 class Killer:
     """Runs tests against mutants, and remembers which tests are good at it."""
 
-    def __init__(self, tests, reach, weaver, thorough):
+    def __init__(self, tests, reach, weaver, woven, arguments):
         self.tests = {test.name: test for test in tests if test.name in reach}
-        self.reach, self.weaver, self.thorough = reach, weaver, thorough
-        self.fastest = sorted(self.tests, key=lambda name: reach[name][0])
-        self.kills = collections.Counter()  # (file or function, test) -> how often
+        self.reach, self.weaver, self.woven = reach, weaver, woven
+        self.thorough, self.budget = arguments.thorough, arguments.budget
+        self.kills = collections.Counter()  # ((file, function) or file or "", test) -> how often
         self.lock = threading.Lock()
+
+    def promise(self, mutant, name):
+        """What a test has killed, the nearer the better, for the time that it takes; before it has killed any, the quicker the better."""
+        near = 20 * self.kills[(mutant.file, mutant.function), name] + 4 * self.kills[mutant.file, name]
+        own = 4 if name == f"unit/{pathlib.Path(mutant.file).stem}" else 0
+        return (near + own + 0.1 * self.kills["", name] + 0.01) / (0.03 + self.reach[name][0])
 
     def order(self, mutant):
         """The tests that reach it, the most promising first."""
-        names = [n for n in self.fastest if self.reach[n][1][mutant.number]]
+        names = [n for n in self.tests if self.reach[n][1][mutant.number]]
         if SAME_FOR_ALL.match(mutant.file) and not self.thorough:
             mains = [n for n in names if not OTHER_DESIGNS.match(n)]
             names = mains or names
         with self.lock:
-            known = {n: (self.kills[mutant.file, mutant.function, n], self.kills[mutant.file, n])
-                     for n in names}
-        # One whose neighbours it has killed, then the fastest: sorted() keeps that order among equals.
-        return sorted(names, key=lambda n: known[n], reverse=True) if any(
-            any(k) for k in known.values()) else names
+            promise = {name: self.promise(mutant, name) for name in names}
+        return sorted(names, key=lambda name: promise[name], reverse=True)
+
+    def has_killed(self, mutant, name, outcome, tests):
+        """Notes it down."""
+        with self.lock:
+            for where in ("", mutant.file, (mutant.file, mutant.function)):
+                self.kills[where, name] += 1
+        return {"fate": "killed" if outcome == "failed" else "timeout", "by": name, "tests": tests}
 
     def attack(self, mutant):
         """Returns {"fate": "killed", "timeout", "alive" or "unreached", "by": test, "tests": number}."""
-        names = self.order(mutant)
-        for number, name in enumerate(names, 1):
+        names, spent, tried = self.order(mutant), 0.0, 0
+        for name in names:
+            if self.budget and spent > self.budget:
+                break
             seconds = self.reach[name][0]
             result = suite.run(self.tests[name], {"RMAP_MUTANT": str(mutant.number)},
-                               cpu=2 + 5 * seconds, wall=20 + 20 * seconds, memory=MEMORY)
+                               cpu=1 + 5 * seconds, wall=15 + 20 * seconds, memory=MEMORY)
+            tried += 1
+            spent += result.seconds
             if result.outcome in ("failed", "timeout"):
-                with self.lock:
-                    self.kills[mutant.file, name] += 1
-                    self.kills[mutant.file, mutant.function, name] += 1
-                fate = "killed" if result.outcome == "failed" else "timeout"
-                return {"fate": fate, "by": name, "tests": number}
-        if mutant.operator in ORDERS and self.weaver:
-            command = [str(self.weaver), "--seconds", str(WEAVER_SECONDS)]
-            for design in ("lineage", "anon_vma_chain", "anon_vma", "anonmm", "cow_context", "pte_chain"):
-                command += ["-d", design]
-            weave = suite.Test("weave/scenarios", command, [], {}, str(WORK), 60, "", 77)
-            result = suite.run(weave, {"RMAP_MUTANT": str(mutant.number)},
+                return self.has_killed(mutant, name, result.outcome, tried)
+        designs = [d for d, marks in self.woven.items() if marks[mutant.number]]
+        if designs and (mutant.operator == "lock" or not SAME_FOR_ALL.match(mutant.file)):
+            tried += 1
+            result = suite.run(weave_command(self.weaver, designs, WEAVER_SECONDS), {"RMAP_MUTANT": str(mutant.number)},
                                cpu=10 * WEAVER_SECONDS, wall=20 * WEAVER_SECONDS, memory=MEMORY)
             if result.outcome in ("failed", "timeout"):
-                return {"fate": "killed", "by": "weave/scenarios", "tests": len(names) + 1}
-        return {"fate": "alive" if names else "unreached", "by": "", "tests": len(names)}
+                return {"fate": result.outcome.replace("failed", "killed"), "by": "weave/scenarios", "tests": tried}
+        return {"fate": "alive" if names or designs else "unreached", "by": "", "tests": tried, "of": len(names)}
 
 
 # ---------------------------------------------------------------- what was looked at
@@ -291,7 +321,7 @@ def report(chosen, results, population, listing):
             if reason:
                 fate = "explained"
             elif listing:
-                say(f"{mutant.file}:{mutant.line}: {mutant.function}: {fate} ({result['tests']} tests): "
+                say(f"{mutant.file}:{mutant.line}: {mutant.function}: {fate} ({result['tests']} of {result.get('of', '?')} tests): "
                     f"{mutant.operator}: {mutant.before} => {mutant.after}")
                 say(f"        {lines[mutant.file][mutant.line - 1].strip()}")
         rows[directory][fate] += 1
@@ -358,7 +388,8 @@ def wanted(mutant, results, tests_now, again):
 def attack_all(todo, killer, results, tests_now):
     """Runs what is to be run, with a line of progress."""
     start, last, fates = time.monotonic(), time.monotonic(), collections.Counter()
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    # One more than there are processors: who has come to wait for a lock for ever needs none.
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + 1) as pool:
         jobs = {pool.submit(killer.attack, mutant): mutant for mutant in todo}
         try:
             for done, job in enumerate(concurrent.futures.as_completed(jobs), 1):
@@ -394,6 +425,8 @@ def main():
     parser.add_argument("--function", default="", help="only this function")
     parser.add_argument("--operator", default="", choices=["", *maker.OPERATORS], help="only these")
     parser.add_argument("--thorough", action="store_true", help="src/mm under all designs, too")
+    parser.add_argument("--budget", type=float, default=30.0,
+                        help="processor time for one mutant's tests, in seconds (30); 0: all that reach it")
     parser.add_argument("--again", action="store_true", help="those that lived once more, if any test has changed")
     parser.add_argument("--report", action="store_true", help="only say what former runs have found")
     parser.add_argument("--count", action="store_true", help="only say how many mutants there are")
@@ -416,7 +449,8 @@ def main():
         tests = [t for t in suite.tests(BUILD, LABELS) if not LEFT_OUT.match(t.name)]
         reach = trace(tests, len(made))
         say(f"{len(reach)} tests, {sum(s for s, _ in reach.values()):.0f} s of processor time")
-        attack_all(todo, Killer(tests, reach, WORK / "weave" / "rmap-weave", arguments.thorough),
+        weaver = WORK / "weave" / "rmap-weave"
+        attack_all(todo, Killer(tests, reach, weaver, trace_weaver(weaver, len(made)), arguments),
                    results, tests_now)
     return 0 if report(chosen, results, population, True) else 1
 

@@ -30,6 +30,7 @@ enum {
 	KEY_VERIFY,
 	KEY_LIST,
 	KEY_KERNEL,
+	KEY_STEADY,
 };
 
 struct run {
@@ -62,6 +63,10 @@ static const struct argp_option options[] = {
 	  "At the ends of phases read everything back through the MMU, which brings it all in", 0 },
 	{ "kernel", KEY_KERNEL, "RELEASE", 0,
 	  "Semantics of this release of Linux, 6.1 to 6.18 (default: 6.18)", 0 },
+	{ "steady", KEY_STEADY, NULL, 0,
+	  "Do what was put off behind each operation, so that all figures but times are the same "
+	  "in every run",
+	  0 },
 	{ "quiet", KEY_QUIET, NULL, 0, "Print no summary, and no progress", 0 },
 	{ "list", KEY_LIST, NULL, 0, "List the generators and their parameters", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
@@ -153,6 +158,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		    run->options.release > MM_RELEASE_LATEST)
 			argp_error(state, "--kernel must be a release from 6.1 to 6.18, not '%s'",
 				   arg);
+		break;
+	case KEY_STEADY:
+		run->options.steady = true;
 		break;
 	case KEY_QUIET:
 		run->quiet = true;
@@ -258,7 +266,9 @@ static enum runner_result run_all(struct run *run, struct op_source *source, str
  */
 static enum runner_result measure(struct run *run, char err[OPS_ERR_SIZE])
 {
-	struct runner_options first = { .design = run->options.design, .seed = run->options.seed };
+	struct runner_options first = { .design = run->options.design,
+					.seed = run->options.seed,
+					.steady = run->options.steady };
 	enum runner_result result = RUNNER_BAD;
 	struct op_source *source;
 	struct runner *r;

@@ -411,6 +411,15 @@ static enum runner_result machine_op(struct runner *r, const struct op *op)
 
 /* ---------------------------------------------------------------- the step */
 
+/* What is freed late may free more. */
+static void catch_up(struct runner *r)
+{
+	const struct rmap_port *os = &hosted_port(r->hosted)->os;
+
+	os->rcu_barrier(os->ctx);
+	os->rcu_barrier(os->ctx);
+}
+
 static enum runner_result carry_out(struct runner *r, const struct op *op)
 {
 	if (op->kind >= OP_NEW && op->kind <= OP_CAPS)
@@ -454,6 +463,8 @@ enum runner_result runner_step(struct runner *r, const struct op *op, char err[O
 	/* What was to fail was to fail in this operation: checks are not meant. */
 	if (r->testport && op->kind != OP_FAIL)
 		testport_fail_none(r->testport);
+	if (r->options.steady && r->hosted)
+		catch_up(r);
 	if (op->kind < OP_KINDS) {
 		r->times[op->kind].count++;
 		r->times[op->kind].ns += runner_now() - start;

@@ -26,6 +26,7 @@ struct runner_options {
 	bool verify;	      /* at ends of phases, read back everything through the MMU */
 	uint64_t seed;
 	uint32_t release; /* MM_RELEASE(); 0: the latest */
+	bool steady; /* what was put off is done behind each operation, by nobody else: the same figures in every run */
 	bool alone; /* no thread runs beside, no file is written: fork() copies all of the runner */
 };
 

@@ -39,7 +39,8 @@ int runner_machine_up(struct runner *r, char *error)
 		.phantom = r->phantom,
 		.nr_cpus = cpus(r),
 		.in_memory = r->options.alone,
-		.deferral = r->options.alone ? HOSTED_DEFER_TO_BARRIER : HOSTED_DEFER_SOON,
+		.deferral = r->options.alone || r->options.steady ? HOSTED_DEFER_TO_BARRIER
+								  : HOSTED_DEFER_SOON,
 	};
 	struct mm_config config = {
 		.design =
