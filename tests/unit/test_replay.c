@@ -92,7 +92,6 @@ static void replay_and_compare(const char *name, uint64_t frames)
 		.frames = frames, .swap_slots = 65536, .has_swap = true, .check = true
 	};
 	char path[4096], err[OPS_ERR_SIZE] = "", sentence[RMREC_ERR_SIZE];
-	const char *room = strstr(__FILE__, "tests/unit/");
 	struct op_source *source;
 	struct rec_sim *sim = rec_sim_new(PAGE);
 	struct rmrec *record;
@@ -101,10 +100,8 @@ static void replay_and_compare(const char *name, uint64_t frames)
 	struct op op;
 	int ret;
 
-	assert_non_null(room);
 	assert_non_null(sim);
-	snprintf(path, sizeof(path), "%.*sworkloads/records/%s.rmrec", (int)(room - __FILE__),
-		 __FILE__, name);
+	snprintf(path, sizeof(path), "%s/workloads/records/%s.rmrec", RMAP_SOURCE_DIR, name);
 	assert_int_equal(rmrec_open(path, &record, sentence), 0);
 	assert_int_equal(source_open(path, &source, err), 0);
 	assert_int_equal(runner_create(&options, source, &r, err), 0);
