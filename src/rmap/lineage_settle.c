@@ -31,6 +31,7 @@ enum {
 	SIEVE_SHARE = 16,   /* bits for a look */
 	SIEVE_MOST = 65536, /* bits */
 	CLIMB_MOST = 32,    /* generations between the top and who has the page */
+	STEPS_SPARE = 4,    /* nodes that a walk may pass by for nothing */
 };
 
 /* ---------------------------------------------------------------- while walking */
@@ -38,11 +39,16 @@ enum {
 /*
  * Few found for so many looks? The tenth more is what a list of PTEs would be better by at the most. Of a page that has a sieve as
  * many looks as it took when it was new are no reason, as long as it finds as many.
+ *
+ * Who has no table where the page would be costs no look, but a step. A list spares those, too. A tree has at most one dead node for
+ * each that lives, so that more than two a PTE are those that live and have nothing.
  */
 static bool worth(const struct tour *t)
 {
 	const struct rmap_walk *walk = t->state->walk;
 
+	if (t->keep == KEEP_HITS && t->nodes > 2 * walk->found + STEPS_SPARE)
+		return true;
 	if (walk->looks * 10 <= walk->found * 11)
 		return false;
 	return walk->looks * 10 > (uint64_t)t->sieve_looks * 11 ||

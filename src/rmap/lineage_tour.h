@@ -30,6 +30,7 @@ struct tour {
 	uint32_t place, seen;
 	uint64_t wanted;    /* where the walk may stop, if there is nothing to settle */
 	unsigned int since; /* nodes since the RCU section began */
+	uint64_t nodes;	    /* that the walk came by, with the page or without */
 	enum lineage_keep keep;
 	bool stopped;
 	int error;

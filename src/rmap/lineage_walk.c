@@ -203,6 +203,7 @@ static bool walk_owner(struct tour *t, struct lineage *owner, uint32_t stamp,
 		bool is_top = n == at.top, passes = !at.sieve.set || !sieved(t, n, &at);
 
 		t->state->walk->steps++;
+		t->nodes++;
 		t->since++;
 		if (passes && !visit(t, n))
 			return false;
@@ -363,6 +364,7 @@ int lineage_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_sta
 	t.state = state;
 	t.wanted = state->limit;
 	t.since = 0;
+	t.nodes = 0;
 	t.keep = KEEP_NOTHING;
 	t.nr_hits = 0;
 	t.place = t.seen = lineage_word(page) >> LINEAGE_PLACE_SHIFT;

@@ -69,6 +69,66 @@ static void a_file_page_is_remembered(void **state)
 	engine_teardown(&e);
 }
 
+/*
+ *   P | 0 1 2 3 |      40 children, which unmap it and live, but for the third; page 0 is P's and the third's, page 1 becomes P's alone
+ *     |
+ *     40 … 4 3 2 1     no table, so no look; but each was a step, at every walk
+ */
+static void who_unmapped_it_is_left_aside(void **state)
+{
+	enum { CHILDREN = 40 };
+	struct mm *child[CHILDREN], *later;
+	struct rmap_walk walk;
+	struct engine e;
+
+	(void)state;
+	lineage_setup(&e, 0, 0);
+	struct mm *parent = engine_mm(&e);
+
+	(void)map_anon(&e, parent, BASE, 4);
+	for (uint64_t i = 0; i < 4; i++)
+		poke(&e, parent, BASE + i * PAGE, i);
+	for (int i = 0; i < CHILDREN; i++) {
+		child[i] = engine_fork(&e, parent);
+		if (i != 2)
+			assert_int_equal(STEP(&e, mm_munmap(child[i], BASE, 4 * PAGE)), 0);
+	}
+	walk = settle_from(&e, parent, BASE, true);
+	assert_int_equal(walk.found, 2);
+	assert_int_equal(walk.looks, 2);
+	assert_int_equal(walk.steps, 1 + CHILDREN);
+	/* The list, and the two on it. */
+	for (int again = 0; again < 3; again++) {
+		walk = settle_from(&e, child[2], BASE, again == 2);
+		assert_int_equal(walk.found, 2);
+		assert_int_equal(walk.looks, 2);
+		assert_int_equal(walk.steps, 3);
+	}
+	/* Who comes later is met. */
+	later = engine_fork(&e, child[2]);
+	walk = settle_from(&e, later, BASE, false);
+	assert_int_equal(walk.found, 3);
+	assert_int_equal(walk.steps, 4);
+
+	/* One alone, who then forks others that unmap it. */
+	poke(&e, child[2], BASE + PAGE, 7);
+	poke(&e, later, BASE + PAGE, 8);
+	assert_int_equal(settle_from(&e, parent, BASE + PAGE, false).steps, 2 + CHILDREN);
+	assert_int_equal(settle_from(&e, parent, BASE + PAGE, false).steps, 1);
+	mm_put(later);
+	for (int i = 0; i < CHILDREN; i++) {
+		mm_put(child[i]);
+		child[i] = engine_fork(&e, parent);
+		assert_int_equal(STEP(&e, mm_munmap(child[i], BASE, 4 * PAGE)), 0);
+	}
+	assert_int_equal(settle_from(&e, parent, BASE + PAGE, false).steps, 1 + CHILDREN);
+	assert_int_equal(settle_from(&e, parent, BASE + PAGE, false).steps, 1);
+	for (int i = 0; i < CHILDREN; i++)
+		mm_put(child[i]);
+	mm_put(parent);
+	engine_teardown(&e);
+}
+
 /* More VMAs than bits: two share one, and none is forgotten. */
 static void a_file_page_of_many(void **state)
 {
@@ -534,6 +594,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_page_is_remembered),
 		cmocka_unit_test(a_file_page_of_many),
+		cmocka_unit_test(who_unmapped_it_is_left_aside),
 		cmocka_unit_test(one_number_in_many_places),
 		cmocka_unit_test(some_have_it_on_disk),
 		cmocka_unit_test(the_slot_learns_too),
