@@ -130,7 +130,8 @@ static bool move_step(struct gen *gen, struct op *op)
 {
 	uint64_t children = gen->param[MOVE_CHILDREN], pages = gen->param[MOVE_PAGES];
 	uint64_t moves = gen->param[MOVE_MOVES], depth = gen->i, n = gen->j++;
-	uint64_t part = pages * gen->param[MOVE_WRITE] / 100;
+	/* Where that is no page, one is read. */
+	uint64_t part = pages * gen->param[MOVE_WRITE] / 100, touched = part ? part : 1;
 	uint64_t before = 2 * moves_before_fork(gen), move;
 
 	if (gen->j < children + 2 * moves) {
@@ -147,7 +148,7 @@ static bool move_step(struct gen *gen, struct op *op)
 	move = n / 2;
 	if (n % 2) {
 		gen_access(op, part ? OP_WRITE : OP_READ, mover(gen, depth), 0,
-			   gen_random(gen, pages - part + 1), part ? part : 1);
+			   gen_random(gen, pages - touched + 1), touched);
 		op->addr.off += move_stands(gen, depth, move + 1);
 		return true;
 	}
