@@ -347,8 +347,10 @@ void mm_swapon(struct mm_system *sys);
 int mm_migrate(struct mm *mm, uint64_t addr);
 
 /*
- * The frame under addr has gone bad: whoever maps it gets RMAP_EHWPOISON at the next touch, but a clean file page is read
- * again from its file. RMAP_ENOENT, RMAP_EBUSY (pinned).
+ * The frame under addr has gone bad: whoever maps it gets RMAP_EHWPOISON at the next touch. A clean file page is read again from
+ * its file instead; where a file page was written, those who come later find what the file's store has, and the next
+ * mm_file_sync() or msync returns RMAP_EIO, once. Shared memory and swapped pages have no other place: there all who come later get
+ * RMAP_EHWPOISON, too. RMAP_ENOENT: no page there, RMAP_EBUSY: pinned.
  */
 int mm_poison(struct mm *mm, uint64_t addr);
 

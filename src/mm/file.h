@@ -111,6 +111,8 @@ void file_set_dirty(struct page *page, struct mm_system *sys);
 int file_write_page(struct mm_system *sys, struct page *page);
 /* Write back [first, last] of the file. 0 or the first error. */
 int file_write_range(struct mm_file *file, uint64_t first, uint64_t last);
+/* The same for one who is to be told: also of what was lost anywhere in the file since somebody was told last, by reclaim or a bad frame. */
+int file_sync_range(struct mm_file *file, uint64_t first, uint64_t last);
 /*
  * Take a locked, unmapped, clean page with exactly one reference besides the tree's out of the tree, for reclaim; the caller's is
  * the only one left. False: somebody came, or it is dirty. (Shared memory that is dirty goes by shmem_swap_out() instead.)

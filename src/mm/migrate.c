@@ -246,8 +246,9 @@ int mm_migrate(struct mm *mm, uint64_t addr)
 }
 
 /*
- * A frame has gone bad. Where the same contents stand in a file, the page is only dropped and read again at the next touch; else
- * its mappers get poison entries. The frame is never handed out again.
+ * A frame has gone bad; it is never handed out again. A clean page of a file is only dropped, and read again at the next touch. Else
+ * what was written is lost: the mappers get poison entries, and a file with a store has again what stands there, which the next
+ * sync says. Shared memory has no such place: its page stays in the tree (others in the swap cache), for those who come later.
  */
 static int poison_locked(struct mm_system *sys, struct page *page)
 {
@@ -275,9 +276,11 @@ static int poison_locked(struct mm_system *sys, struct page *page)
 	}
 	page_set(page, PG_POISON);
 	COUNT(sys, poisoned, 1);
-	/* A page that is lost stays in its file's tree (and in the swap cache) for those who come later: they get the error too. */
-	if (file && !lost)
-		file_remove_page(sys, page);
+	if (file && file->handle) {
+		if (lost)
+			atomic_store_explicit(&file->error, RMAP_EIO, memory_order_relaxed);
+		file_forget_page(file, page);
+	}
 	return 0;
 }
 

@@ -16,7 +16,7 @@ static int sync_part(struct mm *mm, const struct vma *vma, uint64_t start, uint6
 
 	mm_file_get(file);
 	mm_read_unlock(mm);
-	error = file_write_range(file, first, last);
+	error = file_sync_range(file, first, last);
 	mm_file_put(file);
 	return error;
 }

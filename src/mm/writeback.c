@@ -31,8 +31,6 @@ int file_write_page(struct mm_system *sys, struct page *page)
 
 	if (!file || !file->handle || !page_test(page, PG_DIRTY))
 		return 0;
-	if (page_test(page, PG_POISON))
-		return RMAP_EIO; /* what was written to it is lost; the file keeps what it had */
 	if (rmap_page_mapcount(&page->rmap))
 		page_mkclean(sys, page);
 	file_clear_dirty(file, page);
@@ -81,10 +79,15 @@ int file_write_range(struct mm_file *file, uint64_t first, uint64_t last)
 	return first_error;
 }
 
-int mm_file_sync(struct mm_file *file)
+int file_sync_range(struct mm_file *file, uint64_t first, uint64_t last)
 {
-	int error = file_write_range(file, 0, UINT64_MAX);
+	int error = file_write_range(file, first, last);
 	int kept = atomic_exchange_explicit(&file->error, 0, memory_order_acq_rel);
 
 	return error ? error : kept;
+}
+
+int mm_file_sync(struct mm_file *file)
+{
+	return file_sync_range(file, 0, UINT64_MAX);
 }

@@ -149,10 +149,12 @@ static void test_a_file_at_its_edges(void **state)
 	mm_file_put(file);
 }
 
-/* A frame of the cache goes bad: to who maps it SIGBUS, to who reads the file an I/O error. */
-static void test_a_bad_frame_of_a_file(void **state)
+/*
+ * A frame of shared memory goes bad, whose contents are nowhere else: to who maps it SIGBUS, to who reads or writes the file an I/O error.
+ */
+static void test_a_bad_frame_of_shared_memory(void **state)
 {
-	struct mm_file *file = pattern_file(&e, 2, 5);
+	struct mm_file *file = shmem_file(&e, 2);
 	uint64_t a = map_with(&e, mm, 0x10000000, 2, MM_PROT_READ | MM_PROT_WRITE, MM_MAP_SHARED,
 			      file, 0),
 		 done;
@@ -160,13 +162,57 @@ static void test_a_bad_frame_of_a_file(void **state)
 
 	(void)state;
 	poke(&e, mm, a, 1);
+	poke(&e, mm, a + PAGE, 2);
 	assert_int_equal(STEP(&e, mm_poison(mm, a)), 0);
 	assert_int_equal(touch_read(&e, mm, a), RMAP_EHWPOISON);
 	assert_int_equal(STEP(&e, mm_file_read(file, 0, bytes, 8, &done)), RMAP_EIO);
 	assert_int_equal(done, 0);
 	assert_int_equal(STEP(&e, mm_file_write(file, 0, bytes, 8, &done)), RMAP_EIO);
 	assert_int_equal(done, 0);
+	assert_int_equal(peek(&e, mm, a + PAGE), 2);
+	mm_file_put(file);
+}
+
+/* One of a file with a store: who maps it has SIGBUS, who reads finds what was there before, who syncs is told of the loss, once. */
+static void test_a_bad_frame_of_a_file(void **state)
+{
+	struct mm_file *file = pattern_file(&e, 2, 5);
+	uint64_t a = map_with(&e, mm, 0x10000000, 2, MM_PROT_READ | MM_PROT_WRITE, MM_MAP_SHARED,
+			      file, 0);
+	uint64_t word, other = 7;
+
+	(void)state;
+	poke(&e, mm, a, 1);
+	assert_int_equal(STEP(&e, mm_poison(mm, a)), 0);
+	assert_int_equal(touch_read(&e, mm, a), RMAP_EHWPOISON);
+	assert_int_equal(STEP(&e, mm_file_read(file, 0, &word, 8, NULL)), 0);
+	assert_int_equal(word, pattern_word(5, 0));
+	assert_int_equal(STEP(&e, mm_file_write(file, 8, &other, 8, NULL)), 0);
+	assert_int_equal(touch_read(&e, mm, a), RMAP_EHWPOISON);
+	assert_int_equal(STEP(&e, mm_file_sync(file)), RMAP_EIO);
+	assert_int_equal(STEP(&e, mm_file_sync(file)), 0);
 	assert_int_equal(peek(&e, mm, a + PAGE), pattern_word(5, PAGE));
+	/* The file has no dirty page left, nor has the machine. */
+	assert_int_equal(memory_of(&e).dirty, 0);
+	mm_file_put(file);
+}
+
+/* Another part of the file may be synced: the loss is told all the same. A clean page is nobody's loss. */
+static void test_msync_tells_of_a_bad_frame(void **state)
+{
+	struct mm_file *file = pattern_file(&e, 2, 5);
+	uint64_t a = map_with(&e, mm, 0x10000000, 2, MM_PROT_READ | MM_PROT_WRITE, MM_MAP_SHARED,
+			      file, 0);
+
+	(void)state;
+	assert_int_equal(peek(&e, mm, a), pattern_word(5, 0));
+	assert_int_equal(STEP(&e, mm_poison(mm, a)), 0);
+	assert_int_equal(peek(&e, mm, a), pattern_word(5, 0));
+	assert_int_equal(STEP(&e, mm_msync(mm, a, 2 * PAGE, MM_MS_SYNC)), 0);
+	poke(&e, mm, a, 1);
+	assert_int_equal(STEP(&e, mm_poison(mm, a)), 0);
+	assert_int_equal(STEP(&e, mm_msync(mm, a + PAGE, PAGE, MM_MS_SYNC)), RMAP_EIO);
+	assert_int_equal(STEP(&e, mm_msync(mm, a, 2 * PAGE, MM_MS_SYNC)), 0);
 	mm_file_put(file);
 }
 
@@ -204,6 +250,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pins_without_rights, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_forced_writes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_file_at_its_edges, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_bad_frame_of_shared_memory, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_msync_tells_of_a_bad_frame, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_bad_frame_of_a_file, set_up, tear_down),
 		cmocka_unit_test(test_a_phantom_reads_zeros),
 	};

@@ -344,6 +344,24 @@ static enum runner_result do_fail(struct runner *r, const struct op *op)
 	return RUNNER_OK;
 }
 
+/* What was written to a file's page is lost with it: the file has what stands in its store, whatever was synced last. */
+static enum runner_result do_poison(struct runner *r, struct process *proc, uint64_t addr)
+{
+	struct space *space = proc->space;
+	const struct layout_vma *vma = space->maps_files ? space_vma(space, addr) : NULL;
+	struct rfile *f = vma && vma->file ? rfile_of(r, vma->file) : NULL;
+	struct mm_page_info before, after;
+	int error;
+
+	mm_page_info(space->mm, addr, &before);
+	error = mm_poison(space->mm, addr);
+	mm_page_info(space->mm, addr, &after);
+	if (f && f->handle && !error && !before.anon && after.state == MM_PAGE_POISONED &&
+	    !rfile_punched(r, f, vma->offset + (addr - vma->start), RMAP_PAGE_SIZE, false))
+		return runner_no_memory(r);
+	return runner_outcome(r, error, "");
+}
+
 static enum runner_result do_migrate(struct runner *r, const struct op *op)
 {
 	enum runner_result ret;
@@ -360,7 +378,7 @@ static enum runner_result do_migrate(struct runner *r, const struct op *op)
 		return runner_bad(r, "more than %llu pages are to be migrated",
 				  (unsigned long long)(RUNNER_MAX_RANGE >> RMAP_PAGE_SHIFT));
 	if (op->kind == OP_POISON)
-		return runner_outcome(r, mm_poison(proc->space->mm, addr), "");
+		return do_poison(r, proc, addr);
 	for (uint64_t at = 0; ret == RUNNER_OK && (!at || at < op->len); at += RMAP_PAGE_SIZE) {
 		error = mm_migrate(proc->space->mm, addr + at);
 		/* In a range, places without a page are passed by. */
