@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What resume says to the forged images of test_image_forged.c, under the default design: a line for each chunk, a word for each of its
+ * first 48 numbers, a letter for each value that takes the place of the right one. Taken: '.', impossible: 'x', more than there is
+ * memory for: 'm'.
+ */
+#ifndef TESTS_IMAGE_VERDICTS_H
+#define TESTS_IMAGE_VERDICTS_H
+
+/* clang-format off */
+static const char *const image_verdicts[] = {
+	"xxxxxxxxxxx xxxxxxxxxxx x.xxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx xx.xxxxxxxx "
+	"xxxx.xxx.xx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx ........... ........... ",
+	"........... ........... ........... ........... ..xx.xxxxxx .xxxxxxxxxx .xxxxxxxxxx ",
+	"........... ........... xxxx.xx.... ........... x.xxxxxxxxx ....x.xxxxx .xxxxxxxxxx ",
+	"........... ........... .xxxxxxxxxx xxxxxxxxxxx ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... .xxxxxxxxxx "
+	".xxxxxxxxxx ........... .....x...xx ........... .....x...xx ..........x ....x..x.xx "
+	".xxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x.xxxx..... .....x...xx ..xx.xxxxxx ...x.xxxxxx x.xxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx xx.xxx..... .....x...xx ..xx.xxxxxx ...x.xxxxxx xx.xxxxxxxx ",
+	"xxxxxx..xxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx ........... .....x...xx ......xx..x "
+	".xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx x..x.xxxxxx .xxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx x.xxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx xxx.xx..... .....x...xx ..xx.xxxxxx ...x..xxxxx xxx.xxxxxxx ",
+	"xxxxxx..xxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx ........... .....x...xx ......xx..x "
+	".xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx x..xx.xxxxx .xxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxx.xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx xxxxxx..... .....x...xx ..xx.xxxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx xxxxxx..... .....x...xx ..xx.xxxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxx.x.x .....x...xx ........... .....x...xx ......xxx.x "
+	".xxxxxxxxxx .xxx.x..... .....x...xx ..xx.xxxxxx ...x.xxxxxx .....xxxxxx ",
+	"........... ........... .xxxxxxxxxx xxxxxxxxxxx ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... .xxxxxxxxxx "
+	".xxxxxxxxxx ........... .....x...xx ........... .....x...xx ..........x ....x..x.xx "
+	".xxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...x...x.. .....x...xx ..xxx.xxxxx ...x.xxxxxx x.xxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...x...x.. .....x...xx ..xxx.xxxxx ...x.xxxxxx x.xxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...x...x.. .....x...xx ..xxx.xxxxx ...x.xxxxxx x.xxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xx.xxxxxxxx ",
+	"xxxxxx..xxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx ........... .....x...xx ......xx..x "
+	".xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx x..x.xxxxxx .xxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx x.xxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x..xxxxx xxx.xxxxxxx ",
+	"xxxxxx..xxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx ........... .....x...xx ......xx..x "
+	".xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx x..xx.xxxxx .xxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxx.xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxx.xxx .xxxxxxxxxx ........... .....x...xx ......xxx.x "
+	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx .....xxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..x.x .....x...xx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x....x..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	"........... ........... .xxxxxxxxxx xxxxxxxxxxx ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... .xxxxxxxxxx "
+	".xxxxxxxxxx ........... .....x...xx ........... .....x...xx ..........x ....x..x.xx "
+	".xxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...x...... .....x...xx ..xxx.xxxxx ...x.xxxxxx x.xxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xx.xxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx ........... .....x...xx ......xxx.x "
+	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xx.xxxxxxxx ",
+	"xxxxxx..xxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx ........... .....x...xx ......xx..x "
+	".xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx x..x.xxxxxx .xxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx x.xxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x..xxxxx xxx.xxxxxxx ",
+	"xxxxxx..xxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx ........... .....x...xx ......xx..x "
+	".xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx x..xx.xxxxx .xxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxx.xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxx.xxx .xxxxxxxxxx ........... .....x...xx ......xxx.x "
+	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx .....xxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x....x..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..x.x .....x...xx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x....x..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	"........... ........... .xxxxxxxxxx xxxxxxxxxxx ........... ........... ........... "
+	"........... ........... ........... ........... .....mmmmmm mmmmmmmmmmm mxxxxxxxxxx "
+	"mxxxxxxxxxx mmmmmmmmmmm mmmmmxmmmxx mmmmmmmmmmm mmmmmxmmmxx mmmmmmmmmmx mmmmxmmxmxx "
+	"mxxxxxxxxxx mxxxxxxxxxx xxxxmxmmxmm mmmmmmmmmmm ",
+	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
+	"mxxxxxxxxxx xmmmmmmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx xmxxxxxxxxx ",
+	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
+	"mxxxxxxxxxx xmmmmmmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx xmxxxxxxxxx ",
+	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxmmxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
+	"mxxxxxxxxxx xmmmxmmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx xmxxxxxxxxx ",
+	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxmmxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
+	"mxxxxxxxxxx xmmmxxmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx xxmxxxxxxxx ",
+	"xxxxxxmmxxx mxxxxxxxxxx xxxxxxmmxxx mxxxxxxxxxx mmmmmmmmmmm mmmmmxmmmxx mmmmmmxxmmx "
+	"mxxxxxxxxxx mxxxxxxxxxx mxxxxxxxxxx mxxxxxxxxxx xmmxmxxxxxx mxxxxxxxxxx ",
+	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxmmxxx mxxxxxxxxxx xmxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
+	"mxxxxxxxxxx xmmmxxmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmmxxxxx xxxmxxxxxxx ",
+	"xxxxxxmmxxx mxxxxxxxxxx xxxxxxmmxxx mxxxxxxxxxx mmmmmmmmmmm mmmmmxmmmxx mmmmmmxxmmx "
+	"mxxxxxxxxxx mxxxxxxxxxx mxxxxxxxxxx mxxxxxxxxxx xmmxxmxxxxx mxxxxxxxxxx ",
+	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxxmxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
+	"mxxxxxxxxxx xmmmxxmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx xxxxxxxxxxx ",
+	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxmmxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
+	"mxxxxxxxxxx xmmmxxmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx xxxxxxxxxxx ",
+	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxxmxxx mxxxxxxxxxx mmmmmmmmmmm mmmmmxmmmxx mmmmmmxxxmx "
+	"mxxxxxxxxxx xmmmxxmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx mmmmmxxxxxx ",
+	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxmmxmx mmmmmxmmmxx xxxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
+	"mxxxxxxxxxx xmmmmxmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx xxxxxxxxxxx ",
+	"xmxmxxxxxxx xmxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxmxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxmxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxmxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"mxmxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx mxmxxxmmmmx xxxxxxxxxxx mxxxxxxxxxx xmxxxxxxxxx "
+	"mxmxxxmmmmx xxxxxxxxxxx mxxxxxxxxxx xxmxxxxxxxx mxmxxxmmmmx xxxxxxxxxxx mxxxxxxxxxx "
+	"xxxmxxxxxxx mxmxxxmmmmx xxxxxxxxxxx mxxxxxxxxxx ",
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"",
+};
+/* clang-format on */
+
+#endif
