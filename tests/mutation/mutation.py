@@ -6,8 +6,7 @@ All mutants are compiled into one build (mutants.py, mutant.h) in build-mutation
 assertions, as sanitizer builds have them. One run of all tests notes down which test reaches which mutant. Then for each mutant of the
 sample: the tests that reach it, those first that kill the most for their time (of its function, of its file, of all), until one fails,
 crashes or does not end: the mutant is killed. One that all of them pass, or as many as there is time for (--budget), is alive, and whoever
-has looked at it says in equivalent.txt why it is the same program, or writes a test. Of the reverse maps all that live are shown
-to the weaver as well, of the rest those of locks.
+has looked at it says in equivalent.txt why it is the same program, or writes a test. Those that live are shown to the weaver as well.
 
 Results are kept in build-mutation/results.json, by the text of the mutant's function and the suite's: a second run only does what has
 changed. A run may be broken off at any time.
@@ -46,7 +45,8 @@ EQUIVALENT = ROOT / "tests" / "mutation" / "equivalent.txt"
 LABELS = ["unit", "design", "scenario", "figures", "example", "fuzz", "cli"]
 # Not for mutants: the recorder listens to the whole machine, compare weighs all designs for seconds.
 LEFT_OUT = re.compile(r"cli/(record|compare)")
-SLOWEST = 2.0            # seconds of processor time: tests that take longer are left out
+# Seconds of processor time: tests that take longer are left out. The default design's may take more.
+SLOWEST, SLOWEST_MAIN = 2.0, 12.0
 MEMORY = 6 << 30         # bytes of address space
 GOALS = {"src/rmap": 95.0, "src/mm": 90.0}
 DIRECTORIES = tuple(GOALS)
@@ -151,12 +151,15 @@ def trace(tests, made):
     REACH.mkdir()
     todo = [test for test in tests if test.name not in kept or kept[test.name][2] != program_of(test)]
 
+    def slowest(test):
+        return SLOWEST if OTHER_DESIGNS.match(test.name) or test.name.startswith("lineage/") else SLOWEST_MAIN
+
     def one(number_test):
         number, test = number_test
         path = REACH / str(number)
         path.write_bytes(bytes(len(made) + 1))
         program = program_of(test)
-        result = suite.run(test, {"RMAP_MUTANT_REACH": str(path)}, cpu=SLOWEST, memory=MEMORY)
+        result = suite.run(test, {"RMAP_MUTANT_REACH": str(path)}, cpu=slowest(test), memory=MEMORY)
         marks = path.read_bytes()
         path.unlink()
         return test, result, zlib.compress(marks, 1), program
@@ -166,7 +169,7 @@ def trace(tests, made):
             if result.outcome == "failed":
                 say(f"mutation: {test.name} fails without any mistake; left out")
                 say(result.output.decode(errors="replace")[-600:])
-            slow = result.outcome != "passed" or result.seconds > SLOWEST
+            slow = result.outcome != "passed" or result.seconds > slowest(test)
             kept[test.name] = (result.seconds, b"" if slow else marks, program)
             progress(f"{done} of {len(todo)} tests traced")
     TRACE.write_bytes(pickle.dumps({"numbers": numbers, "tests": kept}))
@@ -251,7 +254,7 @@ class Killer:
             if result.outcome in ("failed", "timeout"):
                 return self.has_killed(mutant, name, result.outcome, tried)
         designs = [d for d, marks in self.woven.items() if marks[mutant.number]]
-        if designs and (mutant.operator == "lock" or not SAME_FOR_ALL.match(mutant.file)):
+        if designs:
             tried += 1
             result = suite.run(weave_command(self.weaver, designs, WEAVER_SECONDS), {"RMAP_MUTANT": str(mutant.number)},
                                cpu=10 * WEAVER_SECONDS, wall=20 * WEAVER_SECONDS, memory=MEMORY)
@@ -441,8 +444,8 @@ def main():
     parser.add_argument("--function", default="", help="only this function")
     parser.add_argument("--operator", default="", choices=["", *maker.OPERATORS], help="only these")
     parser.add_argument("--thorough", action="store_true", help="src/mm under all designs, too")
-    parser.add_argument("--budget", type=float, default=12.0,
-                        help="processor time for one mutant's tests, in seconds (12); 0: all that reach it")
+    parser.add_argument("--budget", type=float, default=16.0,
+                        help="processor time for one mutant's tests, in seconds (16); 0: all that reach it")
     parser.add_argument("--again", action="store_true", help="those that lived once more, if any test has changed")
     parser.add_argument("--report", action="store_true", help="only say what former runs have found")
     parser.add_argument("--count", action="store_true", help="only say how many mutants there are")
