@@ -65,6 +65,15 @@ struct hosted_config {
 	 */
 	bool in_memory;
 
+	/*
+	 * Adversity, once hosted_adversity() lets it begin: one allocation of an object in so many is refused, 0: none; and a
+	 * transfer of a page to or from swap or a file takes so many nanoseconds on the average, up to twice as many, 0: none. Drawn
+	 * from the seed.
+	 */
+	uint32_t refuse_one_in;
+	uint64_t transfer_ns;
+	uint64_t adversity_seed;
+
 	/* Called before abort() when an invariant is broken; may leave by longjmp. NULL: only the sentence on stderr. */
 	void (*panic)(void *arg, const char *file, int line, const char *what);
 	void *panic_arg;
@@ -105,6 +114,10 @@ void hosted_thread_detach(void);
 
 /* Wait until every read-side section of every thread that is open now has ended. Not from inside one. */
 void hosted_synchronize(void);
+
+/* From now on what the machine was made to be hard with is so, or not any more. Any time. And how many objects it has refused. */
+void hosted_adversity(struct hosted *h, bool begin);
+uint64_t hosted_refusals(const struct hosted *h);
 
 struct hosted_io {
 	uint64_t swap_writes, swap_reads, file_writes, file_reads; /* pages */

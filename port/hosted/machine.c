@@ -201,6 +201,7 @@ int hosted_create(const struct hosted_config *config, struct hosted **out, char 
 	h->swap_fd = -1;
 	pthread_mutex_init(&h->files_lock, NULL);
 	machine_fill_port(h);
+	hosted_adversity_init(h, config);
 	h->directory = strdup(machine_directory(config));
 	r = h->directory ? hosted_cache_init(h) : RMAP_ENOMEM;
 	if (!r)

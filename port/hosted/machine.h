@@ -158,6 +158,19 @@ void hosted_file_release(void *ctx, void *handle);
 /* Closes all files that are still open. */
 void hosted_files_destroy(struct hosted *h);
 
+/* ---------------------------------------------------------------- adversity.c */
+
+struct hosted_adversity {
+	uint32_t refuse_one_in; /* fixed */
+	uint64_t transfer_ns;	/* fixed */
+	uint64_t seed;		/* fixed */
+	_Atomic bool on;
+	_Atomic uint64_t draws, refused;
+};
+
+/* Into the port, which is filled, what config asks for. */
+void hosted_adversity_init(struct hosted *h, const struct hosted_config *config);
+
 /* ---------------------------------------------------------------- mmu.c */
 
 int hosted_mmu_init(struct hosted *h, const struct hosted_config *config, uint32_t nr_cpus);
@@ -209,6 +222,7 @@ struct hosted {
 			_Atomic uint64_t flushes, interrupts, entries;
 		} by[MM_FLUSH_REASONS];
 	} flush[HOSTED_SEATS];
+	struct hosted_adversity adversity;
 	struct hosted_spin stale_lock;
 	char stale[HOSTED_ERROR]; /* an entry outlived its address space; stale_lock */
 };

@@ -18,6 +18,7 @@
 
 #define DESIGNS_MAX 16
 #define SECONDS_MAX 86400.0
+#define DELAY_MAX   1000000
 
 enum {
 	KEY_THREADS = 't',
@@ -26,6 +27,8 @@ enum {
 	KEY_QUIET = 'q',
 	KEY_SEED = 256,
 	KEY_JSON,
+	KEY_OOM,
+	KEY_DELAY,
 };
 
 struct command {
@@ -43,6 +46,9 @@ static const struct argp_option options[] = {
 	{ "designs", KEY_DESIGNS, "A,B,...", 0, "The reverse maps to run on (default: all)", 0 },
 	{ "seed", KEY_SEED, "N", 0,
 	  "For what each thread does (default: 1); who comes first is the kernel's choice", 0 },
+	{ "oom", KEY_OOM, "N", 0, "Refuse one allocation of an object in N", 0 },
+	{ "device-delay", KEY_DELAY, "US", 0,
+	  "Transfers to and from swap and files take so many microseconds on the average", 0 },
 	{ "json", KEY_JSON, NULL, 0, "Print the figures as JSON", 0 },
 	{ "quiet", KEY_QUIET, NULL, 0, "No progress", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
@@ -58,7 +64,9 @@ static const char doc[] =
 	"  rmap stress --threads 4 --seconds 60\n"
 	"        a minute, all designs\n"
 	"  rmap stress --designs lineage --seconds 600 --seed 7\n"
-	"        ten minutes of one of them, with other choices\n\n"
+	"        ten minutes of one of them, with other choices\n"
+	"  rmap stress --oom 50 --device-delay 200\n"
+	"        an object in fifty is not to be had, and disks are slow\n\n"
 	"Exit code: 0 nothing was wrong; 1 something was (a sentence on standard error says what); "
 	"2 "
 	"the command line cannot be used.";
@@ -134,6 +142,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_SEED:
 		c->options.seed = number(state, "--seed", arg, 0, UINT64_MAX - 1);
 		break;
+	case KEY_OOM:
+		c->options.oom = (uint32_t)number(state, "--oom", arg, 2, 1000000000);
+		break;
+	case KEY_DELAY:
+		c->options.transfer_ns = number(state, "--device-delay", arg, 1, DELAY_MAX) * 1000;
+		break;
 	case KEY_JSON:
 		c->json = true;
 		break;
@@ -190,6 +204,7 @@ static json_t *json_design(const struct command *c, uint32_t i)
 	json_put(o, "ns", r->ns);
 	json_put(o, "operations", r->operations);
 	json_put(o, "refused", r->refused);
+	json_put(o, "objects_refused", r->objects_refused);
 	json_put(o, "checks", r->checks);
 	json_put(o, "verified_pages", r->verified);
 	json_put(o, "walks", r->walks);
@@ -215,6 +230,8 @@ static void print_json(const struct command *c, bool ok)
 	json_put(o, "threads", c->options.threads);
 	json_object_set_new(o, "seconds", json_real(c->seconds));
 	json_put(o, "seed", c->options.seed);
+	json_put(o, "oom", c->options.oom);
+	json_put(o, "device_delay_us", c->options.transfer_ns / 1000);
 	for (uint32_t i = 0; i < c->nr; i++)
 		json_array_append_new(designs, json_design(c, i));
 	json_object_set_new(o, "designs", designs);

@@ -29,7 +29,9 @@
 struct stress_options {
 	uint32_t threads;
 	uint64_t seed;
-	uint64_t ns; /* for one design */
+	uint64_t ns;	      /* for one design */
+	uint32_t oom;	      /* one object in so many is refused; 0: none */
+	uint64_t transfer_ns; /* what a transfer takes on the average; 0: as long as it takes */
 	/* Now and then, with the seconds that have passed; NULL: nobody wants to know. */
 	void (*progress)(void *arg, const char *design, double seconds, uint64_t operations);
 	void *arg;
@@ -38,6 +40,7 @@ struct stress_options {
 /* What one design's run came to. */
 struct stress_result {
 	uint64_t operations, refused; /* refused: for want of memory */
+	uint64_t objects_refused;     /* by options->oom */
 	uint64_t checks, verified;    /* quiet points; pages whose contents were compared at them */
 	uint64_t walks;		      /* of which it is known what they must find */
 	uint64_t ns;

@@ -2,13 +2,17 @@
 /*
  * What the threads of rmap stress do: one function an operation, drawn by weight. Each changes the machine and, in the same way, what
  * its thread knows of it; each answer is held against that. Only want of memory may keep an operation from being carried out.
+ *
+ * With --oom some of that want is made. A call that goes from VMA to VMA has then done what it has done: it is made again until it is
+ * through, which it must be some day, or the pages are of a kind that may have lost what they held.
  */
 #include "stress.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define PAGE RMAP_PAGE_SIZE
+#define PAGE	    RMAP_PAGE_SIZE
+#define INSIST_MOST 1000
 
 /* Who may have written a value: the thread of a window, or a file of all. */
 enum tag {
@@ -49,6 +53,15 @@ static bool carried_out(struct stress_worker *w, int error, const char *what)
 	if (!out_of_memory(w, error))
 		stress_wrong(w, "%s failed with %s", what, rmap_error_name(error));
 	return false;
+}
+
+/*
+ * Shall a call be made again that needs nothing but objects? One in so many is refused, not all: who is refused a thousand times in
+ * turn has met something else.
+ */
+static bool insist(struct stress_worker *w, int error, uint32_t *tries)
+{
+	return error == RMAP_ENOMEM && w->world->options->oom && ++*tries < INSIST_MOST;
 }
 
 /* The common process, or one of the thread's own. */
@@ -232,8 +245,13 @@ static void unmap_slots(struct stress_worker *w, struct stress_process *p, uint3
 			uint32_t nr)
 {
 	const struct stress_slot none = { .access = STRESS_NONE };
+	uint32_t tries = 0;
+	int error;
 
-	if (carried_out(w, mm_munmap(p->mm, stress_addr(w, first), nr * PAGE), "munmap"))
+	do
+		error = mm_munmap(p->mm, stress_addr(w, first), nr * PAGE);
+	while (insist(w, error, &tries));
+	if (carried_out(w, error, "munmap"))
 		set_slots(p, first, nr, &none);
 }
 
@@ -259,12 +277,15 @@ static void op_protect(struct stress_worker *w)
 	};
 	struct stress_process *p = some_process(w);
 	uint64_t which = draw(w, 4);
-	uint32_t first, nr;
+	uint32_t first, nr, tries = 0;
+	int error;
 
-	if (!some_run(w, p, &first, &nr) ||
-	    !carried_out(w,
-			 mm_mprotect(p->mm, stress_addr(w, first), nr * PAGE, rights[which].prot),
-			 "mprotect"))
+	if (!some_run(w, p, &first, &nr))
+		return;
+	do
+		error = mm_mprotect(p->mm, stress_addr(w, first), nr * PAGE, rights[which].prot);
+	while (insist(w, error, &tries));
+	if (!carried_out(w, error, "mprotect"))
 		return;
 	for (uint32_t i = first; i < first + nr; i++)
 		p->slot[i].access = rights[which].access;
@@ -301,6 +322,9 @@ static void op_move(struct stress_worker *w)
 			p->slot[first + i] = (struct stress_slot){ .access = STRESS_NONE };
 		p->slot[first + i].fickle = false;
 	}
+	/* The place that it left stays mapped, and empty, if it cannot be split off, as on Linux. */
+	if (!keep && w->world->options->oom)
+		unmap_slots(w, p, first, nr);
 }
 
 static void op_advise(struct stress_worker *w)
@@ -311,15 +335,18 @@ static void op_advise(struct stress_worker *w)
 	struct stress_process *p = some_process(w);
 	int advice = advices[draw(w, sizeof(advices) / sizeof(advices[0]))];
 	uint32_t first, nr;
+	bool done;
 
-	if (!some_run(w, p, &first, &nr) ||
-	    !carried_out(w, mm_madvise(p->mm, stress_addr(w, first), nr * PAGE, advice), "madvise"))
+	if (!some_run(w, p, &first, &nr))
 		return;
+	done = carried_out(w, mm_madvise(p->mm, stress_addr(w, first), nr * PAGE, advice),
+			   "madvise");
 	for (uint32_t i = first; i < first + nr; i++) {
-		if (advice == MM_MADV_DONTNEED) {
+		if (advice == MM_MADV_DONTNEED && done) {
 			p->slot[i].value = 0;
 			p->slot[i].fickle = false;
-		} else if (advice == MM_MADV_FREE) {
+		} else if (advice == MM_MADV_FREE || advice == MM_MADV_DONTNEED) {
+			/* Also refused: some of it may be done. */
 			p->slot[i].fickle = true;
 		}
 	}
@@ -329,7 +356,7 @@ static void op_advise(struct stress_worker *w)
 static void op_lock(struct stress_worker *w)
 {
 	struct stress_process *p = some_process(w);
-	uint32_t first, nr;
+	uint32_t first, nr, tries = 0;
 	int error;
 
 	if (!some_run(w, p, &first, &nr))
@@ -339,7 +366,11 @@ static void op_lock(struct stress_worker *w)
 		stress_wrong(w, "mlock failed with %s", rmap_error_name(error));
 	write_slot(w, p->mm, stress_addr(w, first), &p->slot[first], w->number);
 	read_slot(w, p->mm, stress_addr(w, first + nr - 1), &p->slot[first + nr - 1]);
-	(void)carried_out(w, mm_munlock(p->mm, stress_addr(w, first), nr * PAGE), "munlock");
+	/* What stays locked could not be advised away. */
+	do
+		error = mm_munlock(p->mm, stress_addr(w, first), nr * PAGE);
+	while (insist(w, error, &tries));
+	(void)carried_out(w, error, "munlock");
 }
 
 /* ---------------------------------------------------------------- processes */

@@ -164,6 +164,8 @@ static void look(struct stress_world *world, struct stress_result *result)
 	const struct rmap_port *os = &hosted_port(world->hosted)->os;
 	char error[HOSTED_ERROR];
 
+	/* The checker's own memory is refused elsewhere (rmap-oom). */
+	hosted_adversity(world->hosted, false);
 	/*
 	 * What waits for a grace period would end beside the check, which bears that, but the thread sanitizer does not. What is
 	 * freed late may free more.
@@ -178,6 +180,7 @@ static void look(struct stress_world *world, struct stress_result *result)
 	if (hosted_tlb_check(world->hosted, error))
 		wrong(world, "%s", error);
 	result->checks++;
+	hosted_adversity(world->hosted, true);
 }
 
 static uint64_t operations(const struct stress_world *world)
@@ -296,6 +299,9 @@ static bool make_machine(struct stress_world *world, char message[STRESS_MESSAGE
 		.nr_cpus = (uint32_t)threads,
 		.panic = panic,
 		.panic_arg = world,
+		.refuse_one_in = world->options->oom,
+		.transfer_ns = world->options->transfer_ns,
+		.adversity_seed = world->options->seed,
 	};
 	const struct mm_config config = { .design = world->design };
 	char error[HOSTED_ERROR];
@@ -332,6 +338,7 @@ static void take_machine_apart(struct stress_world *world, struct stress_result 
 		look(world, result);
 	mm_get_counters(world->sys, &result->counters);
 	hosted_mmu_get_stats(world->hosted, &result->mmu);
+	result->objects_refused = hosted_refusals(world->hosted);
 	mm_system_destroy(world->sys);
 	(void)hosted_destroy(world->hosted, left_over, world);
 }
@@ -355,6 +362,7 @@ static void run_threads(struct stress_world *world, struct stress_result *result
 {
 	uint32_t started = start_threads(world);
 
+	hosted_adversity(world->hosted, true);
 	if (started == world->options->threads) {
 		run_rounds(world, result);
 	} else {
