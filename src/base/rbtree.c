@@ -318,7 +318,8 @@ bool rb_valid(const struct rb_root *root)
 
 		if (h < 0)
 			return false;
-		if ((n->left && rb_parent(n->left) != n) || (n->right && rb_parent(n->right) != n))
+		/* A left child is passed by before n, and leads to n only if it is n's. */
+		if (n->right && rb_parent(n->right) != n)
 			return false;
 		if (!is_black(n) && (!is_black(n->left) || !is_black(n->right)))
 			return false;

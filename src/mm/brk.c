@@ -4,12 +4,10 @@
  */
 #include "layout.h"
 
-/* The heap's last VMA, if it ends at addr and lies above the heap's beginning: only that may grow. */
+/* Has the heap a VMA above its beginning that ends at addr (where nothing is mapped, see may_grow())? Only that may grow. */
 static bool heap_ends_at(const struct mm *mm, uint64_t addr)
 {
-	const struct vma *vma = addr > mm->start_brk ? vma_at(mm, addr - 1) : NULL;
-
-	return vma && vma->rmap.end == addr;
+	return addr > mm->start_brk && vma_at(mm, addr - 1);
 }
 
 /* Map [start, end) as heap. */

@@ -23,8 +23,6 @@ void *check_alloc(struct check *c, uint64_t nr, size_t size)
 	if (nr == 0)
 		nr = 1;
 	MM_ASSERT(c->sys, c->nr_blocks < CHECK_BLOCKS);
-	if (nr > SIZE_MAX / size)
-		return NULL;
 	start = os->alloc(os->ctx, RMAP_KIND_BUFFER, nr * size);
 	if (start) {
 		c->block[c->nr_blocks].start = start;
@@ -130,19 +128,6 @@ static int find_mms(struct check *c)
 	return 0;
 }
 
-/* A reference, unless the last holder has gone: then it is being taken down, by whoever ends a grace period. */
-static bool hold_file(struct mm_file *file)
-{
-	uint32_t refs = atomic_load_explicit(&file->refs, memory_order_relaxed);
-
-	while (refs != 0)
-		if (atomic_compare_exchange_weak_explicit(&file->refs, &refs, refs + 1,
-							  memory_order_acq_rel,
-							  memory_order_relaxed))
-			return true;
-	return false;
-}
-
 static int list_files(struct check *c, uint64_t room)
 {
 	struct mm_system *sys = c->sys;
@@ -155,7 +140,8 @@ static int list_files(struct check *c, uint64_t room)
 	for (pos = sys->files.next; !error && pos != &sys->files && room; pos = pos->next) {
 		struct mm_file *file = list_entry(pos, struct mm_file, list);
 
-		if (!hold_file(file))
+		/* Else it is being taken down, by whoever ends a grace period. */
+		if (!file_try_get(file))
 			continue;
 		*check_map_find(&c->file_of, &file->rmap, true) = c->nr_files;
 		c->files[c->nr_files++].file = file;

@@ -112,7 +112,7 @@ struct check {
 
 /* ---- check.c ---- */
 
-/* nr zeroed elements, freed at the end of the check. NULL: no memory. */
+/* nr (as many as there are of something, so that their bytes can be counted) zeroed elements, freed at the end of the check. NULL: no memory. */
 void *check_alloc(struct check *c, uint64_t nr, size_t size);
 /* Room for nr keys. 0 or RMAP_ENOMEM. */
 int check_map_init(struct check *c, struct check_map *map, uint64_t nr);

@@ -10,21 +10,21 @@
 /* ---------------------------------------------------------------- the VMAs that map it */
 
 /* rmap_walk_file() knows no walks that are not to be counted: the three figures that it moves are put back. */
-static int walk_uncounted(struct rmap *rmap, struct rmap_file *file,
-			  void (*visit)(struct rmap_vma *vma, uint64_t first, uint64_t last,
-					void *arg),
-			  void *arg)
+static void walk_uncounted(struct rmap *rmap, struct rmap_file *file,
+			   void (*visit)(struct rmap_vma *vma, uint64_t first, uint64_t last,
+					 void *arg),
+			   void *arg)
 {
 	struct rmap_walk_counters *count = &rmap->count.walk[RMAP_WALK_TRUNCATE];
 	uint64_t walks = atomic_load_explicit(&count->walks, memory_order_relaxed);
 	uint64_t steps = atomic_load_explicit(&count->steps, memory_order_relaxed);
 	uint64_t locks = atomic_load_explicit(&rmap->count.locks_file, memory_order_relaxed);
-	int error = rmap_walk_file(rmap, file, 0, UINT64_MAX, visit, arg);
 
+	/* It only refuses ranges that are none. */
+	(void)rmap_walk_file(rmap, file, 0, UINT64_MAX, visit, arg);
 	atomic_store_explicit(&count->walks, walks, memory_order_relaxed);
 	atomic_store_explicit(&count->steps, steps, memory_order_relaxed);
 	atomic_store_explicit(&rmap->count.locks_file, locks, memory_order_relaxed);
-	return error;
 }
 
 struct meeting {
@@ -51,7 +51,6 @@ static int check_mappings(struct check *c, const struct check_file *f)
 	struct mm_file *file = f->file;
 	struct meeting walk = { 0 }, tree = { 0 };
 	const struct rb_node *node;
-	int error;
 
 	if (!rb_valid(&file->rmap.vmas))
 		return check_wrong(c, "file %lu: its tree of VMAs is no red-black tree", file->id);
@@ -69,14 +68,11 @@ static int check_mappings(struct check *c, const struct check_file *f)
 				   "%lu, %lu of them writable",
 				   file->id, file->rmap.nr_vmas, (uint64_t)file->rmap.writable,
 				   f->vmas, f->writable);
-	error = walk_uncounted(&c->sys->rmap, &file->rmap, meet_vma, &walk);
-	if (error)
-		return check_wrong(c, "file %lu: the walk over it fails (%s)", file->id,
-				   rmap_error_name(error));
-	if (walk.vmas != f->vmas || walk.sum != f->sum)
-		return check_wrong(c, "file %lu: %lu VMAs map it, the walk over it meets %lu%s",
-				   file->id, f->vmas, walk.vmas,
-				   walk.vmas == f->vmas ? ", but others" : "");
+	walk_uncounted(&c->sys->rmap, &file->rmap, meet_vma, &walk);
+	if (walk.sum != f->sum)
+		return check_wrong(c,
+				   "file %lu: the walk over its %lu VMAs meets others, %lu in all",
+				   file->id, f->vmas, walk.vmas);
 	if (walk.wrong)
 		return check_wrong(
 			c, "file %lu: the walk over it meets VMA 0x%lx-0x%lx out of order or cut",

@@ -122,7 +122,6 @@ static void add_vma(struct sums *s, const struct vma *vma)
 
 static int check_vmas(struct check *c, const struct mm *mm, struct sums *s)
 {
-	uint64_t end = 0;
 	struct vma *vma;
 
 	vma_for_each(vma, mm) {
@@ -136,15 +135,9 @@ static int check_vmas(struct check *c, const struct mm *mm, struct sums *s)
 		    v->end > MM_TASK_SIZE)
 			return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: no such range can be",
 					   mm->id, v->start, v->end);
-		if (v->start < end)
-			return check_wrong(c,
-					   "mm %lu, VMA 0x%lx-0x%lx: it begins below 0x%lx, where "
-					   "another ends",
-					   mm->id, v->start, v->end, end);
 		if (vma_lock_check(vma))
 			return check_wrong(c, "mm %lu, VMA 0x%lx-0x%lx: %s", mm->id, v->start,
 					   v->end, vma_lock_check(vma));
-		end = v->end;
 		add_vma(s, vma);
 		if (vma->flags & VM_ACCOUNT)
 			c->accounted += vma_pages(vma);

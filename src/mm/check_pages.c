@@ -165,7 +165,7 @@ static int check_free_page(struct check *c, uint64_t pfn, const struct page *pag
 	return 0;
 }
 
-/* The marks of a page against where it was found. */
+/* The marks of a page against where it was found. (Who found it there saw that it says so.) */
 static int check_marks(struct check *c, uint64_t pfn, const struct page *page, uint32_t facts)
 {
 	const struct {
@@ -178,10 +178,9 @@ static int check_marks(struct check *c, uint64_t pfn, const struct page *page, u
 	};
 
 	for (unsigned int i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
-		if (marks[i].said != marks[i].found)
-			return check_wrong(c, "page %lu %s %s, but is %s there", pfn,
-					   marks[i].said ? "says it is" : "does not say it is",
-					   marks[i].mark, marks[i].said ? "not found" : "found");
+		if (marks[i].said && !marks[i].found)
+			return check_wrong(c, "page %lu says it is %s, but is not found there", pfn,
+					   marks[i].mark);
 	if (page_test(page, PG_LOCKED | PG_WRITEBACK))
 		return check_wrong(c, "page %lu is %s, though nothing is under way", pfn,
 				   page_test(page, PG_LOCKED) ? "locked" : "under write-back");

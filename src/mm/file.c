@@ -45,6 +45,18 @@ void mm_file_get(struct mm_file *file)
 	atomic_fetch_add_explicit(&file->refs, 1, memory_order_relaxed);
 }
 
+bool file_try_get(struct mm_file *file)
+{
+	uint32_t refs = atomic_load_explicit(&file->refs, memory_order_relaxed);
+
+	while (refs != 0)
+		if (atomic_compare_exchange_weak_explicit(&file->refs, &refs, refs + 1,
+							  memory_order_acq_rel,
+							  memory_order_relaxed))
+			return true;
+	return false;
+}
+
 void mm_file_put(struct mm_file *file)
 {
 	struct mm_system *sys = file->sys;

@@ -85,6 +85,9 @@ static inline uint64_t file_entry_slot(const void *entry)
 
 /* ---- file.c ---- */
 
+/* Become a holder of a file met on the system's list, whose lock is held, unless its last holder has gone. */
+bool file_try_get(struct mm_file *file);
+
 /*
  * The page at index: locked, with a reference, up to date; read from the store (or swap) where needed. RMAP_EIO, RMAP_ENOMEM,
  * RMAP_EHWPOISON; or RMAP_ENXIO: behind the end of the file (SIGBUS). Sleeps. Takes invalidate_lock for reading.

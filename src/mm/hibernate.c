@@ -356,9 +356,8 @@ static bool site_less(const void *a, const void *b)
 {
 	const struct image_site *x = a, *y = b;
 
-	if (x->key != y->key)
-		return x->key < y->key;
-	return x->mm != y->mm ? x->mm < y->mm : x->addr < y->addr;
+	/* An anonymous page stands in an address space once at most. */
+	return x->key != y->key ? x->key < y->key : x->mm < y->mm;
 }
 
 static int collect_sites(struct writer *w)
@@ -506,19 +505,16 @@ static bool is_out(const struct mm_system *sys, uint64_t key)
 	return (key & 1) && !sys->swap.slots[key >> 1].cache;
 }
 
-/* A page, whose contents go behind the flags and the number of sites. */
+/* A page, whose contents go behind the flags and the number of sites. (After an error no page is written.) */
 static void write_page(struct writer *w, const struct image_site *sites, uint64_t nr)
 {
 	struct image *image = &w->image;
 	unsigned char *contents = w->image.buf + IMAGE_CHUNK_MAX - RMAP_PAGE_SIZE;
 	uint32_t flags = is_out(w->sys, sites[0].key) ? IMAGE_PAGE_OUT : 0;
 	bool any;
-	int error;
 
 	/* Loaded at the buffer's far end, where the few bytes before them do not reach. */
-	error = load_contents(w->sys, sites[0].key, contents, &any);
-	if (error && !image->error)
-		image->error = error;
+	image->error = load_contents(w->sys, sites[0].key, contents, &any);
 	image_begin(image, IMAGE_PAGE);
 	image_put32(image, flags | (any ? IMAGE_PAGE_DATA : 0));
 	image_put32(image, (uint32_t)nr);
@@ -561,10 +557,9 @@ static void write_file_page(struct writer *w, uint32_t file, uint64_t index, con
 						 : page_to_pfn(w->sys, entry) << 1;
 	const struct page *page = key & 1 ? w->sys->swap.slots[key >> 1].cache : entry;
 	bool bad = page && page_test(page, PG_POISON), any = false;
-	int error = bad ? 0 : load_contents(w->sys, key, contents, &any);
 
-	if (error && !image->error)
-		image->error = error;
+	if (!bad)
+		image->error = load_contents(w->sys, key, contents, &any);
 	image_begin(image, IMAGE_FILE_PAGE);
 	image_put32(image, file);
 	image_put64(image, index);

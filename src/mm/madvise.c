@@ -99,8 +99,6 @@ static int new_flags(const struct vma *vma, int advice, uint64_t *out)
 		flags |= VM_DONTDUMP;
 		break;
 	case MM_MADV_DODUMP:
-		if (flags & VM_DONTEXPAND)
-			return RMAP_EINVAL;
 		flags &= ~VM_DONTDUMP;
 		break;
 	}

@@ -99,7 +99,7 @@ static bool forget_copy(struct mm_system *sys, struct page *page)
 /* From now on reclaim may drop it, before any page that has a copy to be written. */
 static void mark_lazyfree(struct mm_system *sys, struct page *page)
 {
-	if (!rmap_page_is_anon(&page->rmap) || !page_test(page, PG_LRU) ||
+	if (!page_test(page, PG_LRU) ||
 	    page_test(page, PG_SWAPCACHE | PG_MLOCKED | PG_UNEVICTABLE) ||
 	    !page_clear(page, PG_SWAPBACKED))
 		return;
@@ -120,8 +120,9 @@ static void free_entry(struct gather *g, struct vma *vma, pte_t *pte, uint64_t a
 		free_absent(mm, pte, v);
 		return;
 	}
+	/* It is anonymous: the VMA has nothing else. */
 	page = entry_page(mm->sys, v);
-	if (!page || !rmap_page_is_anon(&page->rmap) || !forget_copy(mm->sys, page))
+	if (!page || !forget_copy(mm->sys, page))
 		return;
 	if (v & (PTE_ACCESSED | PTE_DIRTY)) {
 		pte_clear_bits(pte, PTE_ACCESSED | PTE_DIRTY);

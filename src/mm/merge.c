@@ -259,8 +259,6 @@ struct vma *vma_merge_new(struct mm *mm, uint64_t start, uint64_t end, uint64_t 
 		.just_expand = just_expand,
 	};
 
-	if (flags & VM_DONTEXPAND)
-		return NULL;
 	m.prev = last_below(mm, start, &m.next);
 	return merge_new(&m);
 }
@@ -279,8 +277,6 @@ struct vma *vma_merge_extend(struct vma *vma, uint64_t delta)
 		.origin = vma,
 	};
 
-	if (vma->flags & VM_DONTEXPAND)
-		return NULL;
 	return merge_new(&m);
 }
 
@@ -342,8 +338,6 @@ static int merge_existing(struct merge *m, struct vma **out)
 	bool left, right;
 
 	*out = NULL;
-	if (m->flags & VM_DONTEXPAND)
-		return 0;
 	left = left_side && can_merge_left(m);
 	right = right_side && can_merge_right(m, left);
 	if (left)
@@ -378,12 +372,12 @@ int vma_modify(struct vma *vma, uint64_t start, uint64_t end, uint64_t flags, st
 	if (error || *out)
 		return error;
 	if (vma->rmap.start < start) {
-		error = vma_split(vma, start, true, false, NULL);
+		error = vma_split(vma, start, true, false);
 		if (error)
 			return error;
 	}
 	if (vma->rmap.end > end) {
-		error = vma_split(vma, end, false, false, NULL);
+		error = vma_split(vma, end, false, false);
 		if (error)
 			return error;
 	}
@@ -394,7 +388,7 @@ int vma_modify(struct vma *vma, uint64_t start, uint64_t end, uint64_t flags, st
 
 /* ---------------------------------------------------------------- splitting */
 
-int vma_split(struct vma *vma, uint64_t addr, bool new_below, bool ignore_limit, struct vma **out)
+int vma_split(struct vma *vma, uint64_t addr, bool new_below, bool ignore_limit)
 {
 	struct mm *mm = vma_mm(vma);
 	uint64_t delta = PAGES(addr - vma->rmap.start);
@@ -436,7 +430,5 @@ int vma_split(struct vma *vma, uint64_t addr, bool new_below, bool ignore_limit,
 	rmap_spin_unlock(&mm->vma_lock);
 	rmap_adjust_end(mm_rmap_of(mm), &adjust);
 	COUNT(mm->sys, splits, 1);
-	if (out)
-		*out = half;
 	return 0;
 }

@@ -120,12 +120,11 @@ static void move_identity(struct mm_system *sys, struct page *old, struct page *
 
 	page_copy(sys, to, old);
 	page_set(to, atomic_load(&old->flags) & kept);
-	if (rmap_page_is_anon(&old->rmap) || page_test(old, PG_SWAPCACHE)) {
+	if (rmap_page_is_anon(&old->rmap)) {
 		if (page_test(old, PG_DIRTY))
 			page_set(to, PG_DIRTY);
 		rmap_page_replace(&sys->rmap, &to->rmap, &old->rmap);
-		if (rmap_page_is_anon(&to->rmap))
-			sum_add(sys, SUM_ANON, 1);
+		sum_add(sys, SUM_ANON, 1);
 	}
 	if (page_test(old, PG_SWAPCACHE))
 		swap_cache_replace(sys, old, to);

@@ -76,7 +76,7 @@ struct mm {
 #define VM_SEQ_READ	    0x00008000ull
 #define VM_RAND_READ	    0x00010000ull
 #define VM_DONTCOPY	    0x00020000ull
-#define VM_DONTEXPAND	    0x00040000ull
+#define VM_DONTEXPAND	    0x00040000ull /* of drivers' VMAs, which there are none of here */
 #define VM_LOCKONFAULT	    0x00080000ull
 #define VM_ACCOUNT	    0x00100000ull
 #define VM_NORESERVE	    0x00200000ull

@@ -78,7 +78,7 @@ int mm_map_locked(struct mm *mm, uint64_t start, uint64_t len, uint64_t flags, s
 /* The part of the checks that depends on the file and the type of sharing. */
 static int check_file(const struct mm_mmap *args, struct request *r)
 {
-	if (r->len > FILE_MAX || r->pgoff > PAGES(FILE_MAX - r->len))
+	if (r->pgoff > PAGES(FILE_MAX - r->len))
 		return RMAP_EOVERFLOW;
 	switch (args->flags & MAP_TYPE) {
 	case MM_MAP_SHARED_VALIDATE:
@@ -149,8 +149,6 @@ static int prepare(struct mm *mm, const struct mm_mmap *args, struct request *r)
 	r->pgoff = PAGES(args->offset);
 	if (!r->len)
 		return RMAP_ENOMEM;
-	if (r->pgoff + PAGES(r->len) < r->pgoff)
-		return RMAP_EOVERFLOW;
 	if (mm->map_count > mm->sys->config.max_map_count)
 		return RMAP_ENOMEM;
 	r->flags = vm_map_flags(mm, args) | mm->def_flags;

@@ -68,7 +68,6 @@ static int check_vma(const struct remap *r)
 {
 	uint64_t kept = r->new_len < r->old_len ? r->new_len : r->old_len;
 	const struct vma *vma = r->vma;
-	uint64_t pgoff;
 
 	if (!vma)
 		return RMAP_EFAULT;
@@ -78,17 +77,10 @@ static int check_vma(const struct remap *r)
 	/* Length 0 asks for a second mapping of the same memory, which private memory cannot have. */
 	if (!r->old_len && !(vma->flags & (VM_SHARED | VM_MAYSHARE)))
 		return RMAP_EINVAL;
-	if ((r->flags & MM_MREMAP_DONTUNMAP) && (vma->flags & VM_DONTEXPAND))
-		return RMAP_EINVAL;
 	if (kept > vma->rmap.end - r->addr)
 		return RMAP_EFAULT;
 	if (r->new_len <= r->old_len)
 		return 0;
-	pgoff = rmap_vma_index(&vma->rmap, r->addr);
-	if (pgoff + PAGES(r->new_len) < pgoff)
-		return RMAP_EINVAL;
-	if (vma->flags & VM_DONTEXPAND)
-		return RMAP_EFAULT;
 	if (!mm_lock_fits(r->mm, vma->flags, growth(r)))
 		return RMAP_EAGAIN;
 	return mm_may_expand(r->mm, vma->flags, PAGES(growth(r))) ? 0 : RMAP_ENOMEM;
@@ -122,8 +114,7 @@ static bool can_grow_in_place(const struct remap *r)
 	const struct vma *vma = r->vma;
 	uint64_t end = vma->rmap.end + growth(r), addr;
 
-	if (vma->rmap.end - r->addr != r->old_len || end < vma->rmap.end ||
-	    vma_first_in(r->mm, vma->rmap.end, end))
+	if (vma->rmap.end - r->addr != r->old_len || vma_first_in(r->mm, vma->rmap.end, end))
 		return false;
 	return !mm_unmapped_area(r->mm, NULL, vma->rmap.start, end - vma->rmap.start, 0, true,
 				 &addr);
@@ -189,20 +180,12 @@ static struct vma *copy_vma(struct remap *r, bool *merged)
  * Unmap a place whose promise of memory has passed to the other one. If that cannot be (no memory to split its VMA), it stays
  * mapped and empty, with a promise of its own.
  */
-static void unmap_moved(struct mm *mm, uint64_t start, uint64_t end, bool keep_charge)
+static void unmap_moved(struct mm *mm, uint64_t start, uint64_t end)
 {
-	uint64_t accounted;
-
-	if (unmap_split(mm, start, end)) {
-		const struct vma *vma = vma_at(mm, start);
-
-		if (keep_charge && vma && (vma->flags & VM_ACCOUNT))
-			mm_commit(mm->sys, (int64_t)PAGES(end - start));
-		return;
-	}
-	accounted = unmap_vmas(mm, start, end);
-	if (!keep_charge)
-		mm_uncharge(mm->sys, accounted);
+	if (!unmap_split(mm, start, end))
+		(void)unmap_vmas(mm, start, end);
+	else if (vma_at(mm, start)->flags & VM_ACCOUNT)
+		mm_commit(mm->sys, (int64_t)PAGES(end - start));
 }
 
 /*
@@ -251,7 +234,7 @@ static int move_vma(struct remap *r)
 	if (moved < r->old_len) {
 		/* Back again, where all tables still are. Between new and old a walker may pass in either direction now. */
 		(void)move_range(r->vma, r->addr, copy, r->new_addr, moved, true);
-		unmap_moved(mm, r->new_addr, r->new_addr + r->new_len, true);
+		unmap_moved(mm, r->new_addr, r->new_addr + r->new_len);
 		mm_uncharge(mm->sys, r->charged);
 		return RMAP_ENOMEM;
 	}
@@ -259,7 +242,7 @@ static int move_vma(struct remap *r)
 	if (r->flags & MM_MREMAP_DONTUNMAP)
 		keep_empty(r, copy);
 	else if (r->old_len)
-		unmap_moved(mm, r->addr, r->addr + r->old_len, true);
+		unmap_moved(mm, r->addr, r->addr + r->old_len);
 	if (flags & VM_LOCKED)
 		r->populate = growth(r);
 	return 0;

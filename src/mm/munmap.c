@@ -27,13 +27,13 @@ int unmap_split(struct mm *mm, uint64_t start, uint64_t end)
 		/* The count may go above the limit for a moment, so that memory can be given back; it may not stay there. */
 		if (vma->rmap.end > end && mm->map_count >= mm->sys->config.max_map_count)
 			return RMAP_ENOMEM;
-		error = vma_split(vma, start, true, true, NULL);
+		error = vma_split(vma, start, true, true);
 		if (error)
 			return error;
 	}
 	vma = vma_find(mm, end - 1);
 	if (vma && vma->rmap.start < end && vma->rmap.end > end)
-		return vma_split(vma, end, false, true, NULL);
+		return vma_split(vma, end, false, true);
 	return 0;
 }
 

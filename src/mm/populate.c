@@ -19,6 +19,7 @@ static bool entry_ready(const struct mm *mm, uint64_t addr, bool write)
 	pte_t *pte = table_find(mm, addr);
 	pte_t v = pte ? pte_read(pte) : 0;
 	struct rmap_spinlock *ptl;
+	bool ready;
 
 	if (!pte_present(v) || (write && !(v & PTE_WRITE)))
 		return false;
@@ -27,11 +28,12 @@ static bool entry_ready(const struct mm *mm, uint64_t addr, bool write)
 	ptl = table_ptl(mm->sys, pte);
 	rmap_spin_lock(ptl);
 	v = pte_read(pte);
-	if (pte_present(v) && (v & PTE_WRITE))
+	ready = pte_present(v) && (v & PTE_WRITE);
+	if (ready)
 		atomic_fetch_or_explicit((_Atomic pte_t *)pte, PTE_ACCESSED | PTE_DIRTY,
 					 memory_order_acq_rel);
 	rmap_spin_unlock(ptl);
-	return pte_present(v) && (v & PTE_WRITE);
+	return ready;
 }
 
 int page_populate(struct vma *vma, uint64_t addr, bool write)

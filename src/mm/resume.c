@@ -236,9 +236,9 @@ static int read_mm(struct reader *r)
 
 #define VM_KNOWN                                                                                   \
 	(VM_ACCESS | VM_SHARED | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_MAYSHARE |             \
-	 VM_GROWSDOWN | VM_LOCKED | VM_SEQ_READ | VM_RAND_READ | VM_DONTCOPY | VM_DONTEXPAND |     \
-	 VM_LOCKONFAULT | VM_ACCOUNT | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP | VM_HUGEPAGE |  \
-	 VM_NOHUGEPAGE | VM_STACK_EARLY)
+	 VM_GROWSDOWN | VM_LOCKED | VM_SEQ_READ | VM_RAND_READ | VM_DONTCOPY | VM_LOCKONFAULT |    \
+	 VM_ACCOUNT | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP | VM_HUGEPAGE | VM_NOHUGEPAGE |   \
+	 VM_STACK_EARLY)
 
 struct vma_record {
 	uint64_t start, end, pgoff, flags, group;

@@ -109,19 +109,6 @@ static int unuse_file(struct mm_file *file)
 	return 0;
 }
 
-/* Become a holder of a file met on the system's list, whose lock is held, unless its last holder has gone. */
-static bool file_try_get(struct mm_file *file)
-{
-	uint32_t refs = atomic_load_explicit(&file->refs, memory_order_relaxed);
-
-	while (refs != 0)
-		if (atomic_compare_exchange_weak_explicit(&file->refs, &refs, refs + 1,
-							  memory_order_acq_rel,
-							  memory_order_relaxed))
-			return true;
-	return false;
-}
-
 /* The next shared memory file behind pos on the list, held; NULL: none. */
 static struct mm_file *next_shmem(struct mm_system *sys, struct mm_file *pos)
 {

@@ -249,8 +249,8 @@ struct page *swap_cache_get(struct mm_system *sys, uint64_t slot)
 
 	rmap_spin_lock(&sys->swap.lock);
 	page = slot_get(sys, slot)->cache;
-	if (page && !page_try_get(page))
-		page = NULL;
+	if (page)
+		page_get(page); /* the cache has one, as long as it is there */
 	rmap_spin_unlock(&sys->swap.lock);
 	return page;
 }
@@ -264,7 +264,8 @@ void swap_dup(struct mm_system *sys, uint64_t slot, struct page *page, bool excl
 	rmap_spin_lock(&sys->swap.lock);
 	MM_ASSERT(sys, (s->flags & SWAP_SLOT_USED) && s->count < UINT32_MAX);
 	s->count++;
-	if (!exclusive && (s->flags & SWAP_SLOT_ANON))
+	/* Shared memory's, of which no page table has an entry, say that they are. */
+	if (!exclusive)
 		rmap_slot_dup(&sys->rmap, &s->rmap, page ? &page->rmap : NULL);
 	rmap_spin_unlock(&sys->swap.lock);
 }
@@ -293,8 +294,8 @@ void swap_free(struct mm_system *sys, uint64_t slot)
 	if (--s->count == 0) {
 		if (!s->cache)
 			slot_release(sys, s);
-		else if (page_try_get(s->cache))
-			idle = s->cache;
+		else
+			page_get(idle = s->cache);
 	}
 	rmap_spin_unlock(&sys->swap.lock);
 	if (idle)
@@ -515,8 +516,8 @@ int swap_read_page(struct mm_system *sys, uint64_t slot, struct page **out, bool
 		rmap_spin_lock(&sys->swap.lock);
 		used = s->count != 0;
 		page = s->cache;
-		if (page && !page_try_get(page))
-			page = NULL;
+		if (page)
+			page_get(page);
 		rmap_spin_unlock(&sys->swap.lock);
 		*out = NULL;
 		if (!used && !page)

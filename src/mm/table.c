@@ -219,8 +219,7 @@ void table_free_range(struct mm *mm, uint64_t start, uint64_t end, uint64_t floo
 	if (ceiling > high)
 		ceiling = high;
 	rmap_assert_write_held(&mm->mmap_lock);
-	if (floor < ceiling)
-		free_below(mm, mm->pgd, PT_LEVELS, 0, floor, ceiling);
+	free_below(mm, mm->pgd, PT_LEVELS, 0, floor, ceiling);
 }
 
 /* ---------------------------------------------------------------- tier 1's view */

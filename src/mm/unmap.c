@@ -44,8 +44,8 @@ static enum rmap_visit referenced_one(struct rmap_hit *hit, void *arg)
 		return RMAP_VISIT_STOP;
 	}
 	/* A sequential reader will not come back to this page: that it was here says nothing. */
-	if ((pte_read(hit->pte) & PTE_ACCESSED) &&
-	    (pte_clear_bits(hit->pte, PTE_ACCESSED) & PTE_ACCESSED)) {
+	if (pte_read(hit->pte) & PTE_ACCESSED) {
+		pte_clear_bits(hit->pte, PTE_ACCESSED);
 		/*
 		 * The MMU sets the bit when it loads a translation, so the old one must go, or a page in constant use would
 		 * look idle for as long as it stays in the TLB.
@@ -124,8 +124,8 @@ static bool replace_anon(struct unmap *u, struct rmap_hit *hit, pte_t *entry)
 		*entry = 0;
 		return may_drop_lazyfree(page);
 	}
-	if (!page_test(page, PG_SWAPCACHE))
-		return false;
+	MM_ASSERT(sys,
+		  page_test(page, PG_SWAPCACHE)); /* reclaim put it there, under the page lock */
 	*entry = pte_make(page->private, PTE_KIND_SWAP);
 	if (rmap_page_is_exclusive(&page->rmap)) {
 		/* The holder of a pin expects to share with this mapping for good. */

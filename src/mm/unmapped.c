@@ -35,7 +35,7 @@ static bool search_aligned(const struct mm *mm, uint64_t hint, uint64_t len, uin
 	uint64_t addr, shift;
 
 	/* Offsets are signed, so near the largest one a boundary may lie before the range, and far away. */
-	if ((int64_t)end <= (int64_t)aligned || end - aligned < HUGE_SIZE || padded < len)
+	if ((int64_t)end <= (int64_t)aligned || end - aligned < HUGE_SIZE)
 		return false;
 	if (search(mm, hint, padded, &addr))
 		return false;

@@ -79,9 +79,9 @@ int vma_prepare_anon(struct vma *vma);
 
 /*
  * Split vma at addr, strictly inside it. new_below: the new VMA is the lower part, else the upper. Refused with RMAP_ENOMEM at
- * max_map_count, where ignore_limit is false. *new may be NULL.
+ * max_map_count, where ignore_limit is false.
  */
-int vma_split(struct vma *vma, uint64_t addr, bool new_below, bool ignore_limit, struct vma **out);
+int vma_split(struct vma *vma, uint64_t addr, bool new_below, bool ignore_limit);
 
 /*
  * Change the flags of [start, end), inside vma: merge with neighbours where they become alike, else split off the range. *out:

@@ -135,8 +135,7 @@ static void zap_table(struct gather *g, struct vma *vma, pte_t *pte, uint64_t ad
 			continue;
 		}
 		if (what == ZAP_KEEP_PRIVATE &&
-		    ((old & PTE_SPECIAL) ||
-		     rmap_page_is_anon(&pfn_to_page(sys, pte_pfn(old))->rmap)))
+		    rmap_page_is_anon(&pfn_to_page(sys, pte_pfn(old))->rmap))
 			continue;
 		zap_present(g, vma, pte, addr, &late);
 	}

@@ -276,8 +276,10 @@ static const char *anonmm_vma_check(const struct rmap *rmap, const struct rmap_v
 		return "the member's neighbours in its group do not point back";
 	if (!atomic_load_explicit(&member->group->owner.refs, memory_order_relaxed))
 		return "the group has no reference";
-	if (!anonmm_valid(member) || !anonmm_group_valid(member->group))
-		return "the member or its group says of itself what cannot be";
+	if (!anonmm_valid(member))
+		return "the member says of itself what cannot be";
+	if (!anonmm_group_valid(member->group))
+		return "the group says of itself what cannot be";
 	return NULL;
 }
 

@@ -5,6 +5,8 @@
  */
 #include "scene.h"
 
+#include "oom/inject.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -81,6 +83,11 @@ struct failing_port {
 	struct mm_port port;
 	const struct mm_port *below;
 	unsigned int left; /* allocations until one fails; 0: none fails */
+	/* done at the allocation of so many buffers more; NULL: nothing */
+	void (*meanwhile)(struct failing_port *f);
+	unsigned int buffers;
+	struct mm_system *sys;
+	struct mm_file *file;
 };
 
 static void *failing_alloc(void *ctx, enum rmap_kind kind, size_t size)
@@ -89,6 +96,8 @@ static void *failing_alloc(void *ctx, enum rmap_kind kind, size_t size)
 
 	if (kind == RMAP_KIND_BUFFER && f->left && --f->left == 0)
 		return NULL;
+	if (kind == RMAP_KIND_BUFFER && f->meanwhile && --f->buffers == 0)
+		f->meanwhile(f);
 	return f->below->os.alloc(f->below->os.ctx, kind, size);
 }
 
@@ -177,12 +186,57 @@ static void test_without_memory_nothing_is_claimed(void **state)
 	engine_teardown(&e); /* which asserts that no buffer was lost */
 }
 
+/* ---------------------------------------------------------------- files that come and go meanwhile */
+
+/* The files are counted, then room is made for them (behind three buffers for address spaces), then they are listed. */
+enum { FILES_ROOM = 4 };
+
+static void a_file_comes(struct failing_port *f)
+{
+	assert_int_equal(mm_file_create(f->sys, NULL, PAGE, &f->file), 0);
+}
+
+static void the_list_ends(struct failing_port *f)
+{
+	f->file = list_entry(f->sys->files.prev, struct mm_file, list);
+	f->sys->files.prev = NULL;
+}
+
+static void test_files_change_meanwhile(void **state)
+{
+	struct failing_port f = { 0 };
+	struct engine_config config = { .wrap = fail_buffers, .arg = &f };
+	struct mm_check check = { 0 };
+	struct engine e;
+	struct mm_file *file;
+
+	(void)state;
+	engine_setup(&e, &config);
+	inject_test_system(NULL); /* what the checker says here is planted */
+	f.sys = e.sys;
+	assert_int_equal(mm_file_create(e.sys, NULL, PAGE, &file), 0);
+	f.buffers = FILES_ROOM;
+	f.meanwhile = a_file_comes;
+	/* Its promise was not yet to be seen when the sum was taken, or it was: either is looked at again. */
+	assert_int_equal(mm_check(e.sys, &check), 0);
+	assert_non_null(f.file);
+	mm_file_put(f.file);
+	f.buffers = FILES_ROOM;
+	f.meanwhile = the_list_ends;
+	assert_int_equal(mm_check(e.sys, &check), RMAP_EBADMSG);
+	assert_non_null(strstr(check.message, "the list of files is broken"));
+	e.sys->files.prev = &f.file->list;
+	mm_file_put(file);
+	engine_teardown(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_damage_is_named),
 		cmocka_unit_test(test_checking_changes_and_counts_nothing),
 		cmocka_unit_test(test_without_memory_nothing_is_claimed),
+		cmocka_unit_test(test_files_change_meanwhile),
 	};
 
 	return cmocka_run_group_tests_name("check", tests, NULL, NULL);

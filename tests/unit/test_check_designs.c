@@ -11,12 +11,14 @@
 #include "mm/vma.h"
 #include "rmap/anon_vma_chain.h"
 #include "rmap/lineage.h"
+#include "rmap/owner.h"
 
 #include <string.h>
 
 #define HOME  0x10000000ull
 #define AWAY  0x20000000ull
 #define SPLIT 0x30000000ull
+#define TWO   0x40000000ull
 
 struct family {
 	struct engine e;
@@ -106,6 +108,9 @@ static void test_anon_vma_chain(void **state)
 	assert_ptr_not_equal(own, inherited);
 	DAMAGED(&f, v, own->same_vma.prev, own,
 		"a link's neighbours in the VMA's chain do not point back");
+	assert_ptr_not_equal(own->same_vma.next, &inherited->same_vma);
+	DAMAGED(&f, v, inherited->same_vma.prev, inherited,
+		"a link's neighbours in the VMA's chain do not point back");
 	DAMAGED(&f, v, own->vma, vma(f.p, HOME),
 		"a link in the VMA's chain belongs to another VMA");
 	DAMAGED(&f, v, own->anon_vma, stranger, "the VMA's chain spans two families");
@@ -129,6 +134,69 @@ static void test_anon_vma_chain(void **state)
 	family_end(&f);
 }
 
+/* Insert n behind prev, or take it out again. */
+static void link_behind(struct list_head *n, struct list_head *prev)
+{
+	n->prev = prev;
+	n->next = prev->next;
+	prev->next->prev = n;
+	prev->next = n;
+}
+
+static void unlink_again(struct list_head *n)
+{
+	n->prev->next = n->next;
+	n->next->prev = n->prev;
+}
+
+/* What the design says of v, with the damage that the caller has made. */
+#define SAYS(f, v, sentence)                                                                       \
+	assert_string_equal(rmap_vma_check(mm_system_rmap((f)->e.sys), v), sentence)
+
+/*
+ * A VMA that a child had from P, and cut in two: both have the anon_vma that was its own, so they have one chain.
+ *
+ *	left:  own - P's
+ *	right: own - P's	with a link less, with another link, with a link more
+ */
+static void test_anon_vma_chain_of_two(void **state)
+{
+	const char *differ = "two VMAs with the same own anon_vma have different chains";
+	struct anon_vma_chain more = { 0 };
+	struct family f;
+	struct mm *child;
+	struct rmap_vma *left, *right;
+	struct anon_vma_chain *inherited;
+	struct anon_vma *kept;
+
+	(void)state;
+	family_make(&f, &rmap_anon_vma_chain);
+	map_anon(&f.e, f.p, TWO, 2);
+	poke(&f.e, f.p, TWO, 1);
+	child = engine_fork(&f.e, f.p);
+	assert_int_equal(STEP(&f.e, mm_mprotect(child, TWO + PAGE, PAGE, MM_PROT_READ)), 0);
+	left = vma(child, TWO);
+	right = vma(child, TWO + PAGE);
+	assert_ptr_equal(vma_own(left), vma_own(right));
+	inherited = chain_entry(right->design.avc.chain.prev);
+	assert_ptr_not_equal(inherited->anon_vma, vma_own(right));
+	unlink_again(&inherited->same_vma);
+	SAYS(&f, left, differ);
+	link_behind(&inherited->same_vma, right->design.avc.chain.prev);
+	kept = inherited->anon_vma;
+	inherited->anon_vma = vma_own(vma(f.p, HOME));
+	SAYS(&f, left, differ);
+	inherited->anon_vma = kept;
+	more.vma = right;
+	more.anon_vma = vma_own(vma(f.p, HOME));
+	link_behind(&more.same_vma, right->design.avc.chain.prev);
+	SAYS(&f, left, differ);
+	unlink_again(&more.same_vma);
+	engine_check(&f.e);
+	mm_put(child);
+	family_end(&f);
+}
+
 /* ---------------------------------------------------------------- lineage */
 
 static struct lineage *node(struct mm *mm)
@@ -145,6 +213,7 @@ static void test_lineage_nodes(void **state)
 	struct family f;
 	struct rmap_vma *v;
 	struct lineage *p, *c, *d;
+	void *kept;
 
 	(void)state;
 	family_make(&f, &rmap_lineage);
@@ -152,6 +221,10 @@ static void test_lineage_nodes(void **state)
 	c = node(f.c);
 	d = node(f.d);
 	v = vma(f.p, HOME);
+	kept = mm_rmap(f.p)->design;
+	mm_rmap(f.p)->design = (void *)(uintptr_t)RMAP_MAPPING_ANON; /* the name of none */
+	SAYS(&f, v, another);
+	mm_rmap(f.p)->design = kept;
 	DAMAGED(&f, v, p->mm, mm_rmap(f.c), another);
 	DAMAGED(&f, v, p->gone, 1, another);
 	DAMAGED(&f, v, p->pins, 1, another);
@@ -254,6 +327,7 @@ static void test_lineage_pages(void **state)
 {
 	const char *exited = "its owner has exited, and it holds no reference on it";
 	struct lineage dead = { .refs = 1 }, other = { .refs = 1 };
+	struct co_owners nobody = { .nr = 0 };
 	struct family f;
 	struct rmap *rmap;
 	struct rmap_page *page;
@@ -280,6 +354,10 @@ static void test_lineage_pages(void **state)
 	atomic_store(&page->mapping, (uintptr_t)&dead | LINEAGE_MAPPING_SET | RMAP_MAPPING_ANON);
 	assert_string_equal(rmap_page_check(rmap, page, all_have_it, NULL),
 			    "it has co-owners, but holds no reference on them");
+	atomic_store(&page->mapping, (uintptr_t)&nobody | LINEAGE_MAPPING_SET |
+					     LINEAGE_MAPPING_COUNTED | RMAP_MAPPING_ANON);
+	assert_string_equal(rmap_page_check(rmap, page, all_have_it, NULL),
+			    "its co-owners say of themselves what cannot be");
 	atomic_store(&dead.refs, 0);
 	atomic_store(&page->mapping,
 		     (uintptr_t)&dead | LINEAGE_MAPPING_COUNTED | RMAP_MAPPING_ANON);
@@ -320,17 +398,51 @@ static void test_anon_vma(void **state)
 	entry = &v->design.list.entry;
 	DAMAGED(&f, v, entry->next->prev, entry->next, apart);
 	DAMAGED(&f, v, entry->prev->next, entry->prev, apart);
+	/* Its head is nobody's neighbour but P's and the last one's. */
+	DAMAGED(&f, v, vma(f.p, HOME)->design.list.entry.prev, entry,
+		"the VMA's anon_vma says of itself what cannot be");
+	DAMAGED(&f, v, ((struct rmap_owner *)v->design.list.anon_vma)->refs, 0,
+		"the VMA's anon_vma has no reference");
 	family_end(&f);
 }
 
+/* The beginnings of what anonmm.c and cow_context.c keep to themselves. */
+struct member {
+	struct list_head entry;
+	struct rmap_mm *mm;
+	struct rmap_owner *group;
+};
+
+struct context {
+	struct rmap_owner owner;
+	struct rmap_mm *mm;
+	struct context *parent;
+	struct list_head children, sibling;
+	struct rb_root remaps;
+};
+
+struct remap {
+	struct rb_node rb;
+	uint64_t below, first, last;
+	int64_t distance;
+};
+
 static void test_anonmm(void **state)
 {
+	const char *apart = "the member's neighbours in its group do not point back";
 	struct family f;
-	void *member;
+	struct member *member, *own;
 
 	(void)state;
 	family_make(&f, &rmap_anonmm);
 	member = mm_rmap(f.d)->design;
+	own = mm_rmap(f.c)->design;
+	DAMAGED(&f, vma(f.c, HOME), own->entry.next->prev, &member->entry, apart);
+	DAMAGED(&f, vma(f.c, HOME), own->entry.prev->next, &member->entry, apart);
+	DAMAGED(&f, vma(f.c, HOME), own->group->refs, 0, "the group has no reference");
+	/* Of the group's list it is P that is the head's neighbour. */
+	DAMAGED(&f, vma(f.c, HOME), ((struct member *)mm_rmap(f.p)->design)->entry.prev,
+		&own->entry, "the group says of itself what cannot be");
 	DAMAGED(&f, vma(f.c, HOME), mm_rmap(f.c)->design, 0,
 		"the member of the group is not of the VMA's address space");
 	DAMAGED(&f, vma(f.c, HOME), mm_rmap(f.c)->design, member,
@@ -340,14 +452,30 @@ static void test_anonmm(void **state)
 
 static void test_cow_context(void **state)
 {
+	const char *another = "the context is not of the VMA's address space";
+	const char *far = "the VMA was moved, but no remap says how far";
 	struct family f;
-	void *context;
+	struct context *context;
+	struct rmap_vma *moved;
+	struct remap *remap;
 
 	(void)state;
 	family_make(&f, &rmap_cow_context);
 	context = mm_rmap(f.d)->design;
-	DAMAGED(&f, vma(f.c, HOME), mm_rmap(f.c)->design, context,
-		"the context is not of the VMA's address space");
+	DAMAGED(&f, vma(f.c, HOME), mm_rmap(f.c)->design, context, another);
+	DAMAGED(&f, vma(f.c, HOME), mm_rmap(f.c)->design, 0, another);
+	context = mm_rmap(f.p)->design;
+	DAMAGED(&f, vma(f.p, HOME), context->parent, context,
+		"the context says of itself what cannot be");
+	moved = vma(f.p, AWAY);
+	assert_non_null(context->remaps.node);
+	remap = rmap_container_of(context->remaps.node, struct remap, rb);
+	DAMAGED(&f, moved, remap->rb.parent_color, 0, "the remaps are no red-black tree");
+	DAMAGED(&f, moved, remap->distance, remap->distance + 1, far);
+	DAMAGED(&f, moved, remap->first, remap->first + 1, far);
+	DAMAGED(&f, moved, remap->last, remap->last - 1, far);
+	DAMAGED(&f, moved, remap->below, remap->below + 1,
+		"a remap is not where its range puts it in the tree");
 	family_end(&f);
 }
 
@@ -355,6 +483,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_anon_vma_chain),
+		cmocka_unit_test(test_anon_vma_chain_of_two),
 		cmocka_unit_test(test_lineage_nodes),
 		cmocka_unit_test(test_lineage_forwarders),
 		cmocka_unit_test(test_lineage_homes),

@@ -16,10 +16,15 @@ static enum {
 	WALK_RIGHT,
 	WALK_MISSES,
 	WALK_TWICE,
+	WALK_MISSES_ONE,
 	WALK_ELSEWHERE,
+	WALK_ABOVE,
 	WALK_UNKNOWN_MM,
 	WALK_OTHER_SLOT,
-	WALK_OTHER_VMA,
+	WALK_NO_SLOT,
+	WALK_VMA_ABOVE,
+	WALK_VMA_BELOW,
+	WALK_VMA_OF_OTHER,
 	WALK_COUNTS_WRONG,
 	WALK_FAILS,
 	WALKS,
@@ -29,6 +34,7 @@ static enum {
 struct forger {
 	enum rmap_visit (*visit)(struct rmap_hit *hit, void *arg);
 	void *arg;
+	unsigned int hits;
 };
 
 static enum rmap_visit forge(struct rmap_hit *hit, void *arg)
@@ -39,20 +45,28 @@ static enum rmap_visit forge(struct rmap_hit *hit, void *arg)
 	struct rmap_vma vma = *hit->vma;
 	pte_t other = 0;
 
+	/* The second of two, so that the first was met. */
+	if (walks == WALK_MISSES_ONE && f->hits++)
+		return RMAP_VISIT_NEXT;
+	shown.vma = &vma;
 	if (walks == WALK_UNKNOWN_MM)
 		shown.mm = &nobody;
 	if (walks == WALK_OTHER_SLOT)
 		shown.pte = &other;
-	if (walks == WALK_OTHER_VMA) {
+	if (walks == WALK_NO_SLOT)
+		shown.pte = NULL;
+	if (walks == WALK_VMA_ABOVE)
 		vma.start = hit->addr + PAGE;
-		shown.vma = &vma;
-	}
+	if (walks == WALK_VMA_BELOW)
+		vma.end = hit->addr;
+	if (walks == WALK_VMA_OF_OTHER)
+		vma.mm = &nobody;
 	return f->visit(&shown, f->arg);
 }
 
 static int forged_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_state *state)
 {
-	struct forger f = { state->walk->visit, state->walk->arg };
+	struct forger f = { state->walk->visit, state->walk->arg, 0 };
 	int result;
 
 	if (f.visit) {
@@ -60,6 +74,8 @@ static int forged_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_wa
 		state->walk->arg = &f;
 	}
 	result = rmap_anon_vma_chain.walk(rmap, page, state);
+	if (walks == WALK_MISSES_ONE && state->walk->found)
+		state->walk->found = 1;
 	state->walk->visit = f.visit;
 	state->walk->arg = f.arg;
 	return result;
@@ -79,9 +95,12 @@ static int bad_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_
 		rmap_anon_vma_chain.walk(rmap, page, state);
 	if (walks == WALK_COUNTS_WRONG)
 		state->walk->found++;
-	if (walks == WALK_ELSEWHERE) {
-		mm = list_entry(rmap->mms.next, struct rmap_mm, list);
-		hit = (struct rmap_hit){ .mm = mm, .addr = 0x777000, .pte = mm_of_rmap(mm)->pgd };
+	if (walks == WALK_ELSEWHERE || walks == WALK_ABOVE) {
+		mm = list_entry(walks == WALK_ABOVE ? rmap->mms.prev : rmap->mms.next,
+				struct rmap_mm, list);
+		hit = (struct rmap_hit){ .mm = mm,
+					 .addr = walks == WALK_ABOVE ? BAD : 0x777000,
+					 .pte = mm_of_rmap(mm)->pgd };
 		if (state->walk->visit)
 			state->walk->visit(&hit, state->walk->arg);
 	}
@@ -93,10 +112,15 @@ static void test_wrong_walks_are_named(void **state)
 	static const char *const sentences[] = {
 		[WALK_MISSES] = "it finds 0 of 2",
 		[WALK_TWICE] = "twice",
+		[WALK_MISSES_ONE] = "it finds 1 of 2",
 		[WALK_ELSEWHERE] = "at 0x777000, where the page is not",
+		[WALK_ABOVE] = "at 0xc0000000, where the page is not",
 		[WALK_UNKNOWN_MM] = "meets an address space that is not there",
 		[WALK_OTHER_SLOT] = "by a slot that does not name it",
-		[WALK_OTHER_VMA] = "with a VMA that is elsewhere",
+		[WALK_NO_SLOT] = "by a slot that does not name it",
+		[WALK_VMA_ABOVE] = "with a VMA that is elsewhere",
+		[WALK_VMA_BELOW] = "with a VMA that is elsewhere",
+		[WALK_VMA_OF_OTHER] = "with a VMA that is elsewhere",
 		[WALK_COUNTS_WRONG] = "says it found 3 PTEs and shows 2",
 		[WALK_FAILS] = "fails (EAGAIN)",
 	};
@@ -123,6 +147,48 @@ static void test_wrong_walks_are_named(void **state)
 	}
 	walks = WALK_RIGHT;
 	mm_put(c);
+	mm_put(p);
+	engine_teardown(&e);
+}
+
+/* ---------------------------------------------------------------- a design whose links contradict each other */
+
+static struct mm *lengthened; /* whose second VMA has a link more; NULL: nobody's */
+
+static void bad_links(const struct rmap_vma *vma,
+		      void (*emit)(const struct rmap_link_info *info, void *arg), void *arg)
+{
+	const struct rmap_link_info more = { .owner = &lengthened };
+
+	rmap_anon_vma_chain.vma_links(vma, emit, arg);
+	if (lengthened && vma->mm == mm_rmap(lengthened) && vma->start == ANON + PAGE)
+		emit(&more, arg);
+}
+
+/*
+ *	ANON [w|w|w]	one anon_vma for what was one VMA once: whoever puts pages there has the same chain
+ */
+static void test_contradicting_links_are_named(void **state)
+{
+	struct rmap_ops ops = rmap_anon_vma_chain;
+	struct engine_config config = { .mm.design = &ops };
+	struct mm_check check = { 0 };
+	struct engine e;
+	struct mm *p;
+
+	(void)state;
+	lengthened = NULL;
+	ops.vma_links = bad_links;
+	engine_setup(&e, &config);
+	inject_test_system(NULL); /* what the checker says here is planted */
+	p = engine_mm(&e);
+	map_anon(&e, p, ANON, 3);
+	poke(&e, p, ANON, 1);
+	assert_int_equal(STEP(&e, mm_mprotect(p, ANON + PAGE, PAGE, MM_PROT_READ)), 0);
+	lengthened = p;
+	assert_int_equal(mm_check(e.sys, &check), RMAP_EBADMSG);
+	assert_non_null(strstr(check.message, "the same owner for new pages, but not the same"));
+	lengthened = NULL;
 	mm_put(p);
 	engine_teardown(&e);
 }
@@ -255,6 +321,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wrong_walks_are_named),
+		cmocka_unit_test(test_contradicting_links_are_named),
 		cmocka_unit_test(test_migration_entries_are_walked_too),
 		cmocka_unit_test(test_a_sample_is_as_large_as_it_says),
 		cmocka_unit_test(test_a_sample_costs_what_it_may),

@@ -176,7 +176,15 @@ static void migration_still_counted(struct scene *x)
 	    (*table_find(x->p, OWN) & PTE_PFN_MASK) | PTE_KIND_MIGRATION);
 }
 
+/* Of a page of a file in a private VMA, which is on its way to another frame: there is no right to write to be looked at. */
+static void migration_of_file_page(struct scene *x)
+{
+	SET(x, *table_find(x->p, CODE),
+	    (*table_find(x->p, CODE) & PTE_PFN_MASK) | PTE_KIND_MIGRATION);
+}
+
 static const struct damage damages[] = {
+	DAMAGE(migration_of_file_page, "PTEs map it"),
 	DAMAGE(pte_cleared, "anonymous pages, its tables have"),
 	DAMAGE(pte_other_page, "which was never used"),
 	DAMAGE(pte_writable, "may write to the zero page"),

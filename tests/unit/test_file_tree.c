@@ -111,6 +111,23 @@ static void next_passes_gaps(void **state)
 
 #define MODEL 5000
 
+/* From the last entry on nothing follows, though the tree reaches to the end of all numbers; and what is missing two levels up. */
+static void ends_where_numbers_end(void **state)
+{
+	struct file_tree tree = { 0 };
+	uint64_t index;
+
+	(void)state;
+	set(&tree, 0, 8);
+	set(&tree, (uint64_t)1 << 63, 16);
+	assert_int_equal(tree.height, 11);
+	assert_int_equal(get(&tree, (uint64_t)5 << 50), 0);
+	index = ((uint64_t)1 << 63) + 1;
+	assert_null(file_tree_next(&tree, &index));
+	assert_int_equal(take(&tree, 0), 8);
+	assert_int_equal(take(&tree, (uint64_t)1 << 63), 16);
+}
+
 static void against_an_array(void **state)
 {
 	static uintptr_t model[MODEL];
@@ -176,6 +193,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(empty_tree, setup, teardown),
 		cmocka_unit_test_setup_teardown(grows_and_shrinks, setup, teardown),
 		cmocka_unit_test_setup_teardown(next_passes_gaps, setup, teardown),
+		cmocka_unit_test_setup_teardown(ends_where_numbers_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(against_an_array, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_memory, setup, teardown),
 	};

@@ -46,6 +46,16 @@ static void test_a_null_string_is_written_as_one(void **state)
 	assert_string_equal(format_sentence(buf, sizeof(buf), "<%s>", nothing), "<(null)>");
 }
 
+/* A mistake in a sentence shows in it. */
+static void test_an_unknown_conversion_is_written_as_it_stands(void **state)
+{
+	char buf[20];
+	const char *volatile odd = "%q and %lq";
+
+	(void)state;
+	assert_string_equal(format_sentence(buf, sizeof(buf), odd), "%q and %lq");
+}
+
 static void test_what_does_not_fit_is_cut(void **state)
 {
 	(void)state;
@@ -69,6 +79,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_conversion_is_as_in_the_c_library),
 		cmocka_unit_test(test_a_null_string_is_written_as_one),
+		cmocka_unit_test(test_an_unknown_conversion_is_written_as_it_stands),
 		cmocka_unit_test(test_what_does_not_fit_is_cut),
 	};
 

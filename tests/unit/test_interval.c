@@ -204,6 +204,55 @@ static void test_steps(void **state)
 	}
 }
 
+/*
+ * The checker is not blind, and damaged values are no trap: a search that was promised more than there is finds nothing.
+ *
+ *	     [5]
+ *	    /   \
+ *	  [3]   [7]
+ */
+static void test_valid_sees_damage(void **state)
+{
+	struct range low = { .first = 3, .last = 3 };
+	struct range middle = { .first = 5, .last = 5 };
+	struct range high = { .first = 7, .last = 7 };
+	struct rb_root root = { NULL }, other = { NULL };
+	struct rb_node *const top = &middle.node;
+	uintptr_t parent;
+	uint64_t steps = 0;
+
+	(void)state;
+	rb_clear(&low.node);
+	assert_false(itree_node_valid(&root, &low.node, &tree));
+	itree_insert(&root, &middle.node, &tree);
+	itree_insert(&root, &low.node, &tree);
+	itree_insert(&root, &high.node, &tree);
+	assert_ptr_equal(root.node, top);
+	check(&root);
+	/* In a tree, but not in this one. */
+	assert_false(itree_node_valid(&other, &low.node, &tree));
+	/* The way up leads round and round. */
+	parent = top->parent_color;
+	top->parent_color = (uintptr_t)&low.node | (parent & 1);
+	assert_false(itree_node_valid(&root, &low.node, &tree));
+	top->parent_color = parent;
+	/* Out of order, towards either side. */
+	middle.first = 2;
+	assert_false(itree_node_valid(&root, top, &tree));
+	middle.first = 8;
+	assert_false(itree_node_valid(&root, top, &tree));
+	middle.first = 5;
+	/* Something behind 8 is promised: by the right, which has it not, and by the top, which then has nobody on the right. */
+	high.subtree_last = middle.subtree_last = 9;
+	assert_false(itree_node_valid(&root, &high.node, &tree));
+	assert_null(itree_first(&root, 8, 9, &tree, &steps));
+	high.subtree_last = 7;
+	assert_false(itree_node_valid(&root, top, &tree));
+	assert_null(itree_first(&root, 8, 9, &tree, &steps));
+	middle.subtree_last = 7;
+	check(&root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +260,7 @@ int main(void)
 		cmocka_unit_test(test_insert_after),
 		cmocka_unit_test(test_extremes),
 		cmocka_unit_test(test_steps),
+		cmocka_unit_test(test_valid_sees_damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,6 +129,26 @@ static void test_threads_spinning(void **state)
 	run_contest(&spinning, 200);
 }
 
+static void *write_once(void *arg);
+
+/* The same, and the lock is not to be had for a while. */
+static void test_one_spins(void **state)
+{
+	struct contest c = { .port = &spinning };
+	pthread_t thread;
+
+	(void)state;
+	rmap_write_lock(&c.lock, &spinning);
+	assert_int_equal(pthread_create(&thread, NULL, write_once, &c), 0);
+	while (!(atomic_load(&c.lock.word) & RMAP_RWSEM_WAITERS))
+		sched_yield();
+	assert_int_equal(c.a, 0);
+	rmap_write_unlock(&c.lock, &spinning);
+	pthread_join(thread, NULL);
+	assert_int_equal(c.a, 1);
+	assert_false(rmap_rwsem_is_locked(&c.lock));
+}
+
 /* All zero bytes is an unlocked lock. */
 static void test_states(void **state)
 {
@@ -257,6 +277,7 @@ int main(void)
 		cmocka_unit_test(test_threads_sleeping),
 		cmocka_unit_test(test_threads_yielding),
 		cmocka_unit_test(test_threads_spinning),
+		cmocka_unit_test(test_one_spins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

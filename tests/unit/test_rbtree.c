@@ -215,6 +215,43 @@ static void test_valid_sees_damage(void **state)
 	saved = n->parent_color;
 	n->parent_color = (uintptr_t)rb_last(&root) | (saved & 1); /* the wrong parent */
 	assert_false(rb_valid(&root));
+	n->parent_color = saved & 1; /* none, though it is not the root */
+	assert_false(rb_valid(&root));
+	n->parent_color = saved;
+	assert_true(rb_valid(&root));
+	/* A child on the right that is another's. */
+	assert_null(n->right);
+	n->right = rb_last(&root);
+	assert_false(rb_valid(&root));
+	n->right = NULL;
+	/* Two that are each other's parent, and child. */
+	n->parent_color = (uintptr_t)rb_next(n) | (saved & 1);
+	rb_next(n)->parent_color = (uintptr_t)n;
+	n->right = rb_parent(n);
+	assert_false(rb_valid(&root));
+}
+
+/* Red below red is wrong even where all ways down have the same number of blacks. */
+static void test_valid_sees_red_below_red(void **state)
+{
+	struct item item[5] = { { .key = 0 } };
+	struct rb_node *root_node = &item[3].node, *left = &item[1].node;
+	struct rb_root root = { root_node };
+
+	(void)state;
+	root_node->parent_color = 1;
+	root_node->left = left;
+	root_node->right = &item[4].node;
+	item[4].node.parent_color = (uintptr_t)root_node;
+	left->parent_color = (uintptr_t)root_node;
+	assert_true(rb_valid(&root));
+	left->left = &item[0].node;
+	item[0].node.parent_color = (uintptr_t)left;
+	assert_false(rb_valid(&root));
+	left->left = NULL;
+	left->right = &item[2].node;
+	item[2].node.parent_color = (uintptr_t)left;
+	assert_false(rb_valid(&root));
 }
 
 int main(void)
@@ -224,6 +261,7 @@ int main(void)
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_no_update_function),
 		cmocka_unit_test(test_valid_sees_damage),
+		cmocka_unit_test(test_valid_sees_red_below_red),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

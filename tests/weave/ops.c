@@ -166,6 +166,9 @@ CALLS(fsync_f, mm_file_sync(w->file))
 CALLS(truncate_f, mm_file_truncate(w->file, 0))
 CALLS(truncate_v, mm_file_truncate(w->private_file, 0))
 CALLS(swapoff, mm_swapoff(w->sys))
+CALLS(willneed, mm_madvise(w->p, A(0), A_PAGES *PAGE, MM_MADV_WILLNEED))
+CALLS(remove_f0, mm_madvise(w->p, F(0), PAGE, MM_MADV_REMOVE))
+CALLS(poison_f0, mm_poison(w->p, F(0)))
 
 /* A program begins: its stack is made at the top of the address space and moved down. */
 static int exec(struct world *w, int thread)
@@ -260,6 +263,20 @@ static int pin_a0(struct world *w, int thread)
 	int r = mm_pin(w->p, A(0), flags, &page);
 
 	(void)thread;
+	if (!r)
+		mm_unpin(w->sys, page, flags);
+	return r;
+}
+
+/* The same of a page that is nobody else's: who has it cannot be swapped out meanwhile. */
+static int pin_a4(struct world *w, int thread)
+{
+	const uint32_t flags = MM_PIN_LONGTERM;
+	struct page *page;
+	int r = mm_pin(w->p, A(4), flags, &page);
+
+	(void)thread;
+	weave_step();
 	if (!r)
 		mm_unpin(w->sys, page, flags);
 	return r;
@@ -477,6 +494,9 @@ const struct op ops[] = {
 	{ "cold", "MADV_COLD", USES_P | LOOSE, cold, NULL },
 	{ "pageout", "MADV_PAGEOUT", USES_P | LOOSE | UNMAPS | MAYBE, pageout, NULL },
 	{ "pageout-c", "the same, the child", USES_C | LOOSE | UNMAPS | MAYBE, pageout_c, NULL },
+	{ "willneed", "MADV_WILLNEED, all", USES_P, willneed, NULL },
+	{ "remove-f0", "MADV_REMOVE, the shared file's dirty page", USES_P | LOOSE, remove_f0,
+	  NULL },
 	{ "mlock", "lock a0 and a1", USES_P, lock_a, NULL },
 	{ "migrate-a0", "move a shared page's frame", USES_P | LOOSE | UNMAPS, migrate_a0, NULL },
 	{ "migrate-a0-c", "the same, the child", USES_C | LOOSE | UNMAPS, migrate_a0_c, NULL },
@@ -486,6 +506,8 @@ const struct op ops[] = {
 	{ "migrate-f0", "a file's page", USES_P | LOOSE | UNMAPS, migrate_f0, NULL },
 	{ "poison", "the frame of a0 goes bad", USES_P | LOOSE | UNMAPS | ANY_END, poison_a0,
 	  NULL },
+	{ "poison-f0", "the frame of a file's page goes bad", USES_P | LOOSE | UNMAPS | ANY_END,
+	  poison_f0, NULL },
 	{ "msync", "write the file back", USES_P, msync_f, NULL },
 	{ "fsync", "the same, by file", 0, fsync_f, NULL },
 	{ "truncate-f", "cut the shared file", 0, truncate_f, NULL },
@@ -494,6 +516,7 @@ const struct op ops[] = {
 	{ "swapoff", "everything back from swap", LOOSE, swapoff, NULL },
 	{ "reclaim", "age and swap out by the LRU lists", LOOSE | UNMAPS | MAYBE, reclaim, NULL },
 	{ "pin", "pin a0, and let go", USES_P, pin_a0, NULL },
+	{ "pin-a4", "pin a4, and let go", USES_P, pin_a4, NULL },
 	{ "pin-force", "a forced write's pin of a0", USES_P, pin_force, NULL },
 	{ "smaps", "look at the range", USES_P, smaps, NULL },
 	{ "walk-a0", "walk from a shared page", LOOSE, walk, pin_page_a0 },

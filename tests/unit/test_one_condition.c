@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Where one condition of several decides alone, and no other test is about it: promises that are refused to one call only, hints that are
+ * almost good enough, pins that meet a page in swap, frames that go bad where nobody would look, contents that are not there.
+ */
+#include "vmas.h"
+
+#include "faulty_fixture.h"
+
+#include "mm/file.h"
+#include "mm/table.h"
+
+#include <string.h>
+
+/* ---------------------------------------------------------------- promised memory */
+
+/* 5 per cent of 2,048 frames and no swap: 102 pages may be promised. */
+static int setup_strict(void **state)
+{
+	struct engine_config config = {
+		.machine = { .nr_swap_slots = UINT64_MAX },
+		.mm = { .overcommit = MM_OVERCOMMIT_NEVER, .overcommit_ratio = 5 },
+	};
+
+	(void)state;
+	return setup_as(&config);
+}
+
+/* 1 per cent: less than what is kept for an administrator. */
+static int setup_nothing_promised(void **state)
+{
+	struct engine_config config = {
+		.machine = { .nr_swap_slots = UINT64_MAX },
+		.mm = { .overcommit = MM_OVERCOMMIT_NEVER, .overcommit_ratio = 1 },
+	};
+
+	(void)state;
+	return setup_as(&config);
+}
+
+/*
+ *	|a 60|            grows where it is:     60 + 60 are too many
+ *	|a 60|b|          grows by moving:       the same
+ *	                  a program begins:      one page for its stack is one too many for who is no administrator
+ *
+ * covers: 1.10-6
+ */
+static void promises_are_refused(void **state)
+{
+	const struct mm_exec exec = { .stack_top = 0 };
+	struct mm *mm = engine_mm(&e), *program = NULL;
+
+	(void)state;
+	mm_set_capabilities(mm, MM_CAP_SYS_ADMIN);
+	map_anon(&e, mm, AT(0), 60);
+	poke(&e, mm, AT(0), 1);
+	assert_int_equal(committed(&e), 60);
+	assert_int_equal(remap(&e, mm, 0, 60, 120, 0, 0), RMAP_ENOMEM);
+	map_anon(&e, mm, AT(60), 1);
+	assert_int_equal(protect(&e, mm, 60, 1, MM_PROT_READ), 0);
+	assert_int_equal(remap(&e, mm, 0, 60, 120, MM_MREMAP_MAYMOVE, 0), RMAP_ENOMEM);
+	assert_int_equal(committed(&e), 61);
+	mm_set_capabilities(mm, 0);
+	assert_int_equal(STEP(&e, mm_exec(mm, &exec, &program)), RMAP_ENOMEM);
+	assert_null(program);
+	assert_int_equal(committed(&e), 61);
+	assert_int_equal(peek(&e, mm, AT(0)), 1);
+	mm_put(mm);
+}
+
+static void nothing_is_promised(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+
+	(void)state;
+	assert_int_equal(try_map(&e, mm, 0, 1, RW, ANON), RMAP_ENOMEM);
+	mm_set_capabilities(mm, MM_CAP_SYS_ADMIN);
+	assert_int_equal(try_map(&e, mm, 0, 1, RW, ANON), 0);
+	mm_put(mm);
+}
+
+/* ---------------------------------------------------------------- where a mapping goes */
+
+static int map_at_hint(struct mm *mm, uint64_t hint, uint64_t len, struct mm_file *file,
+		       uint64_t *at)
+{
+	const struct mm_mmap args = { .addr = hint,
+				      .len = len,
+				      .prot = MM_PROT_READ,
+				      .flags = MM_MAP_PRIVATE,
+				      .file = file,
+				      .file_mode = MM_FILE_READ };
+
+	return STEP(&e, mm_mmap(mm, &args, at));
+}
+
+/*
+ * Files from 2 MiB on are mapped at such a boundary. A hint is better, if all fits there, and a boundary's worth more. (So it is on Linux:
+ * it looks for room for both.)
+ *
+ * covers: 1.2-3
+ */
+static void hints_for_large_files(void **state)
+{
+	const uint64_t huge = (uint64_t)2 << 20;
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *file = pattern_file(&e, 4, 1);
+	uint64_t at;
+
+	(void)state;
+	assert_int_equal(map_at_hint(mm, AT(3), 2 * huge, file, &at), 0);
+	assert_int_equal(at, AT(3));
+	/* Taken: elsewhere, at a boundary. */
+	assert_int_equal(map_at_hint(mm, AT(5), 2 * huge, file, &at), 0);
+	assert_int_not_equal(at, AT(5));
+	assert_int_equal(at % huge, 0);
+	/* No such hole, for the file alone or with what more would be good to have. */
+	assert_int_equal(map_at_hint(mm, AT(3), MM_TASK_SIZE - PAGE, file, &at), RMAP_ENOMEM);
+	mm_put(mm);
+	mm_file_put(file);
+}
+
+/* ---------------------------------------------------------------- pins of what is in swap */
+
+/*
+ *	|s|   swapped out, nobody else's; read-only now. A debugger writes to it: it comes back and is his to write to, not the owner's
+ *
+ * covers: B18
+ */
+static void forced_pin_from_swap(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t a = map_anon(&e, mm, 0, 2);
+	struct page *page;
+
+	(void)state;
+	poke(&e, mm, a, 1);
+	poke(&e, mm, a + PAGE, 2);
+	swap_out(&e, mm, a);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a, 2 * PAGE, MM_PROT_READ)), 0);
+	assert_int_equal(STEP(&e, mm_pin(mm, a, MM_PIN_WRITE | MM_PIN_FORCE, &page)), 0);
+	assert_true(page_info(mm, a).exclusive);
+	assert_false(page_info(mm, a).writable);
+	mm_unpin(e.sys, page, MM_PIN_WRITE | MM_PIN_FORCE);
+	assert_int_equal(touch_write(&e, mm, a), RMAP_EACCES);
+	assert_int_equal(peek(&e, mm, a), 1);
+	mm_put(mm);
+}
+
+/* The same, to be read for long: it comes back exclusive, and the owner writes to it without a copy. */
+static void long_pin_from_swap(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t a = map_anon(&e, mm, 0, 1), pfn;
+	struct page *page;
+
+	(void)state;
+	poke(&e, mm, a, 1);
+	swap_out(&e, mm, a);
+	assert_int_equal(STEP(&e, mm_pin(mm, a, MM_PIN_LONGTERM, &page)), 0);
+	assert_true(page_info(mm, a).exclusive);
+	pfn = page_info(mm, a).pfn;
+	poke(&e, mm, a, 2);
+	assert_int_equal(page_info(mm, a).pfn, pfn);
+	mm_unpin(e.sys, page, MM_PIN_LONGTERM);
+	mm_put(mm);
+}
+
+/* ---------------------------------------------------------------- frames that go bad, and pages that do not move */
+
+/* covers: 1.5-11 */
+static void bad_frames_of_locked_memory(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t a = map_anon(&e, mm, 0, 1);
+
+	(void)state;
+	poke(&e, mm, a, 1);
+	assert_int_equal(STEP(&e, mm_mlock(mm, a, PAGE, 0)), 0);
+	assert_int_equal(STEP(&e, mm_poison(mm, a)), 0);
+	assert_int_equal(touch_read(&e, mm, a), RMAP_EHWPOISON);
+	/* Nobody wants what was there: zeros, as after any MADV_FREE. */
+	assert_int_equal(STEP(&e, mm_munlock(mm, a, PAGE)), 0);
+	assert_int_equal(STEP(&e, mm_madvise(mm, a, PAGE, MM_MADV_FREE)), 0);
+	assert_int_equal(peek(&e, mm, a), 0);
+	mm_put(mm);
+}
+
+/* Shared memory that was only read so far: no store has its zeros either. */
+static void bad_frame_of_clean_shared_memory(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t m = map_with(&e, mm, 0, 1, RW, SHM, NULL, 0);
+
+	(void)state;
+	assert_int_equal(peek(&e, mm, m), 0);
+	assert_int_equal(STEP(&e, mm_poison(mm, m)), 0);
+	assert_int_equal(touch_read(&e, mm, m), RMAP_EHWPOISON);
+	mm_put(mm);
+}
+
+/* Held by a reference: a page whose frame is bad, one that its file has lost, one that was never mapped. */
+static void pages_that_do_not_move(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *file = pattern_file(&e, 1, 1);
+	uint64_t a = map_anon(&e, mm, 0, 1);
+	uint64_t f = map_with(&e, mm, 0, 1, RW, MM_MAP_SHARED, file, 0);
+	struct page *bad, *lost;
+
+	(void)state;
+	poke(&e, mm, a, 1);
+	poke(&e, mm, f, 1);
+	assert_int_equal(STEP(&e, mm_pin(mm, a, 0, &bad)), 0);
+	assert_int_equal(STEP(&e, mm_pin(mm, f, 0, &lost)), 0);
+	assert_int_equal(STEP(&e, mm_poison(mm, a)), 0);
+	assert_int_equal(STEP(&e, migrate_page(e.sys, bad)), RMAP_EAGAIN);
+	assert_int_equal(STEP(&e, mm_file_truncate(file, 0)), 0);
+	assert_int_equal(STEP(&e, migrate_page(e.sys, lost)), RMAP_EAGAIN);
+	mm_unpin(e.sys, bad, 0);
+	mm_unpin(e.sys, lost, 0);
+	mm_put(mm);
+	mm_file_put(file);
+}
+
+/* Two pages of relatives at the same address, both on their way: each walk finds its own entry and passes by the other's. */
+static void entries_of_two_pages(void **state)
+{
+	struct mm_check check = { 0 };
+	struct mm *mm[2];
+	pte_t *pte[2], old[2];
+	uint64_t a;
+
+	(void)state;
+	mm[0] = engine_mm(&e);
+	a = map_anon(&e, mm[0], 0, 1);
+	poke(&e, mm[0], a, 1);
+	mm[1] = engine_fork(&e, mm[0]);
+	poke(&e, mm[1], a, 2);
+	for (unsigned int i = 0; i < 2; i++) {
+		pte[i] = table_find(mm[i], a);
+		old[i] = *pte[i];
+		atomic_store(&mm_page_rmap(page_info(mm[i], a).page)->mapcount, 0);
+		*pte[i] = pte_make(pte_pfn(old[i]), PTE_KIND_MIGRATION);
+	}
+	/* The checker walks both, for entries. (What a design knows of pages that are pinned first is not told here.) */
+	if (engine_design_is("anon_vma_chain"))
+		assert_int_equal(mm_check(e.sys, &check), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		*pte[i] = old[i];
+		atomic_store(&mm_page_rmap(page_info(mm[i], a).page)->mapcount, 1);
+	}
+	engine_check(&e);
+	mm_put(mm[0]);
+	mm_put(mm[1]);
+}
+
+/* ---------------------------------------------------------------- files */
+
+/* What is to be zeros must be read first, if not all of it is in memory. */
+static void remove_of_what_cannot_be_read(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *file = pattern_file(&e, 2, 3);
+	uint64_t f = map_with(&e, mm, 0, 2, RW, MM_MAP_SHARED, file, 0);
+
+	(void)state;
+	testport_fail(tp, TESTPORT_FILE_READ, 2, TESTPORT_ONCE);
+	assert_int_equal(STEP(&e, mm_madvise(mm, f, 2 * PAGE, MM_MADV_REMOVE)), RMAP_EIO);
+	assert_int_equal(testport_fail_none(tp), 1);
+	assert_int_equal(peek(&e, mm, f), 0);
+	assert_int_equal(peek(&e, mm, f + PAGE), pattern_word(3, PAGE));
+	mm_put(mm);
+	mm_file_put(file);
+}
+
+/* A private mapping that has not even a table yet: what its file has in swap is counted for it. */
+static void smaps_of_an_untouched_copy(void **state)
+{
+	struct mm *writer = engine_mm(&e), *mm = engine_mm(&e);
+	struct mm_file *file = shmem_file(&e, 1);
+	struct mm_smaps smaps;
+
+	(void)state;
+	map_with(&e, writer, AT(0), 1, RW, MM_MAP_SHARED, file, 0);
+	poke(&e, writer, AT(0), 1);
+	map_with(&e, mm, AT(0), 1, RW, MM_MAP_PRIVATE, file, 0);
+	for (unsigned int i = 0; i < 64 && page_info(writer, AT(0)).state == MM_PAGE_PRESENT; i++)
+		push_out();
+	assert_int_equal(STEP(&e, mm_smaps(mm, AT(0), &smaps)), 0);
+	assert_int_equal(smaps.swap, PAGE);
+	mm_put(writer);
+	mm_put(mm);
+	mm_file_put(file);
+}
+
+/* Who reads in sequence will not come back: that he was here does not keep the page. */
+static void sequential_reader_leaves(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *file = pattern_file(&e, 2, 1);
+	uint64_t f = map_with(&e, mm, AT(0), 2, MM_PROT_READ, MM_MAP_SHARED, file, 0);
+
+	(void)state;
+	for (uint64_t i = 0; i < 2; i++) {
+		const struct page *page;
+
+		if (i)
+			assert_int_equal(advise(&e, mm, 1, 1, MM_MADV_SEQUENTIAL), 0);
+		peek(&e, mm, f + i * PAGE);
+		page = page_info(mm, f + i * PAGE).page;
+		assert_false(page_test(page, PG_REFERENCED));
+		assert_int_equal(unmap(&e, mm, i, 1), 0);
+		assert_int_equal(page_test(page, PG_REFERENCED), i == 0);
+	}
+	mm_put(mm);
+	mm_file_put(file);
+}
+
+static int setup_phantom(void **state)
+{
+	struct engine_config config = { .mm.phantom = true };
+
+	(void)state;
+	return setup_as(&config);
+}
+
+/* Frames without contents: a file's pages come, are dirty, are written, are cut, and nothing moves. */
+static void files_without_contents(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *file = pattern_file(&e, 2, 1);
+	uint64_t f = map_with(&e, mm, 0, 2, RW, MM_MAP_SHARED, file, 0);
+
+	(void)state;
+	assert_int_equal(touch_read(&e, mm, f), 0);
+	assert_int_equal(touch_write(&e, mm, f + PAGE), 0);
+	assert_int_equal(STEP(&e, mm_file_truncate(file, PAGE + PAGE / 2)), 0);
+	assert_int_equal(STEP(&e, mm_file_sync(file)), 0);
+	assert_int_equal(counters_of(&e).file_out, 1);
+	assert_int_equal(STEP(&e, mm_file_truncate(file, 1)), 0);
+	mm_put(mm);
+	mm_file_put(file);
+}
+
+/* ---------------------------------------------------------------- what a port need not have, or cannot have */
+
+static struct mm_port without_release;
+
+static const struct mm_port *take_release_away(const struct mm_port *port, void *arg)
+{
+	(void)arg;
+	without_release = *port;
+	without_release.file_release = NULL;
+	return &without_release;
+}
+
+static void nobody_asks_for_the_last_user(void **state)
+{
+	struct engine_config config = { .wrap = take_release_away };
+	struct hosted_file *handle;
+	struct mm_file *file;
+	struct engine own;
+
+	(void)state;
+	engine_setup(&own, &config);
+	assert_int_equal(hosted_file_temp(own.h, PAGE, 1, &handle), 0);
+	assert_int_equal(mm_file_create(own.sys, handle, PAGE, &file), 0);
+	mm_file_put(file);
+	engine_check(&own);
+	hosted_port(own.h)->file_release(hosted_port(own.h)->ctx, handle);
+	engine_teardown(&own);
+}
+
+static const struct mm_port *promise_too_much_swap(const struct mm_port *port, uint64_t slots)
+{
+	static struct mm_port large;
+
+	large = *port;
+	large.nr_swap_slots = slots;
+	return &large;
+}
+
+/* More slots than could be described. */
+static void swap_without_end(void **state)
+{
+	struct mm_config config = { .design = engine_design() };
+	struct mm_system *sys;
+
+	(void)state;
+	assert_int_equal(mm_system_create(&config,
+					  promise_too_much_swap(testport_port(tp), UINT64_MAX),
+					  &sys),
+			 RMAP_ENOMEM);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(promises_are_refused, setup_strict, teardown),
+		cmocka_unit_test_setup_teardown(nothing_is_promised, setup_nothing_promised,
+						teardown),
+		cmocka_unit_test_setup_teardown(hints_for_large_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(forced_pin_from_swap, setup, teardown),
+		cmocka_unit_test_setup_teardown(long_pin_from_swap, setup, teardown),
+		cmocka_unit_test_setup_teardown(bad_frames_of_locked_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(bad_frame_of_clean_shared_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(pages_that_do_not_move, setup, teardown),
+		cmocka_unit_test_setup_teardown(entries_of_two_pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(remove_of_what_cannot_be_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(smaps_of_an_untouched_copy, setup, teardown),
+		cmocka_unit_test_setup_teardown(sequential_reader_leaves, setup, teardown),
+		cmocka_unit_test_setup_teardown(files_without_contents, setup_phantom, teardown),
+		cmocka_unit_test(nobody_asks_for_the_last_user),
+		cmocka_unit_test_setup_teardown(swap_without_end, setup_small, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
