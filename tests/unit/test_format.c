@@ -53,7 +53,7 @@ static void test_an_unknown_conversion_is_written_as_it_stands(void **state)
 	const char *volatile odd = "%q and %lq";
 
 	(void)state;
-	assert_string_equal(format_sentence(buf, sizeof(buf), odd), "%q and %lq");
+	assert_string_equal(format_sentence(buf, sizeof(buf), odd, 0), "%q and %lq");
 }
 
 static void test_what_does_not_fit_is_cut(void **state)
