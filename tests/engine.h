@@ -26,6 +26,7 @@
 #include <rmap/mm.h>
 
 #include "hosted/hosted.h"
+#include "oom/inject.h"
 
 #define PAGE RMAP_PAGE_SIZE
 

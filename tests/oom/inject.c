@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ struct shared {
 	struct path path[PATHS];
 };
 
-enum mode { OFF, ARMED, TEST, CHILD };
+enum mode { OFF, ARMED, TEST, CHILD, RATE };
 
 static enum mode mode;
 static bool ever; /* ARMED, CHILD: what follows fails, too */
@@ -54,7 +55,12 @@ static struct shared *shared; /* NULL: inject_open() was not called */
 static uint64_t *met;	      /* TEST: hashes of the paths that this test has come by */
 static size_t nr_met, room_met;
 static struct mm_system *test_system;
-static pid_t owner; /* the process whose tests these are */
+static pid_t owner;   /* the process whose tests these are */
+static uint64_t rate; /* RATE: one in so many fails */
+static uint64_t rate_seed;
+static _Atomic uint64_t rate_asked;
+static pthread_t rate_spared;				      /* the thread that runs the tests */
+static pthread_mutex_t rate_lock = PTHREAD_MUTEX_INITIALIZER; /* the table of paths */
 
 /* Where the program lies in memory, so that addresses can be looked up in its file. */
 extern const char __executable_start[];
@@ -314,17 +320,53 @@ static bool test_fails(void *caller, bool and_ever)
 	return branch(path, false) || (and_ever && branch(path, true));
 }
 
+/* ---------------------------------------------------------------- tests with several threads, in place */
+
+static bool rate_fails(void *caller)
+{
+	struct path *path;
+	uint64_t n;
+
+	if (pthread_equal(pthread_self(), rate_spared))
+		return false;
+	/* splitmix64 (Steele, Lea, Flood 2014) */
+	n = rate_seed +
+	    atomic_fetch_add_explicit(&rate_asked, 1, memory_order_relaxed) * 0x9e3779b97f4a7c15u;
+	n = (n ^ n >> 30) * 0xbf58476d1ce4e5b9u;
+	n = (n ^ n >> 27) * 0x94d049bb133111ebu;
+	if ((n ^ n >> 31) % rate)
+		return false;
+	pthread_mutex_lock(&rate_lock);
+	path = path_from(caller);
+	if (path) {
+		path->reached++;
+		path->once++;
+	}
+	pthread_mutex_unlock(&rate_lock);
+	return true;
+}
+
+bool inject_refused(int error)
+{
+	return mode == RATE &&
+	       (error == RMAP_ENOMEM || error == RMAP_EAGAIN || error == RMAP_EFAULT);
+}
+
+/* ---------------------------------------------------------------- a program of tests */
+
 static void test_program_ends(void)
 {
-	char name[4096];
+	char name[4096], suffix[32] = "";
 	const char *folder = getenv("RMAP_OOM"), *design = getenv("RMAP_DESIGN");
 
 	if (mode == CHILD)
 		_exit(0);
 	if (getpid() != owner || !folder)
 		return;
-	snprintf(name, sizeof(name), "%s/%s.%s", folder, program_invocation_short_name,
-		 design ? design : "default");
+	if (rate)
+		snprintf(suffix, sizeof(suffix), ".%llu", (unsigned long long)rate);
+	snprintf(name, sizeof(name), "%s/%s.%s%s", folder, program_invocation_short_name,
+		 design ? design : "default", suffix);
 	if (inject_save(name))
 		fprintf(stderr, "%s: %s\n", name, strerror(errno));
 	if (shared->bad) {
@@ -335,10 +377,15 @@ static void test_program_ends(void)
 
 __attribute__((constructor)) static void test_program_starts(void)
 {
-	if (!getenv("RMAP_OOM") || !inject_open())
+	const char *one_in = getenv("RMAP_OOM_RATE"), *seed = getenv("RMAP_OOM_SEED");
+
+	rate = one_in ? strtoull(one_in, NULL, 10) : 0;
+	if ((!rate && !getenv("RMAP_OOM")) || !inject_open())
 		return;
 	owner = getpid();
-	mode = TEST;
+	rate_seed = seed ? strtoull(seed, NULL, 10) : 1;
+	rate_spared = pthread_self();
+	mode = rate ? RATE : TEST;
 	atexit(test_program_ends);
 }
 
@@ -363,11 +410,15 @@ void inject_test_system(struct mm_system *sys)
 void inject_test_failed(void)
 {
 	struct mm_check check = { 0 };
+	int error = RMAP_ENOMEM;
 
 	if (mode != CHILD)
 		return;
 	mode = OFF;
-	if (!test_system || !mm_check(test_system, &check))
+	/* An order of the test's own (test/testport.h) may stand, and refuse the checker what it needs. */
+	for (int i = 0; test_system && error == RMAP_ENOMEM && i < 3; i++)
+		error = mm_check(test_system, &check);
+	if (!error || error == RMAP_ENOMEM)
 		_exit(0);
 	snprintf(shared->message, sizeof(shared->message), "%s", check.message);
 	_exit(3);
@@ -384,6 +435,8 @@ static bool fails(void *caller, bool and_ever)
 		return test_fails(caller, and_ever);
 	case CHILD:
 		return ever;
+	case RATE:
+		return rate_fails(caller);
 	default:
 		return false;
 	}

@@ -15,6 +15,10 @@
  * the environment, a unit test's program does it to itself: wherever a test comes by a path for the first time, a child process
  * goes on from there without the memory, and one more from there on without any. A test is written for enough memory, so that the
  * child's may well fail; but it may not crash, and what it leaves when it fails must be whole, which mm_check() says.
+ *
+ * A child has one thread. Tests that have several are refused memory in place: with RMAP_OOM_RATE=N (and RMAP_OOM_SEED) one request in
+ * N fails, drawn by its number, of any thread but the one that runs the tests and makes what they need. Those threads ask again
+ * (PATIENT), and all that the test expects must come true all the same.
  */
 #ifndef TESTS_OOM_INJECT_H
 #define TESTS_OOM_INJECT_H
@@ -71,6 +75,21 @@ bool inject_fails(void *caller);
 void inject_test_begins(void);
 /* The machine of the running test; NULL: none. */
 void inject_test_system(struct mm_system *sys);
+/* One request in so many fails, and error may be what came of it. */
+bool inject_refused(int error);
+/*
+ * The result of a call that is made again as long as it is refused memory on purpose: for threads, which are. A call that
+ * goes from VMA to VMA goes on where it was.
+ */
+#define PATIENT(call)                                                                              \
+	__extension__({                                                                            \
+		int patient_error = (call);                                                        \
+		for (int patient_n = 0; patient_n < 1000 && inject_refused(patient_error);         \
+		     patient_n++)                                                                  \
+			patient_error = (call);                                                    \
+		patient_error;                                                                     \
+	})
+
 /* An assertion of a test failed. In a child that was to be expected: does not return. */
 void inject_test_failed(void);
 

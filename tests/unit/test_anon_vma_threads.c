@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "rmap/anon_vma_chain.h"
+#include "oom/inject.h"
 #include "tiny_vm.h"
 
 static void yield(void *arg)
@@ -78,6 +79,27 @@ static void *walker(void *arg)
 	return NULL;
 }
 
+/* Until there is memory for it (oom/inject.h). */
+static struct tiny_mm *fork_patiently(struct tiny_mm *parent)
+{
+	struct tiny_mm *child;
+
+	do
+		child = tiny_fork(parent);
+	while (!child && inject_refused(RMAP_ENOMEM));
+	return child;
+}
+
+static struct tiny_vma *split_patiently(struct tiny_vma *vma, unsigned int n)
+{
+	struct tiny_vma *upper;
+
+	do
+		upper = tiny_split(vma, n);
+	while (!upper && inject_refused(RMAP_ENOMEM));
+	return upper;
+}
+
 /* A family of its own: three generations, writes in each, exits in another order each time. */
 static void *family(void *arg)
 {
@@ -88,18 +110,18 @@ static void *family(void *arg)
 		struct tiny_mm *c, *g;
 
 		tiny_map(p, 10, 2);
-		(void)tiny_write(p, 10, round);
-		(void)tiny_write(p, 11, round);
-		c = tiny_fork(p);
-		(void)tiny_write(c, 10, round);
+		(void)PATIENT(tiny_write(p, 10, round));
+		(void)PATIENT(tiny_write(p, 11, round));
+		c = fork_patiently(p);
+		(void)PATIENT(tiny_write(c, 10, round));
 		if (round % 2)
 			tiny_exit(p);
-		g = tiny_fork(c);
-		(void)tiny_write(g, 11, round);
-		(void)tiny_write(c, 11, round);
+		g = fork_patiently(c);
+		(void)PATIENT(tiny_write(g, 11, round));
+		(void)PATIENT(tiny_write(c, 11, round));
 		if (round % 3)
 			tiny_exit(c);
-		(void)tiny_write(g, 10, round);
+		(void)PATIENT(tiny_write(g, 10, round));
 		tiny_exit(g);
 		if (!(round % 3))
 			tiny_exit(c);
@@ -119,15 +141,15 @@ static void *children(void *arg)
 
 		pthread_mutex_lock(&run->mmap);
 		if (round % 4 == 0)
-			(void)tiny_write(run->shared, 10 + round % 3, round);
-		c = tiny_fork(run->shared);
+			(void)PATIENT(tiny_write(run->shared, 10 + round % 3, round));
+		c = fork_patiently(run->shared);
 		pthread_mutex_unlock(&run->mmap);
-		(void)tiny_write(c, 10, round);
+		(void)PATIENT(tiny_write(c, 10, round));
 		if (round % 2)
-			(void)tiny_split(c->vma[0], 12);
+			(void)split_patiently(c->vma[0], 12);
 		if (round % 4 == 3)
-			(void)tiny_merge(c->vma[0], c->vma[1]);
-		(void)tiny_write(c, 12, round);
+			(void)PATIENT(tiny_merge(c->vma[0], c->vma[1]));
+		(void)PATIENT(tiny_write(c, 12, round));
 		tiny_exit(c);
 	}
 	return NULL;
@@ -195,7 +217,7 @@ static void *first_fault(void *arg)
 
 	for (unsigned int i = 0; i < f->rounds; i++) {
 		pthread_barrier_wait(&f->barrier);
-		if (rmap_vma_prepare(&f->vm->rmap, f->vma, f->next, NULL) != RMAP_OK ||
+		if (PATIENT(rmap_vma_prepare(&f->vm->rmap, f->vma, f->next, NULL)) != RMAP_OK ||
 		    !rmap_vma_faulted(&f->vm->rmap, f->vma))
 			return f;
 		pthread_barrier_wait(&f->barrier);
@@ -210,7 +232,7 @@ static void *first_fault_next(void *arg)
 
 	for (unsigned int i = 0; i < f->rounds; i++) {
 		pthread_barrier_wait(&f->barrier);
-		if (rmap_vma_prepare(&f->vm->rmap, f->next, NULL, f->vma) != RMAP_OK)
+		if (PATIENT(rmap_vma_prepare(&f->vm->rmap, f->next, NULL, f->vma)) != RMAP_OK)
 			return f;
 		pthread_barrier_wait(&f->barrier);
 	}

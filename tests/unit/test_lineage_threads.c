@@ -36,14 +36,14 @@ static void expect(struct shared *s, bool ok)
 
 static void write_word(struct worker *w, struct mm *mm, uint64_t addr, uint64_t value)
 {
-	expect(w->s, hosted_write(w->cpu, mm, addr, &value, sizeof(value), NULL) == 0);
+	expect(w->s, PATIENT(hosted_write(w->cpu, mm, addr, &value, sizeof(value), NULL)) == 0);
 }
 
 static uint64_t read_word(struct worker *w, struct mm *mm, uint64_t addr)
 {
 	uint64_t value = 0;
 
-	expect(w->s, hosted_read(w->cpu, mm, addr, &value, sizeof(value), NULL) == 0);
+	expect(w->s, PATIENT(hosted_read(w->cpu, mm, addr, &value, sizeof(value), NULL)) == 0);
 	return value;
 }
 
@@ -54,11 +54,11 @@ static void *liner(void *arg)
 	struct shared *s = w->s;
 	struct mm *mm, *child;
 
-	expect(s, mm_fork(s->parent, &mm) == 0);
+	expect(s, PATIENT(mm_fork(s->parent, &mm)) == 0);
 	for (uint64_t round = 0; round < ROUNDS; round++) {
 		uint64_t page = BASE + round % PAGES * PAGE;
 
-		if (mm_fork(mm, &child)) {
+		if (PATIENT(mm_fork(mm, &child))) {
 			expect(s, false);
 			break;
 		}
@@ -82,9 +82,9 @@ static void *busher(void *arg)
 	for (uint64_t round = 0; round < ROUNDS; round++) {
 		struct mm *mm[4];
 
-		expect(s, mm_fork(s->parent, &mm[0]) == 0);
+		expect(s, PATIENT(mm_fork(s->parent, &mm[0])) == 0);
 		for (int i = 1; i < 4; i++)
-			expect(s, mm_fork(mm[i / 2], &mm[i]) == 0);
+			expect(s, PATIENT(mm_fork(mm[i / 2], &mm[i])) == 0);
 		for (uint64_t i = 0; i < 4; i++) {
 			uint64_t page = BASE + (round + i * 5) % PAGES * PAGE;
 
@@ -107,12 +107,13 @@ static void *mover(void *arg)
 	uint64_t place = BASE;
 	struct mm *mm;
 
-	expect(s, mm_fork(s->parent, &mm) == 0);
+	expect(s, PATIENT(mm_fork(s->parent, &mm)) == 0);
 	for (uint64_t round = 0; round < ROUNDS; round++) {
 		uint64_t to = BASE + (round + 1) % 3 * 0x400000, result;
 
-		expect(s, mm_mremap(mm, place, PAGES * PAGE, PAGES * PAGE,
-				    MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, to, &result) == 0);
+		expect(s,
+		       PATIENT(mm_mremap(mm, place, PAGES * PAGE, PAGES * PAGE,
+					 MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, to, &result)) == 0);
 		place = to;
 		for (uint64_t i = 0; i < PAGES; i += 2)
 			expect(s, read_word(w, mm, place + i * PAGE) == 1000 + i);
@@ -137,7 +138,7 @@ static void *walker(void *arg)
 		for (uint64_t i = 0; n / PAGES % 8 == 0 && i < IDLE; i++)
 			(void)read_word(w, s->idle[i], addr);
 		(void)mm_migrate(s->parent, addr);
-		if (mm_pin(s->parent, addr, 0, &page) == 0) {
+		if (PATIENT(mm_pin(s->parent, addr, 0, &page)) == 0) {
 			struct rmap_walk walk = { .flags = n % 2 ? RMAP_WALK_STOP_AT_MAPCOUNT : 0 };
 			struct rmap_walk again = walk;
 

@@ -39,7 +39,7 @@ static void expect_word(struct worker *w, struct mm *mm, uint64_t addr, uint64_t
 
 static void write_word(struct worker *w, struct mm *mm, uint64_t addr, uint64_t value)
 {
-	int error = hosted_write(w->cpu, mm, addr, &value, sizeof(value), NULL);
+	int error = PATIENT(hosted_write(w->cpu, mm, addr, &value, sizeof(value), NULL));
 
 	if (error)
 		print_error("worker %u: writing to 0x%lx: %s\n", w->number, (unsigned long)addr,
@@ -50,7 +50,7 @@ static void write_word(struct worker *w, struct mm *mm, uint64_t addr, uint64_t 
 static uint64_t read_word(struct worker *w, struct mm *mm, uint64_t addr)
 {
 	uint64_t value = 0;
-	int error = hosted_read(w->cpu, mm, addr, &value, sizeof(value), NULL);
+	int error = PATIENT(hosted_read(w->cpu, mm, addr, &value, sizeof(value), NULL));
 
 	if (error)
 		print_error("worker %u: reading from 0x%lx: %s\n", w->number, (unsigned long)addr,
@@ -78,7 +78,7 @@ static void *forker(void *arg)
 	for (uint64_t round = 0; round < ROUNDS; round++) {
 		struct mm *child;
 
-		if (mm_fork(s->parent, &child)) {
+		if (PATIENT(mm_fork(s->parent, &child))) {
 			expect(s, false);
 			break;
 		}
@@ -106,23 +106,23 @@ static void *mover(void *arg)
 	};
 	struct mm *mm;
 
-	if (mm_fork(s->parent, &mm))
+	if (PATIENT(mm_fork(s->parent, &mm)))
 		return NULL;
 	for (uint64_t round = 0; round < ROUNDS; round++) {
 		uint64_t a, b;
 
-		expect(s, mm_mmap(mm, &map, &a) == 0);
+		expect(s, PATIENT(mm_mmap(mm, &map, &a)) == 0);
 		for (uint64_t i = 0; i < 8; i++)
 			write_word(w, mm, a + i * PAGE, round + i);
-		expect(s, mm_mprotect(mm, a + 2 * PAGE, 2 * PAGE, MM_PROT_READ) == 0);
-		expect(s,
-		       mm_mprotect(mm, a + 2 * PAGE, 2 * PAGE, MM_PROT_READ | MM_PROT_WRITE) == 0);
-		expect(s, mm_mremap(mm, a + 4 * PAGE, 4 * PAGE, 8 * PAGE, MM_MREMAP_MAYMOVE, 0,
-				    &b) == 0);
+		expect(s, PATIENT(mm_mprotect(mm, a + 2 * PAGE, 2 * PAGE, MM_PROT_READ)) == 0);
+		expect(s, PATIENT(mm_mprotect(mm, a + 2 * PAGE, 2 * PAGE,
+					      MM_PROT_READ | MM_PROT_WRITE)) == 0);
+		expect(s, PATIENT(mm_mremap(mm, a + 4 * PAGE, 4 * PAGE, 8 * PAGE, MM_MREMAP_MAYMOVE,
+					    0, &b)) == 0);
 		for (uint64_t i = 0; i < 4; i++)
 			expect_word(w, mm, b + i * PAGE, round + 4 + i);
-		expect(s, mm_munmap(mm, b, 8 * PAGE) == 0);
-		expect(s, mm_munmap(mm, a, 4 * PAGE) == 0);
+		expect(s, PATIENT(mm_munmap(mm, b, 8 * PAGE)) == 0);
+		expect(s, PATIENT(mm_munmap(mm, a, 4 * PAGE)) == 0);
 		expect_word(w, mm, s->base, 1000);
 	}
 	mm_put(mm);
@@ -142,7 +142,7 @@ static void *reclaimer(void *arg)
 
 		mm_reclaim(s->e.sys, 4);
 		(void)mm_migrate(s->parent, addr);
-		if (mm_pin(s->parent, addr, 0, &page) == 0) {
+		if (PATIENT(mm_pin(s->parent, addr, 0, &page)) == 0) {
 			struct rmap_walk walk = { .flags = RMAP_WALK_STOP_AT_MAPCOUNT };
 
 			(void)rmap_walk(mm_system_rmap(s->e.sys), mm_page_rmap(page), &walk);
@@ -209,8 +209,8 @@ static void *stack_user(void *arg)
 
 		write_word(w, s->parent, addr, round);
 		expect(s, read_word(w, s->parent, addr) == round);
-		expect(s, mm_mlock(s->parent, STACK_TOP - PAGE, PAGE, 0) == 0);
-		expect(s, mm_munlock(s->parent, STACK_TOP - PAGE, PAGE) == 0);
+		expect(s, PATIENT(mm_mlock(s->parent, STACK_TOP - PAGE, PAGE, 0)) == 0);
+		expect(s, PATIENT(mm_munlock(s->parent, STACK_TOP - PAGE, PAGE)) == 0);
 	}
 	return NULL;
 }
@@ -224,7 +224,7 @@ static void *stack_walker(void *arg)
 		struct page *page;
 
 		mm_reclaim(s->e.sys, 2);
-		if (mm_pin(s->parent, STACK_TOP - PAGE, 0, &page) == 0) {
+		if (PATIENT(mm_pin(s->parent, STACK_TOP - PAGE, 0, &page)) == 0) {
 			struct rmap_walk walk = { 0 };
 
 			expect(s,

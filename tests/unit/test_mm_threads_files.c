@@ -35,14 +35,14 @@ struct worker {
 
 static int put_word(struct worker *w, struct mm *mm, uint64_t addr, uint64_t value)
 {
-	return hosted_write(w->cpu, mm, addr, &value, sizeof(value), NULL);
+	return PATIENT(hosted_write(w->cpu, mm, addr, &value, sizeof(value), NULL));
 }
 
 static uint64_t get_word(struct worker *w, struct mm *mm, uint64_t addr)
 {
 	uint64_t value = 0;
 
-	EXPECT(w, hosted_read(w->cpu, mm, addr, &value, sizeof(value), NULL) == 0);
+	EXPECT(w, PATIENT(hosted_read(w->cpu, mm, addr, &value, sizeof(value), NULL)) == 0);
 	return value;
 }
 
@@ -124,12 +124,12 @@ static void write_file(struct worker *w)
 
 static void drop_mapping(struct worker *w)
 {
-	EXPECT(w, mm_madvise(w->s->mm, BASE, FILE_PAGES * PAGE, MM_MADV_DONTNEED) == 0);
+	EXPECT(w, PATIENT(mm_madvise(w->s->mm, BASE, FILE_PAGES * PAGE, MM_MADV_DONTNEED)) == 0);
 }
 
 static void sync_and_drop(struct worker *w)
 {
-	EXPECT(w, mm_file_sync(w->s->file) == 0);
+	EXPECT(w, PATIENT(mm_file_sync(w->s->file)) == 0);
 	mm_reclaim(w->s->e.sys, 16);
 }
 
@@ -185,7 +185,7 @@ static void write_both(struct worker *w)
 /* The page cache first, then the store, as ftruncate(2) does it. */
 static int cut(struct mm_file *file)
 {
-	int error = mm_file_truncate(file, SHORT_PAGES * PAGE);
+	int error = PATIENT(mm_file_truncate(file, SHORT_PAGES * PAGE));
 
 	if (!error && !mm_file_is_shmem(file))
 		error = hosted_file_resize(mm_file_handle(file), SHORT_PAGES * PAGE);
@@ -195,7 +195,7 @@ static int cut(struct mm_file *file)
 static void truncate_file(struct worker *w)
 {
 	EXPECT(w, cut(w->s->file) == 0);
-	EXPECT(w, mm_file_truncate(w->s->file, LONG_PAGES * PAGE) == 0);
+	EXPECT(w, PATIENT(mm_file_truncate(w->s->file, LONG_PAGES * PAGE)) == 0);
 }
 
 /*
@@ -221,7 +221,7 @@ static void truncation_under_faults(struct shared *s)
 		assert_int_equal(page_info(s->mm, BASE + i * PAGE).state, MM_PAGE_NONE);
 		assert_int_equal(page_info(s->mm, PRIVATE + i * PAGE).state, MM_PAGE_NONE);
 	}
-	assert_int_equal(STEP(&s->e, mm_file_truncate(s->file, LONG_PAGES * PAGE)), 0);
+	assert_int_equal(STEP(&s->e, PATIENT(mm_file_truncate(s->file, LONG_PAGES * PAGE))), 0);
 	for (uint64_t i = SHORT_PAGES; i < LONG_PAGES; i++)
 		assert_int_equal(peek(&s->e, s->mm, PRIVATE + i * PAGE), 0);
 	end(s);
@@ -259,12 +259,12 @@ static void fork_and_exit(struct worker *w)
 	for (uint64_t round = 1; round <= 300; round++) {
 		struct mm *child, *grandchild;
 
-		EXPECT(w, mm_fork(s->mm, &child) == 0);
+		EXPECT(w, PATIENT(mm_fork(s->mm, &child)) == 0);
 		for (uint64_t i = w->number; i < PAGES; i += 3) {
 			EXPECT(w, get_word(w, child, BASE + i * PAGE) == 1000 + i);
 			EXPECT(w, put_word(w, child, BASE + i * PAGE, round) == 0);
 		}
-		EXPECT(w, mm_fork(child, &grandchild) == 0);
+		EXPECT(w, PATIENT(mm_fork(child, &grandchild)) == 0);
 		mm_put(child);
 		for (uint64_t i = 0; i < PAGES; i++) {
 			bool mine = i >= w->number && (i - w->number) % 3 == 0;
@@ -338,16 +338,16 @@ static void change_rights(struct worker *w)
 		uint64_t page = at + round % 8 * PAGE, got;
 
 		EXPECT(w, put_word(w, mm, page, round) == 0);
-		EXPECT(w, mm_mprotect(mm, at, 4 * PAGE, MM_PROT_READ) == 0);
+		EXPECT(w, PATIENT(mm_mprotect(mm, at, 4 * PAGE, MM_PROT_READ)) == 0);
 		EXPECT(w, round % 8 >= 4 || put_word(w, mm, page, 7) == RMAP_EACCES);
 		EXPECT(w, get_word(w, mm, page) == round);
-		EXPECT(w, mm_mprotect(mm, at, 8 * PAGE, RW) == 0);
-		EXPECT(w, mm_mremap(mm, at, 8 * PAGE, 8 * PAGE, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED,
-				    to, &got) == 0);
+		EXPECT(w, PATIENT(mm_mprotect(mm, at, 8 * PAGE, RW)) == 0);
+		EXPECT(w, PATIENT(mm_mremap(mm, at, 8 * PAGE, 8 * PAGE,
+					    MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, to, &got)) == 0);
 		at = to;
 		EXPECT(w, get_word(w, mm, at + round % 8 * PAGE) == round);
-		EXPECT(w, mm_munmap(mm, at + 7 * PAGE, PAGE) == 0);
-		EXPECT(w, mm_mremap(mm, at, 7 * PAGE, 8 * PAGE, 0, 0, &got) == 0);
+		EXPECT(w, PATIENT(mm_munmap(mm, at + 7 * PAGE, PAGE)) == 0);
+		EXPECT(w, PATIENT(mm_mremap(mm, at, 7 * PAGE, 8 * PAGE, 0, 0, &got)) == 0);
 	}
 }
 
@@ -389,10 +389,10 @@ static void lock_and_look(struct worker *w)
 	uint64_t at = BASE + w->number * 8 * PAGE;
 
 	for (uint64_t round = 1; round <= 400; round++) {
-		EXPECT(w, mm_munlock(mm, at, 4 * PAGE) == 0);
+		EXPECT(w, PATIENT(mm_munlock(mm, at, 4 * PAGE)) == 0);
 		for (uint64_t i = 0; i < 4; i++)
 			EXPECT(w, put_word(w, mm, at + i * PAGE, round) == 0);
-		EXPECT(w, mm_mlock(mm, at, 4 * PAGE, 0) == 0);
+		EXPECT(w, PATIENT(mm_mlock(mm, at, 4 * PAGE, 0)) == 0);
 		for (uint64_t i = 0; i < 4; i++) {
 			struct mm_page_info info;
 
@@ -438,7 +438,7 @@ static void exec_again(struct worker *w)
 	for (int round = 0; round < 100; round++) {
 		struct mm *mm;
 
-		EXPECT(w, mm_exec(w->s->mm, &exec, &mm) == 0);
+		EXPECT(w, PATIENT(mm_exec(w->s->mm, &exec, &mm)) == 0);
 		EXPECT(w, put_word(w, mm, BASE, 5) == 0);
 		EXPECT(w, get_word(w, mm, BASE) == 5);
 		mm_put(mm);
@@ -474,10 +474,10 @@ static void touch_bad(struct worker *w)
 
 		error = put_word(w, mm, at, i);
 		EXPECT(w, error == 0 || error == RMAP_EHWPOISON);
-		error = hosted_read(w->cpu, mm, at, &value, 8, NULL);
+		error = PATIENT(hosted_read(w->cpu, mm, at, &value, 8, NULL));
 		EXPECT(w, error == 0 || error == RMAP_EHWPOISON);
 		if (error)
-			EXPECT(w, mm_madvise(mm, at, PAGE, MM_MADV_DONTNEED) == 0);
+			EXPECT(w, PATIENT(mm_madvise(mm, at, PAGE, MM_MADV_DONTNEED)) == 0);
 	}
 }
 

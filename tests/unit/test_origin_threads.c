@@ -32,7 +32,8 @@ static void *fault_all(void *arg)
 	pthread_barrier_wait(&race->start);
 	for (unsigned int i = 0; i < THREADS; i++) {
 		unsigned int vma = (i * race->shift + r->number) % THREADS;
-		int error = mm_fault(race->mm, AT(2 * vma + (r->number & 1)), MM_ACCESS_WRITE);
+		int error =
+			PATIENT(mm_fault(race->mm, AT(2 * vma + (r->number & 1)), MM_ACCESS_WRITE));
 
 		if (error)
 			r->error = error;

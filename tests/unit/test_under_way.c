@@ -8,6 +8,7 @@
 #include "mm/page.h"
 #include "mm/table.h"
 #include "mm/vma.h"
+#include "oom/inject.h"
 
 #define A 0x10000000ull
 
@@ -35,11 +36,12 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* As the first half of a migration leaves it: nothing maps the page, an entry stands for it. */
+/* As the first half of a migration leaves it: nothing maps the page, an entry stands for it. The checker is not to see that. */
 static void leave(void)
 {
 	pte_t *pte = table_find(mm, A);
 
+	inject_test_system(NULL);
 	kept = *pte;
 	page = pfn_to_page(e.sys, pte_pfn(kept));
 	*pte = (kept & PTE_PFN_MASK) | PTE_KIND_MIGRATION | PTE_MIG_EXCLUSIVE | PTE_MIG_WRITE |
@@ -56,6 +58,7 @@ static void arrive(uint64_t at)
 	assert_true(pte_is_migration(*pte));
 	atomic_store(&page->rmap.mapcount, 1);
 	*pte = *pte & PTE_MIG_WRITE ? kept : kept & ~PTE_WRITE;
+	inject_test_system(e.sys);
 	engine_check(&e);
 }
 

@@ -193,7 +193,7 @@ static void *change(void *arg)
 {
 	struct changer *c = arg;
 
-	assert_int_equal(mm_mprotect(mm, c->addr, PAGE, MM_PROT_READ), 0);
+	assert_int_equal(PATIENT(mm_mprotect(mm, c->addr, PAGE, MM_PROT_READ)), 0);
 	atomic_store(&c->done, true);
 	return NULL;
 }
@@ -253,16 +253,18 @@ static void *touch_own(void *arg)
 
 		for (uint64_t i = 0; i < OWN_PAGES; i++) {
 			value = round * OWN_PAGES + i;
-			t->wrong += hosted_write(t->cpu, mm, t->base + i * PAGE, &value,
-						 sizeof(value), NULL) != 0;
+			t->wrong += PATIENT(hosted_write(t->cpu, mm, t->base + i * PAGE, &value,
+							 sizeof(value), NULL)) != 0;
 		}
 		for (uint64_t i = 0; i < OWN_PAGES; i++) {
-			t->wrong += hosted_read(t->cpu, mm, t->base + i * PAGE, &value,
-						sizeof(value), NULL) != 0;
+			t->wrong += PATIENT(hosted_read(t->cpu, mm, t->base + i * PAGE, &value,
+							sizeof(value), NULL)) != 0;
 			t->wrong += value != round * OWN_PAGES + i;
 		}
-		t->wrong += mm_madvise(mm, t->base, OWN_PAGES * PAGE, MM_MADV_DONTNEED) != 0;
-		t->wrong += hosted_read(t->cpu, mm, t->base, &value, sizeof(value), NULL) != 0;
+		t->wrong +=
+			PATIENT(mm_madvise(mm, t->base, OWN_PAGES * PAGE, MM_MADV_DONTNEED)) != 0;
+		t->wrong +=
+			PATIENT(hosted_read(t->cpu, mm, t->base, &value, sizeof(value), NULL)) != 0;
 		t->wrong += value != 0;
 	}
 	return NULL;
@@ -281,7 +283,7 @@ static void *touch_all(void *arg)
 
 	while (!atomic_load(t->stop)) {
 		uint64_t value = 1, addr = t->base + draw(&t->seed, 64) * PAGE;
-		int error = hosted_write(t->cpu, mm, addr, &value, sizeof(value), NULL);
+		int error = PATIENT(hosted_write(t->cpu, mm, addr, &value, sizeof(value), NULL));
 
 		t->wrong += error && error != RMAP_EFAULT && error != RMAP_EACCES;
 	}
@@ -306,7 +308,7 @@ static uint64_t churn(uint64_t base, uint64_t rounds)
 		switch (draw(&seed, 5)) {
 		case 0:
 		case 1:
-			wrong += mm_mmap(mm, &map, &got) != 0;
+			wrong += PATIENT(mm_mmap(mm, &map, &got)) != 0;
 			break;
 		case 2:
 			(void)mm_mprotect(mm, addr, len, MM_PROT_READ);
@@ -317,7 +319,7 @@ static uint64_t churn(uint64_t base, uint64_t rounds)
 					&got);
 			break;
 		default:
-			wrong += mm_munmap(mm, addr, len) != 0;
+			wrong += PATIENT(mm_munmap(mm, addr, len)) != 0;
 			break;
 		}
 	}
@@ -380,8 +382,10 @@ static void *count_up(void *arg)
 
 	while (!atomic_load(s->stop)) {
 		value++;
-		s->wrong += hosted_write(s->cpu, mm, s->addr, &value, sizeof(value), NULL) != 0;
-		s->wrong += hosted_read(s->cpu, mm, s->addr, &found, sizeof(found), NULL) != 0;
+		s->wrong += PATIENT(hosted_write(s->cpu, mm, s->addr, &value, sizeof(value),
+						 NULL)) != 0;
+		s->wrong +=
+			PATIENT(hosted_read(s->cpu, mm, s->addr, &found, sizeof(found), NULL)) != 0;
 		s->wrong += found != value;
 	}
 	return NULL;
