@@ -115,7 +115,6 @@ static void *array_grow(struct reader *r, void *array, uint64_t nr, uint64_t *ro
 		fail(r, RMAP_ENOMEM);
 		return NULL;
 	}
-	memset((unsigned char *)grown + nr * size, 0, (more - nr) * size);
 	if (array) {
 		memcpy(grown, array, nr * size);
 		mm_free(r->sys, RMAP_KIND_BUFFER, array, *room * size);

@@ -260,8 +260,7 @@ void rmap_page_free(struct rmap *rmap, struct rmap_page *page)
 
 	RMAP_ASSERT(rmap->port, rmap_page_mapcount(page) == 0);
 	if (ops_of(rmap)->page_free &&
-	    (!ops_of(rmap)->counted ||
-	     ((mapping & RMAP_MAPPING_ANON) && (mapping & ops_of(rmap)->counted))))
+	    (!ops_of(rmap)->counted || (mapping & ops_of(rmap)->counted)))
 		ops_of(rmap)->page_free(rmap, page);
 	atomic_store_explicit(&page->mapping, 0, memory_order_relaxed);
 	atomic_store_explicit(&page->exclusive, 0, memory_order_relaxed);

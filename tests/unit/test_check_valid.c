@@ -12,6 +12,16 @@ static void system_watermarks(struct scene *x)
 	SET(x, x->e.sys->watermark[WATERMARK_LOW], x->e.sys->watermark[WATERMARK_HIGH] + 1);
 }
 
+/* More than one may have for itself, though the sum is right. */
+static void cpu_credit(struct scene *x)
+{
+	struct mm_system *sys = x->e.sys;
+	uint64_t had = sys->cpus[0].credit, most = 2 * (uint64_t)sys->frame_batch;
+
+	SET(x, sys->nr_free, sys->nr_free - (most + 1 - had));
+	SET(x, sys->cpus[0].credit, most + 1);
+}
+
 static void rmap_spare(struct scene *x)
 {
 	SET(x, x->e.sys->rmap.spare.nr, 3);
@@ -52,6 +62,7 @@ static void each_by_itself(void **state)
 	static const struct damage damages[] = {
 		DAMAGE(system_watermarks, "the system says of itself"),
 		DAMAGE(rmap_spare, "the system says of itself"),
+		DAMAGE(cpu_credit, "a processor says of itself"),
 		DAMAGE(mm_base, "it says of itself"),
 		DAMAGE(mm_forked, "it says of itself"),
 		DAMAGE(page_table_dirty, "it says of itself"),

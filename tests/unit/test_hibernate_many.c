@@ -228,7 +228,8 @@ static void note_pages(void)
 			note(info.state);
 			if (info.state != MM_PAGE_PRESENT)
 				continue;
-			note(info.anon | info.file << 1 | info.exclusive << 2 | info.locked << 3);
+			note((uint64_t)(info.anon | info.file << 1 | info.exclusive << 2 |
+					info.locked << 3));
 			note(info.mapcount);
 			note(first_with(info.page));
 			if (p % 8 == 0)
