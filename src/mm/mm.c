@@ -31,7 +31,6 @@ struct mm *mm_new(struct mm_system *sys)
 	mm->sys = sys;
 	mm->id = atomic_fetch_add_explicit(&sys->next_id, 1, memory_order_relaxed);
 	atomic_store_explicit(&mm->users, 1, memory_order_relaxed);
-	atomic_store_explicit(&mm->refs, 1, memory_order_relaxed);
 	rmap_rwsem_init(&mm->mmap_lock, RMAP_LOCK_MMAP);
 	rmap_spin_init(&mm->table_lock, RMAP_LOCK_PAGE_TABLE);
 	rmap_spin_init(&mm->vma_lock, RMAP_LOCK_VMA_TREE);
@@ -60,7 +59,7 @@ void mm_publish(struct mm *mm)
 void mm_discard(struct mm *mm)
 {
 	table_destroy(mm);
-	mm_drop(mm);
+	mm_call_rcu(mm->sys, &mm->rcu, mm_free_rcu);
 }
 
 int mm_create(struct mm_system *sys, struct mm **out)
@@ -85,12 +84,6 @@ void mm_get(struct mm *mm)
 	atomic_fetch_add_explicit(&mm->users, 1, memory_order_relaxed);
 }
 
-void mm_drop(struct mm *mm)
-{
-	if (atomic_fetch_sub_explicit(&mm->refs, 1, memory_order_acq_rel) == 1)
-		mm_call_rcu(mm->sys, &mm->rcu, mm_free_rcu);
-}
-
 void mm_put(struct mm *mm)
 {
 	struct mm_system *sys = mm->sys;
@@ -108,7 +101,7 @@ void mm_put(struct mm *mm)
 	rmap_spin_unlock(&sys->list_lock);
 	sys->port->tlb_flush(sys->port->ctx, mm, 0, UINT64_MAX, MM_FLUSH_EXIT);
 	table_destroy(mm);
-	mm_drop(mm);
+	mm_call_rcu(mm->sys, &mm->rcu, mm_free_rcu);
 }
 
 const pte_t *mm_table_root(const struct mm *mm)

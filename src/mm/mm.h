@@ -11,8 +11,6 @@ struct mm *mm_new(struct mm_system *sys);
 void mm_publish(struct mm *mm);
 /* Undo mm_new(): it was never published nor known to tier 1. */
 void mm_discard(struct mm *mm);
-/* Return a reference of mm->refs; the last one frees the struct after a grace period. */
-void mm_drop(struct mm *mm);
 
 /*
  * Become a user of an mm met on a list, unless its last user has gone. With the list's lock held; mm_put() returns it, without

@@ -24,12 +24,11 @@ struct mm_rss {
 };
 
 struct mm {
-	struct rmap_mm rmap;	/* tier 1's */
-	struct mm_system *sys;	/* fixed */
-	uint64_t id;		/* fixed */
-	_Atomic uint32_t users; /* holders; the last one's mm_put empties it */
-	/* users together one, walkers of mm lists one each; the last frees the struct (by RCU) */
-	_Atomic uint32_t refs;
+	struct rmap_mm rmap;   /* tier 1's */
+	struct mm_system *sys; /* fixed */
+	uint64_t id;	       /* fixed */
+	_Atomic uint32_t
+		users; /* holders; the last one's mm_put empties it, and frees the struct by RCU */
 	struct rmap_rwsem mmap_lock; /* RMAP_LOCK_MMAP */
 	/* RMAP_LOCK_PAGE_TABLE: entries above level 1; a VMA's group when mmap is only read-locked */
 	struct rmap_spinlock table_lock;
@@ -174,8 +173,7 @@ static inline bool mm_valid(const struct mm *mm)
 	return mm->sys && mm->pgd && (mm->map_count == 0) == (mm->vmas.node == NULL) &&
 	       mm->brk >= mm->start_brk && mm->locked_lost <= mm->locked_vm &&
 	       mm->data_vm + mm->exec_vm + mm->stack_vm <= mm->total_vm &&
-	       mm->map_count <= mm->total_vm && mm->mmap_base <= MM_TASK_SIZE &&
-	       atomic_load_explicit(&mm->refs, memory_order_relaxed) != 0;
+	       mm->map_count <= mm->total_vm && mm->mmap_base <= MM_TASK_SIZE;
 }
 
 static inline void mm_read_lock(struct mm *mm)
