@@ -158,6 +158,7 @@ void world_thread(int thread, void *arg)
 	struct world *w = world();
 
 	(void)arg;
+	weave_port_begin();
 	if (!(scenario.idle >> thread & 1))
 		w->result[thread] = op->run(w, thread);
 	if (op->uses & USES_P)

@@ -211,13 +211,42 @@ port_panic(void *ctx, const char *file, int line, const char *what)
 
 /* ---------------------------------------------------------------- stores */
 
+/*
+ * A device takes its time: half of a page, then a moment in which the other threads may do all that they are about to, then the other
+ * half. That is the first one, since what threads read and write stands there: who uses a page before it has all come in, or goes on
+ * writing to one on its way out, is found out by its contents. Only the word's address matters; who begins touches it, too, so
+ * that a switch is worth trying there.
+ */
+static char device;
+
+#define HALF (RMAP_PAGE_SIZE / 2)
+
+void weave_port_begin(void)
+{
+	weave_at(&device, WEAVE_READ);
+}
+
+static void transfer(unsigned char *to, const unsigned char *from)
+{
+	memcpy(to + HALF, from + HALF, HALF);
+	weave_at(&device, WEAVE_WRITE);
+	memcpy(to, from, HALF);
+}
+
+/* Into memory: the frame may hold by chance what is to come, since it was this page's before. */
+static void deliver(unsigned char *to, const unsigned char *from)
+{
+	memset(to, POISON, HALF);
+	transfer(to, from);
+}
+
 static int port_swap_write(void *ctx, uint64_t slot, const void *data)
 {
 	(void)ctx;
 	weave_may_sleep("writes to swap");
 	weave_at(&stores.slot[slot], WEAVE_WRITE);
 	stores.slot[slot].dirty = true;
-	memcpy(stores.slot[slot].data, data, RMAP_PAGE_SIZE);
+	transfer(stores.slot[slot].data, data);
 	return 0;
 }
 
@@ -226,7 +255,7 @@ static int port_swap_read(void *ctx, uint64_t slot, void *data)
 	(void)ctx;
 	weave_may_sleep("reads from swap");
 	weave_at(&stores.slot[slot], WEAVE_READ);
-	memcpy(data, stores.slot[slot].data, RMAP_PAGE_SIZE);
+	deliver(data, stores.slot[slot].data);
 	return 0;
 }
 
@@ -248,17 +277,17 @@ static int port_file_read(void *ctx, void *handle, uint64_t index, void *data)
 		return 0;
 	}
 	weave_at(p, WEAVE_READ);
-	memcpy(data, p->data, RMAP_PAGE_SIZE);
+	deliver(data, p->data);
 	return 0;
 }
 
 /* A processor may write to the page meanwhile: that is what dirty bits are for. */
-__attribute__((no_sanitize("thread"))) static void copy_page_racily(unsigned char *to,
+__attribute__((no_sanitize("thread"))) static void copy_half_racily(unsigned char *to,
 								    const unsigned char *from)
 {
 	size_t i;
 
-	for (i = 0; i < RMAP_PAGE_SIZE; i += sizeof(uint64_t))
+	for (i = 0; i < HALF; i += sizeof(uint64_t))
 		*(volatile uint64_t *)(void *)(to + i) =
 			*(const volatile uint64_t *)(const void *)(from + i);
 }
@@ -273,7 +302,9 @@ static int port_file_write(void *ctx, void *handle, uint64_t index, const void *
 		return RMAP_ENOSPC;
 	weave_at(p, WEAVE_WRITE);
 	p->dirty = true;
-	copy_page_racily(p->data, data);
+	copy_half_racily(p->data + HALF, (const unsigned char *)data + HALF);
+	weave_at(&device, WEAVE_WRITE);
+	copy_half_racily(p->data, data);
 	return 0;
 }
 

@@ -41,6 +41,9 @@ void *weave_port_file(unsigned int n);
 /* Objects that were handed out and not given back. */
 uint64_t weave_port_objects(void);
 
+/* A thread begins: before, in the middle of, or behind what a device has to do. */
+void weave_port_begin(void);
+
 /* The n-th allocation from now by the thread fails; 0: none. */
 void weave_port_fail_alloc(int thread, uint32_t n);
 
