@@ -258,7 +258,7 @@ static int poison_locked(struct mm_system *sys, struct page *page)
 		return RMAP_EBUSY;
 	if (page_maybe_pinned(page))
 		return RMAP_EBUSY;
-	if (page_test(page, PG_SWAPCACHE) && rmap_page_is_anon(&page->rmap))
+	if (rmap_page_is_anon(&page->rmap))
 		swap_try_free(sys, page);
 	file = rmap_page_is_anon(&page->rmap) || !rmap_page_file(&page->rmap)
 		       ? NULL

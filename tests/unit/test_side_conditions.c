@@ -40,6 +40,30 @@ static void test_a_hint_within_a_page(void **state)
 	engine_teardown(&e);
 }
 
+/* A file that is nearly as large as all there is: not at the hint, where it would end behind the end, but where it fits. */
+static void test_a_hint_for_nearly_everything(void **state)
+{
+	struct engine_config config = { .mm.overcommit = MM_OVERCOMMIT_ALWAYS };
+	const uint64_t len = MM_TASK_SIZE - ((uint64_t)1 << 30);
+	struct mm_mmap args = {
+		.addr = (uint64_t)1 << 33, .len = len, .prot = MM_PROT_READ, .flags = MM_MAP_PRIVATE
+	};
+	struct engine e;
+	struct mm *mm;
+	uint64_t at = 0;
+
+	(void)state;
+	engine_setup(&e, &config);
+	mm = engine_mm(&e);
+	args.file = pattern_file(&e, 1, 3);
+	args.file_mode = MM_FILE_READ;
+	assert_int_equal(STEP(&e, mm_mmap(mm, &args, &at)), 0);
+	assert_true(at < args.addr);
+	mm_put(mm);
+	mm_file_put(args.file);
+	engine_teardown(&e);
+}
+
 /* A heap that cannot grow for want of a VMA stays as it is, and what was promised for it is given back. */
 static void test_no_vma_for_the_heap(void **state)
 {
@@ -240,6 +264,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_hint_within_a_page),
+		cmocka_unit_test(test_a_hint_for_nearly_everything),
 		cmocka_unit_test(test_no_vma_for_the_heap),
 		cmocka_unit_test(test_slots_are_kept_while_there_are_many),
 		cmocka_unit_test(test_balance),

@@ -10,6 +10,7 @@
 
 #include "mm/image.h"
 #include "mm/mm_types.h"
+#include "mm/reclaim.h"
 
 #define RW (MM_PROT_READ | MM_PROT_WRITE)
 #define A  0x10000000ull
@@ -179,6 +180,71 @@ static void test_no_vma_for_the_rest(void **state)
 	faulty_teardown(&e, tp);
 }
 
+/* Who asks whether a page was used clears the marks that say so: without a use in between nobody has. */
+static void test_referenced_once(void **state)
+{
+	struct mm_smaps smaps;
+	struct engine e;
+	struct mm *mm, *child;
+	struct page *page;
+	uint64_t flags;
+
+	(void)state;
+	engine_setup(&e, NULL);
+	mm = engine_mm(&e);
+	map_anon(&e, mm, A, 1);
+	poke(&e, mm, A, 1);
+	child = engine_fork(&e, mm);
+	peek(&e, child, A);
+	peek(&e, mm, A);
+	page = page_info(mm, A).page;
+	page_lock(e.sys, page);
+	assert_int_equal(page_referenced(e.sys, page, true, &flags), 2);
+	assert_int_equal(page_referenced(e.sys, page, true, &flags), 0);
+	page_unlock(e.sys, page);
+	assert_int_equal(mm_smaps(mm, A, &smaps), 0);
+	assert_int_equal(smaps.referenced, 0);
+	peek(&e, child, A);
+	assert_int_equal(mm_smaps(mm, A, &smaps), 0);
+	assert_int_equal(smaps.referenced, 0);
+	assert_int_equal(mm_smaps(child, A, &smaps), 0);
+	assert_int_equal(smaps.referenced, PAGE);
+	page_lock(e.sys, page);
+	assert_int_equal(page_referenced(e.sys, page, true, &flags), 1);
+	page_unlock(e.sys, page);
+	mm_put(child);
+	mm_put(mm);
+	engine_teardown(&e);
+}
+
+/* A page of a file that is unmapped was used, if its last mapping says so and is not of those who read once and in order. */
+static void test_used_until_it_was_unmapped(void **state)
+{
+	static const int advice[] = { MM_MADV_NORMAL, MM_MADV_SEQUENTIAL };
+	struct mm_file *file;
+	struct engine e;
+	struct mm *mm;
+	struct page *page;
+
+	(void)state;
+	engine_setup(&e, NULL);
+	mm = engine_mm(&e);
+	for (unsigned int i = 0; i < 2; i++) {
+		file = pattern_file(&e, 1, 3);
+		map_with(&e, mm, A, 1, MM_PROT_READ, MM_MAP_SHARED, file, 0);
+		assert_int_equal(STEP(&e, mm_madvise(mm, A, PAGE, advice[i])), 0);
+		peek(&e, mm, A);
+		page = page_info(mm, A).page;
+		assert_false(page_test(page, PG_REFERENCED | PG_ACTIVE));
+		assert_int_equal(STEP(&e, mm_munmap(mm, A, PAGE)), 0);
+		assert_int_equal(page_test(page, PG_REFERENCED | PG_ACTIVE) != 0, i == 0);
+		mm_file_put(file);
+		settle(&e);
+	}
+	mm_put(mm);
+	engine_teardown(&e);
+}
+
 /* ---------------------------------------------------------------- the image's checksum */
 
 static struct {
@@ -237,6 +303,8 @@ int main(void)
 		cmocka_unit_test(test_many_are_no_pin),
 		cmocka_unit_test(test_only_advised_pages_are_lazily_free),
 		cmocka_unit_test(test_no_vma_for_the_rest),
+		cmocka_unit_test(test_referenced_once),
+		cmocka_unit_test(test_used_until_it_was_unmapped),
 		cmocka_unit_test(test_checksum),
 	};
 
