@@ -4,7 +4,9 @@
  *
  * Fork allocates several objects for a VMA and wants to be done in 200 ns, so that alloc and free take no lock and touch no
  * shared line: a thread pops from and pushes to an array of its own. Half an array at a time goes to and comes from the
- * kind's depot, under a spin lock; the depot cuts new objects from slabs. Free lists are arrays of pointers and not threaded
+ * thread's shelf, and where that is full or empty from the kind's depot, each under a spin lock; the depot cuts new objects from
+ * slabs. What is freed after a grace period, by whoever runs what was deferred, goes to the shelf of the thread that deferred it:
+ * otherwise two that fork and exit would get each other's objects, whose lines stand in the other processor's cache. Free lists are arrays of pointers and not threaded
  * through the objects, because a late reader may still look at a freed object of a type-stable kind: nothing is written to it
  * until it is handed out again. Slabs stay with their kind until the machine ends, which is what type-stable means.
  *
@@ -26,6 +28,8 @@
 THREAD_LOCAL uint64_t
 	my_machine; /* the machine whose share this thread used last, by number: 0 none */
 THREAD_LOCAL struct hosted_local *my_local;
+THREAD_LOCAL struct hosted_local *acting_for; /* another thread's share, or NULL */
+THREAD_LOCAL uint32_t own_seat;		      /* while it acts for another */
 
 static bool kind_is_cached(enum rmap_kind kind)
 {
@@ -48,10 +52,12 @@ static void count(_Atomic int64_t *counter, int64_t n)
 
 static struct hosted_local *local_make(uint64_t owner)
 {
-	struct hosted_local *local = calloc(1, sizeof(*local));
+	struct hosted_local *local = aligned_alloc(HOSTED_APART, sizeof(*local));
 
-	if (local)
-		local->owner = owner;
+	if (!local)
+		return NULL;
+	memset(local, 0, sizeof(*local));
+	local->owner = owner;
 	return local;
 }
 
@@ -80,6 +86,7 @@ static struct hosted_local *local_find(struct hosted *h)
 		h->locals = local;
 		hosted_spin_unlock(&h->local_lock);
 	}
+	atomic_store_explicit(&local->seat, hosted_cpu_number(h), memory_order_relaxed);
 	my_machine = h->number;
 	my_local = local;
 	return local;
@@ -88,6 +95,21 @@ static struct hosted_local *local_find(struct hosted *h)
 static inline struct hosted_local *local_of(struct hosted *h)
 {
 	return rmap_likely(my_machine == h->number) ? my_local : local_find(h);
+}
+
+struct hosted_local *hosted_cache_local(struct hosted *h)
+{
+	return local_of(h);
+}
+
+void hosted_act_for(struct hosted *h, struct hosted_local *local)
+{
+	if (acting_for)
+		hosted_seat_swap(own_seat);
+	acting_for = local == local_of(h) ? NULL : local;
+	if (acting_for)
+		own_seat =
+			hosted_seat_swap(atomic_load_explicit(&local->seat, memory_order_relaxed));
 }
 
 void hosted_cache_thread_gone(struct hosted *h, uint64_t thread)
@@ -134,7 +156,7 @@ static bool slab_cut(struct hosted *h, struct hosted_depot *d, uint64_t size)
 	h->slabs = slab;
 	hosted_spin_unlock(&h->slab_lock);
 	atomic_fetch_add_explicit(&h->slab_bytes, bytes, memory_order_relaxed);
-	d->slab = (char *)slab + HOSTED_CACHE_LINE;
+	d->slab = (char *)slab + HOSTED_APART;
 	d->slab_end = (char *)slab + bytes;
 	return true;
 }
@@ -157,8 +179,8 @@ static void *depot_take(struct hosted *h, struct hosted_depot *d, uint64_t size)
 static uint64_t depot_size(struct hosted *h, struct hosted_depot *d, enum rmap_kind kind,
 			   size_t size)
 {
-	/* What many processors write to all the time shares no line with its neighbours. */
-	uint64_t line = kind == RMAP_KIND_MM || kind == RMAP_KIND_VMA ? HOSTED_CACHE_LINE : 16;
+	/* What each fault writes to stands apart from its neighbours; both end with a part that hardly anybody touches. */
+	uint64_t line = kind == RMAP_KIND_MM || kind == RMAP_KIND_VMA ? HOSTED_APART : 16;
 	uint64_t rounded = ((uint64_t)size + line - 1) & ~(line - 1);
 	uint64_t old = 0;
 
@@ -167,37 +189,105 @@ static uint64_t depot_size(struct hosted *h, struct hosted_depot *d, enum rmap_k
 	return rounded;
 }
 
+/* ---------------------------------------------------------------- shelves */
+
+static uint32_t shelf_nr(const struct hosted_shelf *shelf)
+{
+	return atomic_load_explicit(&shelf->nr, memory_order_relaxed);
+}
+
+static void shelf_set(struct hosted_shelf *shelf, uint32_t nr)
+{
+	atomic_store_explicit(&shelf->nr, nr, memory_order_relaxed);
+}
+
+/* => room for n more, or false; the shelf's lock held */
+static bool shelf_grow(struct hosted_shelf *shelf, uint32_t n)
+{
+	uint32_t room = shelf->room ? shelf->room : HOSTED_MAGAZINE;
+	void **grown;
+
+	while (room < shelf_nr(shelf) + n)
+		room *= 2;
+	if (room == shelf->room)
+		return true;
+	if (room > HOSTED_SHELF_MAX)
+		return false;
+	grown = realloc(shelf->object, room * sizeof(*grown));
+	if (!grown)
+		return false;
+	shelf->object = grown;
+	shelf->room = room;
+	return true;
+}
+
+/* => false: no room, nothing was put */
+static bool shelf_put(struct hosted_shelf *shelf, void *const *object, uint32_t n)
+{
+	bool room;
+
+	hosted_spin_lock(&shelf->lock);
+	room = shelf_grow(shelf, n);
+	if (room) {
+		memcpy(shelf->object + shelf_nr(shelf), object, n * sizeof(*object));
+		shelf_set(shelf, shelf_nr(shelf) + n);
+	}
+	hosted_spin_unlock(&shelf->lock);
+	return room;
+}
+
+/* => how many there were, n at the most */
+static uint32_t shelf_take(struct hosted_shelf *shelf, void **object, uint32_t n)
+{
+	uint32_t i;
+
+	if (!shelf_nr(shelf))
+		return 0;
+	hosted_spin_lock(&shelf->lock);
+	if (n > shelf_nr(shelf))
+		n = shelf_nr(shelf);
+	for (i = 0; i < n; i++)
+		object[i] = shelf->object[shelf_nr(shelf) - 1 - i];
+	shelf_set(shelf, shelf_nr(shelf) - n);
+	hosted_spin_unlock(&shelf->lock);
+	return n;
+}
+
+/* There is always room. */
+static void depot_put(struct hosted_depot *d, void *const *object, uint32_t n)
+{
+	hosted_spin_lock(&d->lock);
+	memcpy(d->free + d->nr_free, object, n * sizeof(*object));
+	d->nr_free += n;
+	hosted_spin_unlock(&d->lock);
+}
+
 /* => fills the empty magazine by half; false: no memory */
 static bool magazine_fill(struct hosted *h, struct hosted_local *local, enum rmap_kind kind,
 			  size_t size)
 {
 	struct hosted_depot *d = &h->depot[kind];
+	void **object = local->magazine[kind].object;
 	uint64_t rounded = depot_size(h, d, kind, size);
-	uint32_t n = 0;
+	uint32_t n = shelf_take(&local->shelf[kind], object, HOSTED_HALF);
 
-	hosted_spin_lock(&d->lock);
-	while (n < HOSTED_HALF) {
-		void *object = depot_take(h, d, rounded);
-
-		if (!object)
-			break;
-		local->magazine[kind].object[n++] = object;
+	if (!n) {
+		hosted_spin_lock(&d->lock);
+		while (n < HOSTED_HALF && (object[n] = depot_take(h, d, rounded)) != NULL)
+			n++;
+		hosted_spin_unlock(&d->lock);
 	}
-	hosted_spin_unlock(&d->lock);
 	local->magazine[kind].nr = n;
 	return n != 0;
 }
 
-/* => the full magazine's older half goes to the depot */
+/* => the full magazine's older half goes to the shelf, or the depot */
 static void magazine_drain(struct hosted *h, struct hosted_local *local, enum rmap_kind kind)
 {
-	struct hosted_depot *d = &h->depot[kind];
 	void **object = local->magazine[kind].object;
 
-	hosted_spin_lock(&d->lock);
-	memcpy(d->free + d->nr_free, object, HOSTED_HALF * sizeof(*object));
-	d->nr_free += HOSTED_HALF;
-	hosted_spin_unlock(&d->lock);
+	if (!shelf_put(&local->shelf[kind], object, HOSTED_HALF))
+		depot_put(&h->depot[kind], object, HOSTED_HALF);
 	memmove(object, object + HOSTED_HALF, HOSTED_HALF * sizeof(*object));
 	local->magazine[kind].nr = HOSTED_HALF;
 }
@@ -253,15 +343,10 @@ void *hosted_cache_alloc(void *ctx, enum rmap_kind kind, size_t size)
 /* A thread that has no share, for want of memory, gives back by hand. */
 static void free_stray(struct hosted *h, enum rmap_kind kind, void *object, size_t size)
 {
-	struct hosted_depot *d = &h->depot[kind];
-
-	if (kind_is_cached(kind)) {
-		hosted_spin_lock(&d->lock);
-		d->free[d->nr_free++] = object;
-		hosted_spin_unlock(&d->lock);
-	} else {
+	if (kind_is_cached(kind))
+		depot_put(&h->depot[kind], &object, 1);
+	else
 		free(object);
-	}
 	atomic_fetch_sub(&h->stray_live[kind], 1);
 	atomic_fetch_sub(&h->stray_bytes[kind], (int64_t)size);
 }
@@ -279,7 +364,10 @@ void hosted_cache_free(void *ctx, enum rmap_kind kind, void *object, size_t size
 	}
 	count(&local->live[kind], -1);
 	count(&local->bytes[kind], -(int64_t)size);
-	if (rmap_likely(kind_is_cached(kind))) {
+	if (rmap_unlikely(acting_for) && kind_is_cached(kind)) {
+		if (!shelf_put(&acting_for->shelf[kind], &object, 1))
+			depot_put(&h->depot[kind], &object, 1);
+	} else if (rmap_likely(kind_is_cached(kind))) {
 		uint32_t nr = local->magazine[kind].nr;
 
 		if (rmap_unlikely(nr == HOSTED_MAGAZINE)) {
@@ -334,6 +422,8 @@ void hosted_cache_destroy(struct hosted *h)
 	}
 	for (local = h->locals; local; local = next_local) {
 		next_local = local->next;
+		for (kind = 0; kind < RMAP_KINDS; kind++)
+			free(local->shelf[kind].object);
 		free(local);
 	}
 	for (kind = 0; kind < RMAP_KINDS; kind++)

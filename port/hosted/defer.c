@@ -3,8 +3,9 @@
  * Deferral: what call_rcu() is given runs after a grace period.
  *
  * Readers are liburcu's (the membarrier flavour: entering a section is a store and a compiler barrier). Objects are pushed on
- * a list without a lock. Each machine has a thread, the reaper, that lets them gather for two milliseconds, waits for one
- * grace period for all of them, and runs them in the order in which they came. A push wakes the reaper only if it sleeps for
+ * a list of the thread's own without a lock. Each machine has a thread, the reaper, that lets them gather for two milliseconds, waits
+ * for one grace period for all of them, and runs them, each thread's in the order in which they came and on its behalf: what they
+ * free goes back to where it was deferred, as on a kernel whose processors run what they have deferred by themselves. A push wakes the reaper only if it sleeps for
  * want of work: one system call a burst. rcu_barrier() does the reaper's work itself, after a batch that is under way.
  *
  * A machine may do without the reaper; then only barriers run anything.
@@ -140,16 +141,32 @@ void hosted_synchronize(void)
 
 #endif
 
-/* Run all that was pushed before the call. Callbacks may push; they may not ask for a barrier. */
-static void defer_run(struct hosted *h)
+/* All that was pushed until now, to be run later. False: nothing was. */
+static bool take_pushed(struct hosted *h)
+{
+	struct hosted_local *local;
+	bool any;
+
+	h->defer.taken = atomic_exchange(&h->defer.stray, NULL);
+	any = h->defer.taken != NULL;
+	hosted_spin_lock(&h->local_lock);
+	for (local = h->locals; local; local = local->next) {
+		local->taken = NULL;
+		if (atomic_load(&local->pushed))
+			local->taken = atomic_exchange(&local->pushed, NULL);
+		any |= local->taken != NULL;
+	}
+	h->defer.first = h->locals;
+	hosted_spin_unlock(&h->local_lock);
+	return any;
+}
+
+/* The newest comes first, and is run last. */
+static void run_list(struct hosted *h, struct rmap_rcu *newest)
 {
 	struct rmap_rcu *rcu, *next, *oldest = NULL;
 
-	pthread_mutex_lock(&h->defer.run);
-	rcu = atomic_exchange(&h->defer.pushed, NULL);
-	if (rcu)
-		hosted_synchronize();
-	for (; rcu; rcu = next) {
+	for (rcu = newest; rcu; rcu = next) {
 		next = rcu->next;
 		rcu->next = oldest;
 		oldest = rcu;
@@ -158,18 +175,65 @@ static void defer_run(struct hosted *h)
 		next = rcu->next;
 		rcu->func(h, rcu);
 	}
+}
+
+/* Run all that was pushed before the call. Callbacks may push; they may not ask for a barrier. */
+static void defer_run(struct hosted *h)
+{
+	struct hosted_local *local;
+
+	pthread_mutex_lock(&h->defer.run);
+	if (take_pushed(h)) {
+		hosted_synchronize();
+		run_list(h, h->defer.taken);
+		for (local = h->defer.first; local; local = local->next) {
+			if (!local->taken)
+				continue;
+			hosted_act_for(h, local);
+			run_list(h, local->taken);
+		}
+		hosted_act_for(h, NULL);
+	}
 	pthread_mutex_unlock(&h->defer.run);
+}
+
+static bool any_pushed(struct hosted *h)
+{
+	const struct hosted_local *local;
+	bool any = atomic_load(&h->defer.stray) != NULL;
+
+	hosted_spin_lock(&h->local_lock);
+	for (local = h->locals; local && !any; local = local->next)
+		any = atomic_load(&local->pushed) != NULL;
+	hosted_spin_unlock(&h->local_lock);
+	return any;
+}
+
+uint64_t hosted_deferred(const struct hosted *h)
+{
+	struct hosted_spin *lock = (struct hosted_spin *)&h->local_lock;
+	uint64_t n = atomic_load_explicit(&h->defer.strays, memory_order_relaxed);
+	const struct hosted_local *local;
+
+	hosted_spin_lock(lock);
+	for (local = h->locals; local; local = local->next)
+		n += atomic_load_explicit(&local->deferred, memory_order_relaxed);
+	hosted_spin_unlock(lock);
+	return n;
 }
 
 void hosted_call_rcu(void *ctx, struct rmap_rcu *rcu, void (*func)(void *ctx, struct rmap_rcu *rcu))
 {
 	struct hosted *h = ctx;
+	struct hosted_local *local = hosted_cache_local(h);
+	_Atomic(struct rmap_rcu *) *pushed = local ? &local->pushed : &h->defer.stray;
 
 	rcu->func = func;
-	rcu->next = atomic_load_explicit(&h->defer.pushed, memory_order_relaxed);
-	while (!atomic_compare_exchange_weak(&h->defer.pushed, &rcu->next, rcu))
+	rcu->next = atomic_load_explicit(pushed, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak(pushed, &rcu->next, rcu))
 		;
-	atomic_fetch_add_explicit(&h->defer.total, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(local ? &local->deferred : &h->defer.strays, 1,
+				  memory_order_relaxed);
 	/* The reaper says that it is idle before it looks for the last time; one of us sees the other. */
 	if (rmap_unlikely(atomic_load(&h->defer.idle))) {
 		pthread_mutex_lock(&h->defer.lock);
@@ -207,7 +271,7 @@ static void *reaper(void *arg)
 	pthread_mutex_lock(&d->lock);
 	while (!d->stop) {
 		atomic_store(&d->idle, 1);
-		while (!d->stop && !atomic_load(&d->pushed))
+		while (!d->stop && !any_pushed(h))
 			pthread_cond_wait(&d->signal, &d->lock);
 		atomic_store(&d->idle, 0);
 		gather(d);
@@ -253,7 +317,7 @@ void hosted_defer_destroy(struct hosted *h)
 	pthread_mutex_unlock(&d->lock);
 	if (d->has_reaper)
 		pthread_join(d->reaper, NULL);
-	while (atomic_load(&d->pushed))
+	while (any_pushed(h))
 		defer_run(h);
 	pthread_cond_destroy(&d->signal);
 	pthread_mutex_destroy(&d->lock);

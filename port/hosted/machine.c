@@ -186,8 +186,7 @@ int hosted_create(const struct hosted_config *config, struct hosted **out, char 
 
 	if (r)
 		return r;
-	h = aligned_alloc(HOSTED_CACHE_LINE,
-			  (sizeof(*h) + HOSTED_CACHE_LINE - 1) & ~(size_t)(HOSTED_CACHE_LINE - 1));
+	h = aligned_alloc(HOSTED_APART, sizeof(*h));
 	if (!h) {
 		hosted_say(error, "Out of memory.");
 		return RMAP_ENOMEM;
@@ -266,5 +265,5 @@ void hosted_get_io(const struct hosted *h, struct hosted_io *out)
 	out->swap_reads = atomic_load_explicit(&h->swap_reads, memory_order_relaxed);
 	out->file_writes = atomic_load_explicit(&h->file_writes, memory_order_relaxed);
 	out->file_reads = atomic_load_explicit(&h->file_reads, memory_order_relaxed);
-	out->deferred = atomic_load_explicit(&h->defer.total, memory_order_relaxed);
+	out->deferred = hosted_deferred(h);
 }

@@ -41,6 +41,12 @@
 
 #define HOSTED_CACHE_LINE 64
 
+/*
+ * What two processors write to stands so far apart: processors fetch lines in pairs, and the line before or behind one that they were
+ * asked for. So it takes a whole line between the two that nobody writes to.
+ */
+#define HOSTED_APART	  (2 * HOSTED_CACHE_LINE)
+
 /* A spin lock that gives the processor away when its holder may have lost it. */
 struct hosted_spin {
 	_Atomic uint32_t word; /* 0 free, 1 held */
@@ -62,19 +68,38 @@ static inline void hosted_spin_unlock(struct hosted_spin *lock)
 /* ---------------------------------------------------------------- cache.c */
 
 /* Objects that a thread keeps of each kind, and how many of them change hands at once. */
-#define HOSTED_MAGAZINE 64
-#define HOSTED_HALF	(HOSTED_MAGAZINE / 2)
+#define HOSTED_MAGAZINE	 64
+#define HOSTED_HALF	 (HOSTED_MAGAZINE / 2)
 
-/* One thread's share of a machine's caches. Used by its owner alone, but the counters are read by anybody. */
+/* What the owner's magazine is filled from before the depot is asked: what it held once, and what was freed on its behalf. */
+#define HOSTED_SHELF_MAX 4096u
+
+struct hosted_shelf {
+	struct hosted_spin lock;
+	_Atomic uint32_t nr; /* changed under lock */
+	uint32_t room;	     /* lock */
+	void **object;	     /* lock */
+};
+
+/* One thread's share of a machine's caches. Used by its owner alone, but for what says otherwise. */
 struct hosted_local {
-	struct hosted_local *next; /* hosted.local_lock */
-	uint64_t owner;		   /* thread number, 0: nobody's; hosted.local_lock */
+	/* hosted.local_lock to enter; fixed then */
+	_Alignas(HOSTED_APART) struct hosted_local *next;
+	uint64_t owner;	       /* thread number, 0: nobody's; hosted.local_lock */
+	_Atomic uint32_t seat; /* its owner's, who sets it, or was */
+	/* The counters are read by anybody. */
 	_Atomic int64_t live[RMAP_KINDS];
 	_Atomic int64_t bytes[RMAP_KINDS];
+	_Atomic uint64_t deferred; /* objects given to call_rcu */
+	/* What the owner has deferred, newest first; whoever runs it takes all. */
+	_Atomic(struct rmap_rcu *) pushed;
 	struct {
 		uint32_t nr;
 		void *object[HOSTED_MAGAZINE];
 	} magazine[RMAP_KINDS];
+	struct hosted_shelf shelf[RMAP_KINDS];
+	struct rmap_rcu *taken; /* of pushed, to be run; hosted.defer.run */
+	char gap[HOSTED_CACHE_LINE];
 };
 
 /* A kind's objects that no thread keeps. */
@@ -99,6 +124,13 @@ void *hosted_cache_alloc(void *ctx, enum rmap_kind kind, size_t size);
 void hosted_cache_free(void *ctx, enum rmap_kind kind, void *object, size_t size);
 /* The thread of that number ends: its shares are free for the next one. */
 void hosted_cache_thread_gone(struct hosted *h, uint64_t thread);
+/* This thread's share, or NULL: no memory. */
+struct hosted_local *hosted_cache_local(struct hosted *h);
+/*
+ * From now on this thread works on behalf of that one, whose share what it frees goes to, and whose seat it has; NULL: on its own
+ * again. So what is freed after a grace period comes back to the processor that knows it, whoever runs what was deferred.
+ */
+void hosted_act_for(struct hosted *h, struct hosted_local *local);
 
 /* ---------------------------------------------------------------- thread.c */
 
@@ -109,6 +141,8 @@ void hosted_cache_thread_gone(struct hosted *h, uint64_t thread);
  */
 #define HOSTED_SEATS 16u
 uint32_t hosted_cpu_number(void *ctx);
+/* Let this thread, which has one, have another seat. => the one that it had, to be given back by the same function. */
+uint32_t hosted_seat_swap(uint32_t seat);
 /* This thread's number, 1 upwards, never reused. */
 uint64_t hosted_thread_number(void);
 /* All machines, so that a thread that ends can leave each. */
@@ -118,11 +152,14 @@ void hosted_machines_remove(struct hosted *h);
 /* ---------------------------------------------------------------- defer.c, wait.c */
 
 struct hosted_defer {
-	_Atomic(struct rmap_rcu *) pushed; /* newest first */
-	_Atomic uint64_t total;
-	_Atomic uint32_t idle; /* the reaper sleeps until it is signalled */
-	pthread_mutex_t run;   /* whoever takes what was pushed and runs it */
-	pthread_mutex_t lock;  /* stop, and the reaper's sleep */
+	/* What threads without a share have deferred, newest first, and how much that was. */
+	_Atomic(struct rmap_rcu *) stray;
+	_Atomic uint64_t strays;
+	_Atomic uint32_t idle;	    /* the reaper sleeps until it is signalled */
+	pthread_mutex_t run;	    /* whoever takes what was pushed and runs it */
+	struct rmap_rcu *taken;	    /* of the strays, to be run; run */
+	struct hosted_local *first; /* of the threads whose shares have some; run */
+	pthread_mutex_t lock;	    /* stop, and the reaper's sleep */
 	pthread_cond_t signal;
 	bool stop;	 /* lock */
 	bool has_reaper; /* fixed */
@@ -136,6 +173,8 @@ void hosted_rcu_read_unlock(void *ctx);
 void hosted_call_rcu(void *ctx, struct rmap_rcu *rcu,
 		     void (*func)(void *ctx, struct rmap_rcu *rcu));
 void hosted_rcu_barrier(void *ctx);
+/* Objects that were ever given to call_rcu. */
+uint64_t hosted_deferred(const struct hosted *h);
 /* Enter and leave the grace-period machinery for this thread. */
 void hosted_rcu_register(void);
 void hosted_rcu_unregister(void);
@@ -218,9 +257,10 @@ struct hosted {
 	uint64_t interrupt_ns;	 /* fixed */
 	/* What each seat's threads have flushed; atomics. */
 	struct {
-		_Alignas(HOSTED_CACHE_LINE) struct {
+		_Alignas(HOSTED_APART) struct {
 			_Atomic uint64_t flushes, interrupts, entries;
 		} by[MM_FLUSH_REASONS];
+		char gap[HOSTED_CACHE_LINE];
 	} flush[HOSTED_SEATS];
 	struct hosted_adversity adversity;
 	struct hosted_spin stale_lock;

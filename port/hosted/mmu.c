@@ -27,6 +27,14 @@
 /* From here on looking at every entry is cheaper than looking for each page. */
 #define FLUSH_BY_PAGE 48
 
+/* Of address space that a processor says it has translations of; with more of them at once a flush does not ask for each. */
+#define REGION_SHIFT  (21 - RMAP_PAGE_SHIFT)
+#define REGIONS_MAX   8
+#define FILTER_WORDS  8
+
+/* After so many flushes in vain of what a processor seemed to have it looks at what it has. */
+#define VAIN_MAX      16
+
 #define FAULTS_MAX    1000
 
 #define USER_END      ((uint64_t)1 << 47)
@@ -40,23 +48,38 @@ struct tlb_entry {
 	uint32_t stale_reads, stale_writes;
 };
 
+/*
+ * What a processor lets others know, so that who flushes something that it has nothing of passes it by without a look at its lock or
+ * its TLB. A bit that is set may mean nothing, one that is clear means that nothing is there. Set before the first walk that may
+ * lead to an entry; changed under the processor's lock, read by everybody.
+ */
+struct seen {
+	/* What it runs, by id; 0: nothing. Who flushes that interrupts it, whatever it has: a real machine has a mask of that, no more. */
+	_Alignas(HOSTED_APART) _Atomic uint64_t loaded;
+	/* by id % 64: address spaces that it runs or has translations of */
+	_Atomic uint64_t spaces;
+	/* regions of 2 MiB of these, by a hash of both */
+	_Atomic uint64_t regions[FILTER_WORDS];
+	char gap[HOSTED_CACHE_LINE];
+};
+
 struct hosted_cpu {
-	_Alignas(HOSTED_CACHE_LINE) struct hosted_spin lock;
+	_Alignas(HOSTED_APART) struct hosted_spin lock;
 	uint32_t number;			/* fixed */
 	struct hosted *h;			/* fixed */
 	struct mm *mm;				/* loaded, or NULL; lock */
 	uint64_t mm_id;				/* lock */
 	const pte_t *root;			/* lock */
+	uint64_t region;			/* of mm, whose bit is set, or NO_REGION; lock */
 	uint32_t victim;			/* the way that goes next; lock */
 	uint32_t valid;				/* entries in use; lock */
+	uint32_t vain;				/* flushes by others that found nothing; lock */
 	uint64_t hits, misses, faults, flushed; /* lock */
 	struct tlb_entry tlb[TLB_SETS][TLB_WAYS];
-	/*
-	 * A bit, by id % 64, for each address space that is loaded or has entries here: who flushes another passes this processor by
-	 * without a look at its lock. Set before the first walk, under lock; read by everybody.
-	 */
-	_Alignas(HOSTED_CACHE_LINE) _Atomic uint64_t seen;
+	struct seen seen; /* of what is above */
 };
+
+#define NO_REGION UINT64_MAX
 
 /* One access within one page. */
 struct access {
@@ -75,6 +98,12 @@ static const pte_t access_refused[] = {
 	[MM_ACCESS_WRITE] = 0,
 	[MM_ACCESS_EXEC] = PTE_NX,
 };
+
+/* All TLB_SIZE entries in a row: a pointer to the first set would end with it. */
+static struct tlb_entry *tlb_begin(struct hosted_cpu *cpu)
+{
+	return (struct tlb_entry *)(void *)cpu->tlb;
+}
 
 static inline struct tlb_entry *tlb_set(struct hosted_cpu *cpu, uint64_t mm_id, uint64_t vpn)
 {
@@ -118,6 +147,99 @@ static void tlb_insert(struct hosted_cpu *cpu, uint64_t vpn, pte_t pte)
 	else if (!entry->mm_id)
 		cpu->valid++;
 	*entry = (struct tlb_entry){ .mm_id = cpu->mm_id, .vpn = vpn, .pte = pte, .mm = cpu->mm };
+}
+
+/* ---------------------------------------------------------------- what others know of it */
+
+static uint64_t space_bit(uint64_t mm_id)
+{
+	return (uint64_t)1 << mm_id % 64;
+}
+
+/* Its place in seen.regions. */
+static uint64_t region_place(uint64_t mm_id, uint64_t region)
+{
+	return (region + (mm_id << 32)) * 0x9e3779b97f4a7c15u >> 32 & (FILTER_WORDS * 64 - 1);
+}
+
+/* Set before what comes next reads a table; who flushes has changed it, and reads this behind a fence, too. */
+static void saw(_Atomic uint64_t *word, uint64_t bit)
+{
+	uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
+
+	if (old & bit)
+		return;
+	atomic_store_explicit(word, old | bit, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+static void saw_space(struct hosted_cpu *cpu, uint64_t mm_id)
+{
+	saw(&cpu->seen.spaces, space_bit(mm_id));
+}
+
+static void saw_region(struct hosted_cpu *cpu, uint64_t region)
+{
+	uint64_t place = region_place(cpu->mm_id, region);
+
+	saw(&cpu->seen.regions[place / 64], (uint64_t)1 << place % 64);
+	cpu->region = region;
+}
+
+/* The TLB is empty, and no walk is under way: the lock is held. */
+static void saw_nothing(struct hosted_cpu *cpu)
+{
+	int i;
+
+	atomic_store_explicit(&cpu->seen.spaces, 0, memory_order_relaxed);
+	for (i = 0; i < FILTER_WORDS; i++)
+		atomic_store_explicit(&cpu->seen.regions[i], 0, memory_order_relaxed);
+	cpu->region = NO_REGION;
+}
+
+/* Only what there is by now. */
+static void see_again(struct hosted_cpu *cpu)
+{
+	uint64_t regions[FILTER_WORDS] = { 0 };
+	const struct tlb_entry *entry;
+	int i;
+
+	for (entry = tlb_begin(cpu); entry < tlb_begin(cpu) + TLB_SIZE; entry++) {
+		uint64_t place = region_place(entry->mm_id, entry->vpn >> REGION_SHIFT);
+
+		if (entry->mm_id)
+			regions[place / 64] |= (uint64_t)1 << place % 64;
+	}
+	for (i = 0; i < FILTER_WORDS; i++)
+		atomic_store_explicit(&cpu->seen.regions[i], regions[i], memory_order_relaxed);
+	cpu->region = NO_REGION;
+	cpu->vain = 0;
+}
+
+/* May the processor have translations of the address space, or a walk under way that will? The tables were changed before. */
+static bool may_have_any(const struct hosted_cpu *cpu, uint64_t mm_id)
+{
+	return atomic_load_explicit(&cpu->seen.spaces, memory_order_relaxed) & space_bit(mm_id);
+}
+
+/* The same, of pages [first, end) of it. */
+static bool may_have(const struct hosted_cpu *cpu, uint64_t mm_id, uint64_t first, uint64_t end)
+{
+	uint64_t region = first >> REGION_SHIFT, last = (end - 1) >> REGION_SHIFT;
+
+	if (!may_have_any(cpu, mm_id))
+		return false;
+	if (last - region >= REGIONS_MAX)
+		return true;
+	for (; region <= last; region++) {
+		uint64_t place = region_place(mm_id, region);
+		uint64_t word =
+			atomic_load_explicit(&cpu->seen.regions[place / 64], memory_order_relaxed);
+
+		if (word >> place % 64 & 1)
+			return true;
+	}
+	return false;
 }
 
 static inline char *frame_data(const struct hosted *h, uint64_t pfn)
@@ -228,6 +350,8 @@ static pte_t translate(struct hosted_cpu *cpu, uint64_t addr, enum mm_access kin
 			tlb_drop(cpu, entry);
 	}
 	cpu->misses++;
+	if (vpn >> REGION_SHIFT != cpu->region)
+		saw_region(cpu, vpn >> REGION_SHIFT);
 	pte = walk_and_mark(cpu, addr, kind);
 	if (pte && !cpu->h->no_tlb)
 		tlb_insert(cpu, vpn, pte);
@@ -244,31 +368,19 @@ static void move_bytes(const struct hosted *h, pte_t pte, const struct access *a
 		memcpy(data, a->from, a->len);
 }
 
-static uint64_t seen_bit(uint64_t mm_id)
-{
-	return (uint64_t)1 << mm_id % 64;
-}
-
-/*
- * May the processor have translations of the address space, or a walk under way that will? The tables were changed before. No: what it
- * loads from now on it will find changed.
- */
-static bool may_have(const struct hosted_cpu *cpu, uint64_t mm_id)
-{
-	return atomic_load(&cpu->seen) & seen_bit(mm_id);
-}
-
 static void cpu_load(struct hosted_cpu *cpu, struct mm *mm)
 {
-	uint64_t bit = mm ? seen_bit(mm_id(mm)) : 0;
+	uint64_t id = mm ? mm_id(mm) : 0;
 
 	if (!cpu->valid)
-		atomic_store(&cpu->seen, bit);
-	else if (bit & ~atomic_load_explicit(&cpu->seen, memory_order_relaxed))
-		atomic_fetch_or(&cpu->seen, bit);
+		saw_nothing(cpu);
 	cpu->mm = mm;
-	cpu->mm_id = mm ? mm_id(mm) : 0;
+	cpu->mm_id = id;
 	cpu->root = mm ? mm_table_root(mm) : NULL;
+	cpu->region = NO_REGION;
+	atomic_store_explicit(&cpu->seen.loaded, id, memory_order_relaxed);
+	if (id)
+		saw_space(cpu, id);
 }
 
 static int access_page(struct hosted_cpu *cpu, struct mm *mm, const struct access *a)
@@ -353,12 +465,6 @@ static unsigned long long shown_addr(const struct tlb_entry *entry)
 	return entry->vpn << RMAP_PAGE_SHIFT;
 }
 
-/* All TLB_SIZE entries in a row: a pointer to the first set would end with it. */
-static struct tlb_entry *tlb_begin(struct hosted_cpu *cpu)
-{
-	return (struct tlb_entry *)(void *)cpu->tlb;
-}
-
 /* => entries that went */
 static uint64_t flush_cpu(struct hosted_cpu *cpu, uint64_t mm_id, uint64_t first, uint64_t end)
 {
@@ -381,6 +487,24 @@ static uint64_t flush_cpu(struct hosted_cpu *cpu, uint64_t mm_id, uint64_t first
 			tlb_drop(cpu, entry);
 	}
 	return cpu->flushed - before;
+}
+
+/* The same, when no walk is under way: also where the TLB is empty. */
+static uint64_t flush_locked(struct hosted_cpu *cpu, uint64_t mm_id, uint64_t first, uint64_t end)
+{
+	uint64_t gone;
+
+	hosted_spin_lock(&cpu->lock);
+	gone = flush_cpu(cpu, mm_id, first, end);
+	if (!gone && cpu != own_cpu && ++cpu->vain == VAIN_MAX)
+		see_again(cpu);
+	hosted_spin_unlock(&cpu->lock);
+	return gone;
+}
+
+static bool runs(const struct hosted_cpu *cpu, uint64_t mm_id)
+{
+	return atomic_load_explicit(&cpu->seen.loaded, memory_order_relaxed) == mm_id;
 }
 
 /* What waiting for the others' answers takes: they answer at the same time. */
@@ -407,15 +531,11 @@ void hosted_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end, en
 	atomic_thread_fence(memory_order_seq_cst);
 	for (i = 0; i < h->nr_cpus; i++) {
 		struct hosted_cpu *cpu = &h->cpus[i];
-		uint64_t gone;
+		uint64_t gone = 0;
 
-		if (!may_have(cpu, id))
-			continue;
-		/* Also with an empty TLB: a walk that is under way has to end. */
-		hosted_spin_lock(&cpu->lock);
-		gone = flush_cpu(cpu, id, first, last + 1);
-		interrupts += cpu != own_cpu && (gone || (cpu->mm && cpu->mm_id == id));
-		hosted_spin_unlock(&cpu->lock);
+		if (may_have(cpu, id, first, last + 1))
+			gone = flush_locked(cpu, id, first, last + 1);
+		interrupts += cpu != own_cpu && (gone || runs(cpu, id));
 		entries += gone;
 	}
 	if (entries)
@@ -439,7 +559,7 @@ void hosted_mmu_forget(struct hosted *h, const void *object, size_t size)
 		struct hosted_cpu *cpu = &h->cpus[i];
 		struct tlb_entry *entry;
 
-		if (!may_have(cpu, id))
+		if (!may_have_any(cpu, id))
 			continue;
 		hosted_spin_lock(&cpu->lock);
 		if ((const char *)cpu->mm >= low && (const char *)cpu->mm < high)
@@ -600,7 +720,7 @@ int hosted_mmu_init(struct hosted *h, const struct hosted_config *config, uint32
 {
 	uint32_t i;
 
-	h->cpus = aligned_alloc(HOSTED_CACHE_LINE, nr_cpus * sizeof(*h->cpus));
+	h->cpus = aligned_alloc(HOSTED_APART, nr_cpus * sizeof(*h->cpus));
 	if (!h->cpus)
 		return RMAP_ENOMEM;
 	memset(h->cpus, 0, nr_cpus * sizeof(*h->cpus));
@@ -611,6 +731,7 @@ int hosted_mmu_init(struct hosted *h, const struct hosted_config *config, uint32
 	for (i = 0; i < nr_cpus; i++) {
 		h->cpus[i].number = i;
 		h->cpus[i].h = h;
+		h->cpus[i].region = NO_REGION;
 	}
 	return 0;
 }

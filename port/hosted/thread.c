@@ -57,6 +57,14 @@ uint32_t hosted_cpu_number(void *ctx)
 	return my_seat;
 }
 
+uint32_t hosted_seat_swap(uint32_t seat)
+{
+	uint32_t own = my_seat;
+
+	my_seat = seat;
+	return own;
+}
+
 void hosted_thread_attach(void)
 {
 	if (attached)

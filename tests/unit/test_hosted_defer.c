@@ -134,6 +134,90 @@ static void test_chain(void **state)
 	set_up(NULL);
 }
 
+/*
+ *	the other thread   takes 32, defers that they go |          | takes 32: the same ones, and has the seat that it had
+ *	we                                               | barrier  | take one meanwhile: none of them
+ */
+enum { OWN = 32 };
+
+struct owned {
+	struct rmap_rcu rcu;
+	uint32_t *seat; /* where it was freed */
+};
+
+static _Atomic int turn;
+
+static void await(int n)
+{
+	while (atomic_load(&turn) != n)
+		sched_yield();
+}
+
+static void free_owned(void *ctx, struct rmap_rcu *rcu)
+{
+	struct owned *o = rmap_container_of(rcu, struct owned, rcu);
+
+	*o->seat = os->cpu(ctx);
+	os->free(ctx, RMAP_KIND_VMA, o, sizeof(*o));
+}
+
+static void *owner(void *arg)
+{
+	static uint32_t seat[OWN];
+	struct owned *mine[OWN];
+	int same = 0;
+
+	(void)arg;
+	for (int i = 0; i < OWN; i++) {
+		mine[i] = os->alloc(os->ctx, RMAP_KIND_VMA, sizeof(*mine[i]));
+		mine[i]->seat = &seat[i];
+		seat[i] = UINT32_MAX;
+	}
+	for (int i = 0; i < OWN; i++)
+		os->call_rcu(os->ctx, &mine[i]->rcu, free_owned);
+	atomic_store(&turn, 1);
+	await(2);
+	for (int i = 0; i < OWN; i++) {
+		void *again = os->alloc(os->ctx, RMAP_KIND_VMA, sizeof(*mine[i]));
+
+		assert_int_equal(seat[i], os->cpu(os->ctx));
+		for (int k = 0; k < OWN; k++)
+			same += again == mine[k];
+		os->free(os->ctx, RMAP_KIND_VMA, again, sizeof(*mine[i]));
+		mine[i] = os->alloc(os->ctx, RMAP_KIND_VMA, sizeof(*mine[i]));
+	}
+	assert_int_equal(same, OWN);
+	for (int i = 0; i < OWN; i++)
+		os->free(os->ctx, RMAP_KIND_VMA, mine[i], sizeof(*mine[i]));
+	return NULL;
+}
+
+/* What is deferred is done on behalf of who deferred it. */
+static void test_comes_home(void **state)
+{
+	struct hosted_config config = { .nr_frames = 64, .deferral = HOSTED_DEFER_TO_BARRIER };
+	uint32_t seat;
+	pthread_t thread;
+	void *ours;
+
+	(void)state;
+	tear_down(NULL);
+	assert_int_equal(hosted_create(&config, &h, NULL), 0);
+	os = &hosted_port(h)->os;
+	atomic_store(&turn, 0);
+	seat = os->cpu(os->ctx);
+	assert_int_equal(pthread_create(&thread, NULL, owner, NULL), 0);
+	await(1);
+	os->rcu_barrier(os->ctx);
+	assert_int_equal(os->cpu(os->ctx), seat);
+	ours = os->alloc(os->ctx, RMAP_KIND_VMA, sizeof(struct owned));
+	atomic_store(&turn, 2);
+	pthread_join(thread, NULL);
+	os->free(os->ctx, RMAP_KIND_VMA, ours, sizeof(struct owned));
+	tear_down(NULL);
+	set_up(NULL);
+}
+
 /* A section that is open holds everything back, also one inside another; the barrier waits for its end. */
 static _Atomic int step;
 
@@ -250,6 +334,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_by_itself, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_to_barrier, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_chain, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_comes_home, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_reader_holds_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_readers_and_writer, set_up, tear_down),
 	};

@@ -444,6 +444,73 @@ static void test_flushes_are_counted(void **state)
 	engine_teardown(&e);
 }
 
+/*
+ *	                 2 MiB
+ *	processor 0   |0       |0       |0       | … |0       |
+ *	processor 1   |0       |0       |0       | … |0       |     with first pages of more of them than fit in a TLB
+ *
+ * Who flushes asks by regions what a processor may have: none that it has may be passed by, also after the other has had, and lost,
+ * many, and after it has looked again at what is left.
+ */
+static void test_regions(void **state)
+{
+	enum { REGIONS = 300 };
+	const uint64_t region = (uint64_t)2 << 20;
+	struct hosted_flush_stats before, now;
+	struct hosted_cpu *second;
+	char error[HOSTED_ERROR];
+	struct mm *mm;
+	uint64_t a, value;
+
+	(void)state;
+	start(&(struct engine_config){ .machine = { .nr_cpus = 2 },
+				       .mm = { .overcommit = MM_OVERCOMMIT_ALWAYS } });
+	second = hosted_cpu(e.h, 1);
+	mm = engine_mm(&e);
+	a = map_anon(&e, mm, 0, REGIONS * (region / PAGE));
+	for (uint64_t i = 0; i < REGIONS; i++) {
+		poke(&e, mm, a + i * region, i);
+		assert_int_equal(hosted_read(second, mm, a + i * region, &value, 8, NULL), 0);
+		assert_int_equal(value, i);
+	}
+
+	/* One by one, what it has and what it has lost; each gets another page meanwhile. */
+	for (uint64_t i = 0; i < REGIONS; i++) {
+		assert_int_equal(mm_madvise(mm, a + i * region, PAGE, MM_MADV_DONTNEED), 0);
+		assert_int_equal(hosted_tlb_check(e.h, error), 0);
+		assert_int_equal(hosted_read(second, mm, a + i * region, &value, 8, NULL), 0);
+		assert_int_equal(value, 0);
+	}
+
+	/*
+	 * It runs the address space, so it is interrupted; but nothing goes of the region where it was last and has nothing any more,
+	 * however often.
+	 */
+	assert_int_equal(hosted_read(second, mm, a, &value, 8, NULL), 0);
+	assert_int_equal(mm_madvise(mm, a, PAGE, MM_MADV_DONTNEED), 0);
+	for (uint64_t i = 0; i < 40; i++) {
+		poke(&e, mm, a + (1 + i) * PAGE, i);
+		before = flushes_for(MM_FLUSH_UNMAP);
+		assert_int_equal(mm_madvise(mm, a + (1 + i) * PAGE, PAGE, MM_MADV_DONTNEED), 0);
+		now = flushes_for(MM_FLUSH_UNMAP);
+		assert_int_equal(now.interrupts, before.interrupts + 1);
+		assert_int_equal(now.entries, before.entries + 1);
+	}
+
+	/* What it has is found all the same: in one region, in a few, in all. */
+	assert_int_equal(hosted_read(second, mm, a, &value, 8, NULL), 0);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a, PAGE, MM_PROT_NONE)), 0);
+	assert_int_equal(hosted_read(second, mm, a, &value, 8, NULL), RMAP_EACCES);
+	assert_int_equal(hosted_read(second, mm, a + 5 * region, &value, 8, NULL), 0);
+	assert_int_equal(STEP(&e, mm_munmap(mm, a + region, 5 * region)), 0);
+	assert_int_equal(hosted_read(second, mm, a + 5 * region, &value, 8, NULL), RMAP_EFAULT);
+	assert_int_equal(hosted_read(second, mm, a + 9 * region, &value, 8, NULL), 0);
+	assert_int_equal(STEP(&e, mm_munmap(mm, a, REGIONS * region)), 0);
+	assert_int_equal(hosted_read(second, mm, a + 9 * region, &value, 8, NULL), RMAP_EFAULT);
+	mm_put(mm);
+	engine_teardown(&e);
+}
+
 /* Ageing flushes what it finds used; when the page goes for that it was idle, nobody has its translation any more. */
 static void test_idle_pages_go_without(void **state)
 {
@@ -654,6 +721,7 @@ int main(void)
 		cmocka_unit_test(test_outlived),
 		cmocka_unit_test(test_watched),
 		cmocka_unit_test(test_flushes_are_counted),
+		cmocka_unit_test(test_regions),
 		cmocka_unit_test(test_idle_pages_go_without),
 		cmocka_unit_test(test_interrupts_cost),
 		cmocka_unit_test(test_phantom),
