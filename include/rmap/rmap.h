@@ -66,11 +66,12 @@ struct rmap_file {
 
 /* Inside an address space. */
 struct rmap_mm {
-	struct list_head list; /* all address spaces of the instance; struct rmap's lock */
+	struct list_head list; /* with others; the lock of cpu */
 	/* the design's object for it; set at init or fork, fixed until exit */
 	void *design;
 	/* has rmap_mm_fork_begin() ever had it as the parent? Else nobody has pages from it. mmap write; readers: a PTL */
 	_Atomic uint32_t forked;
+	uint32_t cpu; /* whose list it stands in; fixed until exit */
 };
 
 enum rmap_vma_flags {
@@ -167,19 +168,31 @@ struct rmap_walk_counters {
 };
 
 /*
- * A kind has one size, so that bytes need no counter of their own; fork pays for each. A peak is exact unless two CPUs race for
- * it; then it may be short by what the slower one had just allocated.
+ * How much there is of something that comes on one processor and may go on another: here, less what others' went here, so it may be
+ * negative. Added to with relaxed atomics.
  */
-struct rmap_object_counters {
-	_Atomic uint64_t objects; /* live */
-	_Atomic uint64_t freed;	  /* since the beginning; with objects: allocated */
-	_Atomic uint64_t size;	  /* bytes of one */
-	_Atomic uint64_t peak_bytes;
+struct rmap_gauge {
+	_Atomic int64_t now;
+	_Atomic int64_t high; /* the most of it since it was last folded into the common figure */
 };
 
+/* What all its parts are folded into; atomics. */
+struct rmap_gauge_total {
+	_Atomic int64_t live;
+	_Atomic int64_t peak;
+};
+
+/* A kind has one size, so that bytes need no counter of their own; fork pays for each. */
+struct rmap_object_counters {
+	struct rmap_gauge live;
+	_Atomic uint64_t freed; /* since the beginning; with live: allocated */
+};
+
+/* What one processor has counted. */
 struct rmap_counters {
 	struct rmap_walk_counters walk[RMAP_WALK_PURPOSES];
 	struct rmap_object_counters object[RMAP_KIND_TIER1_END];
+	struct rmap_gauge bytes;	  /* of all kinds */
 	_Atomic uint64_t anon_vma_reused; /* at fork, by the heuristic */
 	_Atomic uint64_t anon_vma_shared; /* at prepare, with a neighbour */
 	/* pages re-owned by a COW that found them unshared */
@@ -195,7 +208,11 @@ struct rmap_counters {
 	_Atomic uint64_t locks_file;
 };
 
-/* The same as plain numbers, all of them since the beginning. */
+/*
+ * The same as plain numbers, all processors together since the beginning. Exact while nobody counts; of what is largest at one time
+ * (peak) each processor knows its own part, so a peak is exact where one processor allocates and frees, else it may be off by
+ * RMAP_FOLD_OBJECTS objects (RMAP_FOLD_BYTES) for each other one.
+ */
 struct rmap_counts {
 	struct rmap_walk_counts {
 		uint64_t walks, looks, steps, found;
@@ -210,12 +227,30 @@ struct rmap_counts {
 	uint64_t locks_page, locks_mm, locks_family, locks_file;
 };
 
+/* What a processor keeps to itself, so that two that fork and exit write to no common line. */
+struct rmap_cpu {
+	struct rmap_spinlock lock;  /* RMAP_LOCK_MM_LIST */
+	struct list_head mms;	    /* struct rmap_mm; lock */
+	struct rmap_counters count; /* atomics; read by rmap_get_counts() */
+	char gap[128]; /* processors fetch the line before or behind one that they ask for */
+};
+
+enum {
+	RMAP_FOLD_OBJECTS = 1024,
+	RMAP_FOLD_BYTES = 65536,
+};
+
 /* One instance of a reverse map. The embedder allocates it; fields are fixed after init unless they say otherwise. */
 struct rmap {
 	const struct rmap_ops *ops;
 	const struct rmap_port *port;
-	struct rmap_spinlock lock; /* RMAP_LOCK_MM_LIST */
-	struct list_head mms;	   /* all struct rmap_mm; lock */
+	/* One for each of the port's processors; own, where there is one; fixed */
+	struct rmap_cpu *cpus;
+	uint32_t nr_cpus;
+
+	/* What is above is only read, by everybody. */
+	char gap[128];
+	struct rmap_spinlock lock; /* RMAP_LOCK_MM_LIST: spare */
 	/* What the design has put by for those who may not allocate: its own business. lock; wanted: set by who found too little */
 	struct {
 		void *objects;
@@ -224,13 +259,24 @@ struct rmap {
 	} spare;
 	/* Changes with every move that pte_chain's walkers could take for none, since it led back to where it began; atomic. */
 	_Atomic uint64_t moves;
-	struct rmap_counters count; /* atomics; read by rmap_get_counts() */
-	/* All kinds together, for the peak. */
-	struct {
-		_Atomic uint64_t bytes;
-		_Atomic uint64_t peak_bytes;
-	} total;
+	/* What gauges are folded into, the last one of bytes of all kinds; and how large one object of a kind is. Atomics. */
+	struct rmap_gauge_total total[RMAP_KIND_TIER1_END + 1];
+	_Atomic uint64_t size[RMAP_KIND_TIER1_END];
+	void *cpus_memory; /* as it was allocated; NULL: own serves */
+	struct rmap_cpu own;
 };
+
+/* The processor that we are on, or were. */
+static inline struct rmap_cpu *rmap_this_cpu(const struct rmap *rmap)
+{
+	return rmap->nr_cpus == 1 ? rmap->cpus : &rmap->cpus[rmap->port->cpu(rmap->port->ctx)];
+}
+
+/* What it counts. */
+static inline struct rmap_counters *rmap_counting(const struct rmap *rmap)
+{
+	return &rmap_this_cpu(rmap)->count;
+}
 
 /* The designs. Each is a constant; pass its address to rmap_init(). */
 extern const struct rmap_ops rmap_anon_vma_chain;
@@ -258,7 +304,10 @@ struct rmap_design_bytes {
 };
 struct rmap_design_bytes rmap_design_bytes(const struct rmap_ops *ops);
 
-/* Make an instance over port, which must outlive it. 0. */
+/*
+ * Make an instance over port, which must outlive it; rmap itself stays where it is. 0, or RMAP_ENOMEM (only where the port has several
+ * processors: what each keeps to itself is allocated, as RMAP_KIND_SYSTEM).
+ */
 int rmap_init(struct rmap *rmap, const struct rmap_ops *ops, const struct rmap_port *port);
 
 /*
@@ -671,8 +720,12 @@ static inline uint64_t rmap_vma_index(const struct rmap_vma *vma, uint64_t addr)
 /* What was counted so far. May be called at any time; while others count, figures may be of slightly different moments. */
 void rmap_get_counts(struct rmap *rmap, struct rmap_counts *out);
 
-/* Bytes of live objects of one kind of tier 1; of all kinds together for RMAP_KIND_TIER1_END. */
+/* Live objects of one kind of tier 1. */
+uint64_t rmap_objects(const struct rmap *rmap, enum rmap_kind kind);
+/* Their bytes; of all kinds together for RMAP_KIND_TIER1_END. */
 uint64_t rmap_bytes(const struct rmap *rmap, enum rmap_kind kind);
+/* The most that there ever were of these. */
+uint64_t rmap_peak_bytes(const struct rmap *rmap, enum rmap_kind kind);
 
 /*
  * What a design says of the structures that hold a VMA's, page's or mm's part of it. For drawings and checkers: calls emit

@@ -95,15 +95,55 @@ int check_list(struct check *c, const struct list_head *head, const char *what, 
 	return 0;
 }
 
+/* How many there are in the lists of all processors, of the system and of the reverse map. */
+static int count_mms(struct check *c, uint64_t *in_rmap)
+{
+	struct mm_system *sys = c->sys;
+	uint64_t nr;
+	int error = 0;
+
+	c->nr_mms = 0;
+	*in_rmap = 0;
+	for (uint32_t i = 0; i < sys->nr_cpus && !error; i++) {
+		error = check_list(c, &sys->cpus[i].mms, "address spaces", &nr);
+		c->nr_mms += nr;
+	}
+	for (uint32_t i = 0; i < sys->rmap.nr_cpus && !error; i++) {
+		error = check_list(c, &sys->rmap.cpus[i].mms, "the reverse map's address spaces",
+				   &nr);
+		*in_rmap += nr;
+	}
+	return error;
+}
+
+static void list_mms(struct check *c, const struct mm_cpu *cpu)
+{
+	struct list_head *pos;
+
+	list_for_each(pos, &cpu->mms) {
+		struct mm *mm = list_entry(pos, struct mm, list);
+
+		*check_map_find(&c->mm_of, &mm->rmap, true) = c->nr_mms;
+		c->mms[c->nr_mms++].mm = mm;
+	}
+}
+
+static bool mms_known(struct check *c, const struct rmap_cpu *cpu)
+{
+	struct list_head *pos;
+
+	list_for_each(pos, &cpu->mms)
+		if (!check_map_find(&c->mm_of, list_entry(pos, struct rmap_mm, list), false))
+			return false;
+	return true;
+}
+
 static int find_mms(struct check *c)
 {
 	struct mm_system *sys = c->sys;
-	struct list_head *pos;
 	uint64_t in_rmap;
-	int error = check_list(c, &sys->mms, "address spaces", &c->nr_mms);
+	int error = count_mms(c, &in_rmap);
 
-	if (!error)
-		error = check_list(c, &sys->rmap.mms, "the reverse map's address spaces", &in_rmap);
 	if (error)
 		return error;
 	MM_ASSERT(sys, c->nr_mms < SITE_MM_MAX);
@@ -111,14 +151,10 @@ static int find_mms(struct check *c)
 	if (!c->mms || check_map_init(c, &c->mm_of, c->nr_mms))
 		return RMAP_ENOMEM;
 	c->nr_mms = 0;
-	list_for_each(pos, &sys->mms) {
-		struct mm *mm = list_entry(pos, struct mm, list);
-
-		*check_map_find(&c->mm_of, &mm->rmap, true) = c->nr_mms;
-		c->mms[c->nr_mms++].mm = mm;
-	}
-	list_for_each(pos, &sys->rmap.mms)
-		if (!check_map_find(&c->mm_of, list_entry(pos, struct rmap_mm, list), false))
+	for (uint32_t i = 0; i < sys->nr_cpus; i++)
+		list_mms(c, &sys->cpus[i]);
+	for (uint32_t i = 0; i < sys->rmap.nr_cpus; i++)
+		if (!mms_known(c, &sys->rmap.cpus[i]))
 			return check_wrong(
 				c,
 				"the reverse map knows an address space that the system does not");

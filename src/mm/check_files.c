@@ -15,16 +15,17 @@ static void walk_uncounted(struct rmap *rmap, struct rmap_file *file,
 					 void *arg),
 			   void *arg)
 {
-	struct rmap_walk_counters *count = &rmap->count.walk[RMAP_WALK_TRUNCATE];
+	struct rmap_counters *all = rmap_counting(rmap);
+	struct rmap_walk_counters *count = &all->walk[RMAP_WALK_TRUNCATE];
 	uint64_t walks = atomic_load_explicit(&count->walks, memory_order_relaxed);
 	uint64_t steps = atomic_load_explicit(&count->steps, memory_order_relaxed);
-	uint64_t locks = atomic_load_explicit(&rmap->count.locks_file, memory_order_relaxed);
+	uint64_t locks = atomic_load_explicit(&all->locks_file, memory_order_relaxed);
 
 	/* It only refuses ranges that are none. */
 	(void)rmap_walk_file(rmap, file, 0, UINT64_MAX, visit, arg);
 	atomic_store_explicit(&count->walks, walks, memory_order_relaxed);
 	atomic_store_explicit(&count->steps, steps, memory_order_relaxed);
-	atomic_store_explicit(&rmap->count.locks_file, locks, memory_order_relaxed);
+	atomic_store_explicit(&all->locks_file, locks, memory_order_relaxed);
 }
 
 struct meeting {

@@ -254,7 +254,7 @@ static int check_table_page(struct check *c, struct kinds *kinds, uint64_t pfn,
 	if (atomic_load_explicit(&page->rmap.mapping, memory_order_relaxed) == (uintptr_t)c->sys)
 		return 0;
 	return check_wrong(c, "page %lu is a page table for 0x%lx that no address space reaches",
-			   pfn, page->rmap.index);
+			   pfn, __atomic_load_n(&page->rmap.index, __ATOMIC_RELAXED));
 }
 
 static int check_page(struct check *c, struct kinds *kinds, uint64_t pfn)

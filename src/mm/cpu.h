@@ -5,6 +5,8 @@
  *   free frames     those that it freed, and the right to take a number of them without asking (frames.c)
  *   an LRU batch    new pages on their way to the LRU lists (lru.c)
  *   counters        added to where one is, summed up by who reads
+ *   address spaces  those that were made here, on a list
+ *   numbers         for these and for origins of pages, a block at a time
  *
  * Nothing is lost in them. Frames: where memory is short nobody has a right of his own, and who finds none here takes what others
  * freed. LRU: whoever isolates or moves pages empties all batches first. Counters: sums over all are exact whenever nobody counts.
@@ -21,10 +23,14 @@
 
 #define CPU_MAX	       256 /* PG_LRU_CPU */
 #define CPU_FRAMES_MAX 512
-#define CPU_FRESH_MAX  512
+#define CPU_FRESH_MAX  8192
 
-/* Two lines: processors fetch them in pairs. */
+/* What two write to stands so far apart: processors fetch the line before or behind one that they ask for. */
 #define CPU_LINES      128
+
+/* Numbers that a processor takes at a time. */
+#define CPU_IDS	       64
+#define CPU_ORIGINS    4096
 
 /* What is summed up over all processors, in pages. */
 enum mm_sum {
@@ -42,6 +48,11 @@ struct mm_atomic_counters {
 	_Atomic uint64_t v[sizeof(struct mm_counters) / sizeof(uint64_t)];
 };
 
+/* Numbers that nobody else gives out. */
+struct mm_numbers {
+	uint64_t next, left;
+};
+
 struct mm_cpu {
 	_Alignas(CPU_LINES) struct rmap_spinlock lock; /* RMAP_LOCK_CPU */
 	uint32_t number;			       /* fixed */
@@ -52,9 +63,19 @@ struct mm_cpu {
 	uint64_t fresh, fresh_end; /* frames that nobody has ever had; lock */
 	struct list_head lru;	   /* bound for the LRU lists, oldest first; lock */
 
+	struct mm_numbers ids;	   /* for mms and files; lock */
+	struct mm_numbers origins; /* of anonymous pages, see vma.h; lock */
+
+	struct rmap_spinlock list_lock; /* RMAP_LOCK_SYSTEM */
+	struct list_head mms;		/* struct mm.list of those that were made here; list_lock */
+
 	/* What was counted here; atomics. What another has counted before, and here goes, makes one of them negative. */
 	_Atomic int64_t sum[SUMS];
 	struct mm_atomic_counters count;
+	/* Tier 2's objects that live, and the bytes of all of them. */
+	_Atomic int64_t objects[RMAP_KINDS];
+	struct rmap_gauge object_bytes;
+	char gap[CPU_LINES];
 };
 
 #endif

@@ -30,7 +30,7 @@ int mm_file_create(struct mm_system *sys, void *handle, uint64_t size, struct mm
 	rmap_spin_init(&file->lock, RMAP_LOCK_FILE_PAGES);
 	file->sys = sys;
 	file->handle = handle;
-	file->id = atomic_fetch_add_explicit(&sys->next_id, 1, memory_order_relaxed);
+	file->id = take_id(sys);
 	atomic_store_explicit(&file->refs, 1, memory_order_relaxed);
 	atomic_store_explicit(&file->size, size, memory_order_relaxed);
 	rmap_spin_lock(&sys->list_lock);

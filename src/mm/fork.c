@@ -82,8 +82,7 @@ static int fork_vmas(struct mm *child, struct mm *parent)
 {
 	struct mm_system *sys = parent->sys;
 	struct fork f = {
-		.group = atomic_fetch_add_explicit(&sys->next_group, parent->map_count,
-						   memory_order_relaxed),
+		.group = take_origins(sys, parent->map_count),
 	};
 	struct vma *vma;
 	int error = 0;

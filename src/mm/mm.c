@@ -29,7 +29,8 @@ struct mm *mm_new(struct mm_system *sys)
 		return NULL;
 	memset(mm, 0, sizeof(*mm));
 	mm->sys = sys;
-	mm->id = atomic_fetch_add_explicit(&sys->next_id, 1, memory_order_relaxed);
+	mm->id = take_id(sys);
+	mm->home = this_cpu(sys)->number;
 	atomic_store_explicit(&mm->users, 1, memory_order_relaxed);
 	rmap_rwsem_init(&mm->mmap_lock, RMAP_LOCK_MMAP);
 	rmap_spin_init(&mm->table_lock, RMAP_LOCK_PAGE_TABLE);
@@ -51,9 +52,20 @@ struct mm *mm_new(struct mm_system *sys)
 
 void mm_publish(struct mm *mm)
 {
-	rmap_spin_lock(&mm->sys->list_lock);
-	list_add_tail(&mm->list, &mm->sys->mms);
-	rmap_spin_unlock(&mm->sys->list_lock);
+	struct mm_cpu *home = &mm->sys->cpus[mm->home];
+
+	rmap_spin_lock(&home->list_lock);
+	list_add_tail(&mm->list, &home->mms);
+	rmap_spin_unlock(&home->list_lock);
+}
+
+static void mm_retire(struct mm *mm)
+{
+	struct mm_cpu *home = &mm->sys->cpus[mm->home];
+
+	rmap_spin_lock(&home->list_lock);
+	list_del_init(&mm->list);
+	rmap_spin_unlock(&home->list_lock);
 }
 
 void mm_discard(struct mm *mm)
@@ -96,9 +108,7 @@ void mm_put(struct mm *mm)
 	rmap_mm_exit(&sys->rmap, &mm->rmap);
 	mm_write_unlock(mm);
 	swap_forget_mm(sys, mm);
-	rmap_spin_lock(&sys->list_lock);
-	list_del_init(&mm->list);
-	rmap_spin_unlock(&sys->list_lock);
+	mm_retire(mm);
 	sys->port->tlb_flush(sys->port->ctx, mm, 0, UINT64_MAX, MM_FLUSH_EXIT);
 	table_destroy(mm);
 	mm_call_rcu(mm->sys, &mm->rcu, mm_free_rcu);

@@ -57,7 +57,8 @@ struct mm {
 	_Atomic uint64_t nr_tables; /* table frames */
 	/* on swap.mms while it may have swap entries; swap.mms_lock */
 	struct list_head swap_list;
-	struct list_head list; /* sys->mms; sys->list_lock */
+	uint32_t home;	       /* the processor where it was made; fixed */
+	struct list_head list; /* that one's mms; its list_lock */
 	struct rmap_rcu rcu;
 };
 

@@ -841,8 +841,7 @@ static void keep_figures(struct reader *r)
 {
 	struct mm_system *sys = r->sys;
 
-	if (atomic_load(&sys->next_group) <= r->last_group)
-		atomic_store(&sys->next_group, r->last_group + 1);
+	origins_reserve(sys, r->last_group);
 	for (uint32_t i = 0; i < sizeof(r->counters) / sizeof(r->counters[0]); i++)
 		count_set(sys, i, r->counters[i]);
 }
@@ -853,7 +852,10 @@ int mm_resume_image(struct mm_system *sys, const struct mm_stream *stream,
 	struct reader r = { .sys = sys, .resume = resume };
 	int error;
 
-	if (!list_empty(&sys->mms) || !list_empty(&sys->files))
+	for (uint32_t i = 0; i < sys->nr_cpus; i++)
+		if (!list_empty(&sys->cpus[i].mms))
+			return RMAP_EBUSY;
+	if (!list_empty(&sys->files))
 		return RMAP_EBUSY;
 	error = image_open(sys, &r.image, stream);
 	if (error)

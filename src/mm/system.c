@@ -7,6 +7,7 @@
  */
 #include "system.h"
 
+#include "../base/gauge.h"
 #include "mm_types.h"
 #include "table.h"
 #include "valid.h"
@@ -16,30 +17,39 @@ static bool kind_is_various(enum rmap_kind kind)
 	return kind == RMAP_KIND_SYSTEM || kind == RMAP_KIND_BUFFER;
 }
 
+static struct gauges object_bytes(const struct mm_system *sys)
+{
+	return (struct gauges){
+		.total = (struct rmap_gauge_total *)&sys->object_bytes,
+		.first = &sys->cpus->object_bytes,
+		.stride = sizeof(*sys->cpus),
+		.nr = sys->nr_cpus,
+	};
+}
+
 /* Two atomics for a kind of one size, whose bytes are known by its number; fork pays for each. */
 static void count_alloc(struct mm_system *sys, enum rmap_kind kind, size_t size)
 {
-	uint64_t bytes, peak;
+	struct mm_cpu *cpu = this_cpu(sys);
 
 	if (kind_is_various(kind))
 		atomic_fetch_add_explicit(&sys->various_bytes[kind], size, memory_order_relaxed);
 	else if (atomic_load_explicit(&sys->object_size[kind], memory_order_relaxed) != size)
 		atomic_store_explicit(&sys->object_size[kind], size, memory_order_relaxed);
-	atomic_fetch_add_explicit(&sys->objects[kind], 1, memory_order_relaxed);
-	bytes = atomic_fetch_add_explicit(&sys->object_bytes, size, memory_order_relaxed) + size;
-	peak = atomic_load_explicit(&sys->peak_object_bytes, memory_order_relaxed);
-	while (bytes > peak &&
-	       !atomic_compare_exchange_weak_explicit(&sys->peak_object_bytes, &peak, bytes,
-						      memory_order_relaxed, memory_order_relaxed))
-		;
+	atomic_fetch_add_explicit(&cpu->objects[kind], 1, memory_order_relaxed);
+	if (gauge_rise(&cpu->object_bytes, (int64_t)size, RMAP_FOLD_BYTES))
+		gauge_fold(object_bytes(sys), &cpu->object_bytes);
 }
 
 static void count_free(struct mm_system *sys, enum rmap_kind kind, size_t size)
 {
+	struct mm_cpu *cpu = this_cpu(sys);
+
 	if (kind_is_various(kind))
 		atomic_fetch_sub_explicit(&sys->various_bytes[kind], size, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&sys->objects[kind], 1, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&sys->object_bytes, size, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&cpu->objects[kind], 1, memory_order_relaxed);
+	if (gauge_fall(&cpu->object_bytes, (int64_t)size, RMAP_FOLD_BYTES))
+		gauge_fold(object_bytes(sys), &cpu->object_bytes);
 }
 
 void *mm_alloc(struct mm_system *sys, enum rmap_kind kind, size_t size)
@@ -153,10 +163,9 @@ int mm_system_create(const struct mm_config *config, const struct mm_port *port,
 	sys->rmap_port = port->os;
 	table_fill_port(sys, &sys->rmap_port);
 	rmap_spin_init(&sys->list_lock, RMAP_LOCK_SYSTEM);
-	list_init(&sys->mms);
 	list_init(&sys->files);
 	atomic_store(&sys->next_id, 1);
-	atomic_store(&sys->next_group, 1);
+	atomic_store(&sys->next_origin, 1);
 	lru_init(sys);
 	error = frames_init(sys);
 	if (error)
@@ -185,7 +194,8 @@ void mm_system_destroy(struct mm_system *sys)
 	const struct mm_port *port = sys->port;
 
 	MM_DEBUG_ASSERT(sys, mm_system_valid(sys));
-	MM_ASSERT(sys, list_empty(&sys->mms));
+	for (uint32_t i = 0; i < sys->nr_cpus; i++)
+		MM_ASSERT(sys, list_empty(&sys->cpus[i].mms));
 	/* VMAs that wait for their grace period hold files. */
 	port->os.rcu_barrier(port->os.ctx);
 	MM_ASSERT(sys, list_empty(&sys->files));
@@ -193,7 +203,7 @@ void mm_system_destroy(struct mm_system *sys)
 	rmap_destroy(&sys->rmap);
 	swap_destroy(sys);
 	frames_destroy(sys);
-	MM_ASSERT(sys, atomic_load(&sys->object_bytes) == 0);
+	MM_ASSERT(sys, gauge_live(object_bytes(sys)) == 0);
 	port->os.free(port->os.ctx, RMAP_KIND_SYSTEM, sys, sys->bytes);
 }
 
@@ -240,21 +250,25 @@ void mm_get_memory(struct mm_system *sys, struct mm_memory *out)
 	out->swap_cache = sys->swap.cached;
 	rmap_spin_unlock(&sys->swap.lock);
 	out->descriptor_bytes = sys->nr_frames * sizeof(struct page);
-	out->object_bytes = atomic_load(&sys->object_bytes) + atomic_load(&sys->rmap.total.bytes);
-	out->peak_object_bytes =
-		atomic_load(&sys->peak_object_bytes) + atomic_load(&sys->rmap.total.peak_bytes);
+	out->object_bytes = (uint64_t)gauge_live(object_bytes(sys)) +
+			    rmap_bytes(&sys->rmap, RMAP_KIND_TIER1_END);
+	out->peak_object_bytes = (uint64_t)gauge_peak(object_bytes(sys)) +
+				 rmap_peak_bytes(&sys->rmap, RMAP_KIND_TIER1_END);
 }
 
 void mm_get_objects(const struct mm_system *sys, enum rmap_kind kind, uint64_t *objects,
 		    uint64_t *bytes)
 {
+	int64_t live = 0;
+
 	if (kind < RMAP_KIND_TIER1_END) {
-		*objects = atomic_load_explicit(&sys->rmap.count.object[kind].objects,
-						memory_order_relaxed);
+		*objects = rmap_objects(&sys->rmap, kind);
 		*bytes = rmap_bytes(&sys->rmap, kind);
 		return;
 	}
-	*objects = atomic_load_explicit(&sys->objects[kind], memory_order_relaxed);
+	for (uint32_t i = 0; i < sys->nr_cpus; i++)
+		live += atomic_load_explicit(&sys->cpus[i].objects[kind], memory_order_relaxed);
+	*objects = live > 0 ? (uint64_t)live : 0;
 	*bytes = atomic_load_explicit(&sys->various_bytes[kind], memory_order_relaxed);
 	if (!kind_is_various(kind))
 		*bytes = *objects *

@@ -46,17 +46,15 @@ struct mm_system {
 	struct swap_map swap; /* see swap.h */
 
 	char gap_lists[CPU_LINES];
-	struct rmap_spinlock list_lock; /* RMAP_LOCK_SYSTEM: mms and files */
-	struct list_head mms;		/* struct mm.list; list_lock */
+	struct rmap_spinlock list_lock; /* RMAP_LOCK_SYSTEM: files */
 	struct list_head files;		/* struct mm_file.list; list_lock */
-	_Atomic uint64_t next_id;	/* for mms and files */
-	_Atomic uint64_t next_group;	/* anonymous origins: see vma.h */
+	_Atomic uint64_t next_id;	/* what no processor has taken; the same for origins */
+	_Atomic uint64_t next_origin;
 
-	/* Tier 2's objects: how many live, of which size (kinds of one size), their bytes (kinds of many), and of all. Atomics. */
-	_Atomic uint64_t objects[RMAP_KINDS];
+	/* Tier 2's objects: of which size (kinds of one size), their bytes (kinds of many), and of all. Atomics. */
 	_Atomic uint64_t object_size[RMAP_KINDS];
 	_Atomic uint64_t various_bytes[RMAP_KINDS];
-	_Atomic uint64_t object_bytes, peak_object_bytes;
+	struct rmap_gauge_total object_bytes;
 };
 
 enum { WATERMARK_MIN, WATERMARK_LOW, WATERMARK_HIGH };
@@ -148,6 +146,13 @@ uint64_t sum_all(const struct mm_system *sys, enum mm_sum sum);
 uint64_t count_of(const struct mm_system *sys, size_t counter);
 /* Let it be n, whatever was counted until now; nobody counts. */
 void count_set(struct mm_system *sys, size_t counter, uint64_t n);
+
+/* A number for an address space or a file. */
+uint64_t take_id(struct mm_system *sys);
+/* The first of n numbers, one behind the other, for origins of anonymous pages. */
+uint64_t take_origins(struct mm_system *sys, uint64_t n);
+/* Those up to last are taken; nobody takes one meanwhile. */
+void origins_reserve(struct mm_system *sys, uint64_t last);
 
 /* ---- system.c ---- */
 

@@ -133,8 +133,7 @@ static uint64_t decide_group(struct mm *mm, struct vma *vma, struct vma **share)
 		if (next || prev)
 			vma->pending = group_of(next ? next : prev);
 		else
-			vma->pending = atomic_fetch_add_explicit(&mm->sys->next_group, 1,
-								 memory_order_relaxed);
+			vma->pending = take_origins(mm->sys, 1);
 	}
 	group = vma->pending;
 	rmap_spin_unlock(&mm->table_lock);

@@ -78,7 +78,7 @@ static void list_put(struct rmap *rmap, struct rmap_owner *owner)
 
 static void list_lock(struct rmap *rmap, struct anon_vma_list *list)
 {
-	count_event(&rmap->count.locks_family);
+	count_event(&rmap_counting(rmap)->locks_family);
 	rmap_write_lock(&list->owner.lock, rmap->port);
 }
 
@@ -101,7 +101,7 @@ static bool enter(struct rmap *rmap, struct rmap_vma *vma, struct anon_vma_list 
 {
 	bool first;
 
-	count_event(&rmap->count.locks_mm);
+	count_event(&rmap_counting(rmap)->locks_mm);
 	rmap_spin_lock(&vma->first);
 	first = !vma_list(vma);
 	if (first) {
@@ -133,7 +133,7 @@ static int list_vma_prepare(struct rmap *rmap, struct rmap_vma *vma, struct rmap
 	first = enter(rmap, vma, list);
 	list_unlock(rmap, list);
 	if (first && shared)
-		count_event(&rmap->count.anon_vma_shared);
+		count_event(&rmap_counting(rmap)->anon_vma_shared);
 	if (!first && !shared)
 		list_put(rmap, &list->owner);
 	return RMAP_OK;

@@ -28,14 +28,14 @@ bool avc_update(struct rb_node *node)
  * A fresh root, or NULL; its bytes are the caller's to count. Nobody knows it but late readers of a former life; what they may
  * look at is never undefined.
  */
-static struct anon_vma *anon_vma_alloc_uncounted(struct rmap *rmap)
+static struct anon_vma *anon_vma_alloc_uncounted(struct rmap *rmap, struct rmap_counters *c)
 {
 	struct anon_vma *anon_vma =
 		rmap->port->alloc(rmap->port->ctx, RMAP_KIND_ANON_VMA, sizeof(struct anon_vma));
 
 	if (!anon_vma)
 		return NULL;
-	count_kind(rmap, RMAP_KIND_ANON_VMA, 1, sizeof(*anon_vma));
+	count_kind(rmap, c, RMAP_KIND_ANON_VMA, 1, sizeof(*anon_vma));
 	/* Zero bytes: never used before. Otherwise its lock may be held by a late reader. */
 	if (!anon_vma_root(anon_vma))
 		rmap_rwsem_init(&anon_vma->rwsem, RMAP_LOCK_ANON_VMA);
@@ -50,10 +50,11 @@ static struct anon_vma *anon_vma_alloc_uncounted(struct rmap *rmap)
 
 static struct anon_vma *anon_vma_alloc(struct rmap *rmap)
 {
-	struct anon_vma *anon_vma = anon_vma_alloc_uncounted(rmap);
+	struct rmap_counters *c = rmap_counting(rmap);
+	struct anon_vma *anon_vma = anon_vma_alloc_uncounted(rmap, c);
 
 	if (anon_vma)
-		count_bytes(rmap, sizeof(*anon_vma));
+		count_bytes(rmap, c, sizeof(*anon_vma));
 	return anon_vma;
 }
 
@@ -70,21 +71,23 @@ static void free_links(struct rmap *rmap, struct list_head *list)
 		n++;
 	}
 	if (n)
-		discount_objects(rmap, RMAP_KIND_AVC, n, sizeof(struct anon_vma_chain));
+		discount_objects(rmap, rmap_counting(rmap), RMAP_KIND_AVC, n,
+				 sizeof(struct anon_vma_chain));
 }
 
 /* n links into the empty list, or RMAP_ENOMEM and none. more: bytes of the caller's that are counted in one go. */
-static int alloc_links(struct rmap *rmap, struct list_head *list, unsigned long n, uint64_t more)
+static int alloc_links(struct rmap *rmap, struct rmap_counters *c, struct list_head *list,
+		       unsigned long n, uint64_t more)
 {
-	count_kind(rmap, RMAP_KIND_AVC, n, sizeof(struct anon_vma_chain));
-	count_bytes(rmap, n * sizeof(struct anon_vma_chain) + more);
+	count_kind(rmap, c, RMAP_KIND_AVC, n, sizeof(struct anon_vma_chain));
+	count_bytes(rmap, c, n * sizeof(struct anon_vma_chain) + more);
 	for (unsigned long i = 0; i < n; i++) {
 		struct anon_vma_chain *avc = rmap->port->alloc(rmap->port->ctx, RMAP_KIND_AVC,
 							       sizeof(struct anon_vma_chain));
 
 		if (!avc) {
-			discount_objects(rmap, RMAP_KIND_AVC, n - i, sizeof(*avc));
-			discount_bytes(rmap, more);
+			discount_objects(rmap, c, RMAP_KIND_AVC, n - i, sizeof(*avc));
+			discount_bytes(rmap, c, more);
 			free_links(rmap, list);
 			return RMAP_ENOMEM;
 		}
@@ -95,10 +98,15 @@ static int alloc_links(struct rmap *rmap, struct list_head *list, unsigned long 
 
 /* ---------------------------------------------------------------- locks and links */
 
+static void lock_root_counted(struct rmap *rmap, struct rmap_counters *c, struct anon_vma *root)
+{
+	count_event(&c->locks_family);
+	rmap_write_lock(&root->rwsem, rmap->port);
+}
+
 static void lock_root(struct rmap *rmap, struct anon_vma *root)
 {
-	count_event(&rmap->count.locks_family);
-	rmap_write_lock(&root->rwsem, rmap->port);
+	lock_root_counted(rmap, rmap_counting(rmap), root);
 }
 
 /* The caller has a VMA linked in the family, which keeps the root. */
@@ -174,7 +182,7 @@ static bool publish_first(struct rmap *rmap, struct rmap_vma *vma, struct anon_v
 {
 	bool won;
 
-	count_event(&rmap->count.locks_mm);
+	count_event(&rmap_counting(rmap)->locks_mm);
 	rmap_spin_lock(&vma->first);
 	won = !vma_own(vma);
 	if (won) {
@@ -223,7 +231,7 @@ static int avc_vma_prepare(struct rmap *rmap, struct rmap_vma *vma, struct rmap_
 	unlock_root(rmap, anon_vma_root(anon_vma));
 
 	if (won && !fresh)
-		count_event(&rmap->count.anon_vma_shared);
+		count_event(&rmap_counting(rmap)->anon_vma_shared);
 	if (!won) {
 		rmap_object_free(rmap, RMAP_KIND_AVC, avc, sizeof(*avc));
 		if (fresh)
@@ -289,7 +297,7 @@ static int avc_vma_clone(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vm
 	if (!own)
 		return RMAP_OK;
 	list_init(&links);
-	error = alloc_links(rmap, &links, chain_length(src), 0);
+	error = alloc_links(rmap, rmap_counting(rmap), &links, chain_length(src), 0);
 	if (error)
 		return error;
 	root = anon_vma_root(own);
@@ -316,6 +324,7 @@ static void join_family(struct anon_vma *fresh, struct anon_vma *parent)
 static int avc_vma_fork(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src)
 {
 	struct anon_vma *parent = vma_own(src);
+	struct rmap_counters *c;
 	struct anon_vma *root;
 	struct anon_vma *fresh;
 	struct anon_vma *own;
@@ -326,18 +335,19 @@ static int avc_vma_fork(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma
 	if (!parent)
 		return RMAP_OK;
 	list_init(&links);
-	fresh = anon_vma_alloc_uncounted(rmap);
+	c = rmap_counting(rmap);
+	fresh = anon_vma_alloc_uncounted(rmap, c);
 	if (!fresh)
 		return RMAP_ENOMEM;
-	error = alloc_links(rmap, &links, chain_length(src) + 1, sizeof(*fresh));
+	error = alloc_links(rmap, c, &links, chain_length(src) + 1, sizeof(*fresh));
 	if (error) {
-		count_bytes(rmap, sizeof(*fresh));
+		count_bytes(rmap, c, sizeof(*fresh));
 		anon_vma_put(rmap, fresh);
 		return error;
 	}
 
 	root = anon_vma_root(parent);
-	lock_root(rmap, root);
+	lock_root_counted(rmap, c, root);
 	own = link_all(dst, src, &links, true);
 	if (!own) {
 		struct anon_vma_chain *avc = chain_entry(links.next);
@@ -355,7 +365,7 @@ static int avc_vma_fork(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma
 	if (fresh) {
 		free_links(rmap, &links);
 		anon_vma_put(rmap, fresh);
-		count_event(&rmap->count.anon_vma_reused);
+		count_event(&c->anon_vma_reused);
 	}
 	return RMAP_OK;
 }

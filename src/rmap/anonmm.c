@@ -83,7 +83,7 @@ static void group_put(struct rmap *rmap, struct rmap_owner *owner)
 
 static void group_lock(struct rmap *rmap, struct anonmm_group *group)
 {
-	count_event(&rmap->count.locks_family);
+	count_event(&rmap_counting(rmap)->locks_family);
 	rmap_write_lock(&group->owner.lock, rmap->port);
 }
 

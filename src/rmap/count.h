@@ -2,13 +2,16 @@
 /*
  * Counting: every allocation of tier 1 goes through here, and every event counter.
  *
- * Counters are relaxed atomics. An allocation costs two of them; who allocates several objects of a kind at once (fork)
- * counts them at once.
+ * Each processor counts in lines of its own, by relaxed atomics (which one we are on is the port's guess); who reads sums up. An
+ * allocation costs two of them; who allocates several objects of a kind at once (fork) counts them at once.
  */
 #ifndef RMAP_COUNT_H
 #define RMAP_COUNT_H
 
-#include <rmap/rmap.h>
+#include "../base/gauge.h"
+
+/* Of the bytes of all kinds, where gauges stand by kind. */
+#define RMAP_GAUGE_BYTES RMAP_KIND_TIER1_END
 
 static inline void count_add(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -27,45 +30,42 @@ static inline void count_peak(_Atomic uint64_t *peak, uint64_t value)
 		atomic_store_explicit(peak, value, memory_order_relaxed);
 }
 
-/* n objects of size bytes each came; count_bytes() is still to be told. */
-static inline void count_kind(struct rmap *rmap, enum rmap_kind kind, uint64_t n, uint64_t size)
-{
-	struct rmap_object_counters *c = &rmap->count.object[kind];
+/* The part of it that c counts has gone far. gauge: a kind, or RMAP_GAUGE_BYTES. */
+void rmap_fold(struct rmap *rmap, struct rmap_counters *c, unsigned int gauge);
 
-	if (atomic_load_explicit(&c->size, memory_order_relaxed) != size)
-		atomic_store_explicit(&c->size, size, memory_order_relaxed);
-	count_peak(&c->peak_bytes,
-		   (atomic_fetch_add_explicit(&c->objects, n, memory_order_relaxed) + n) * size);
+/* n objects of size bytes each came; count_bytes() is still to be told. */
+static inline void count_kind(struct rmap *rmap, struct rmap_counters *c, enum rmap_kind kind,
+			      uint64_t n, uint64_t size)
+{
+	_Atomic uint64_t *known = &rmap->size[kind];
+
+	if (atomic_load_explicit(known, memory_order_relaxed) != size)
+		atomic_store_explicit(known, size, memory_order_relaxed);
+	if (gauge_rise(&c->object[kind].live, (int64_t)n, RMAP_FOLD_OBJECTS))
+		rmap_fold(rmap, c, kind);
 }
 
 /* Of all kinds together. */
-static inline void count_bytes(struct rmap *rmap, uint64_t bytes)
+static inline void count_bytes(struct rmap *rmap, struct rmap_counters *c, uint64_t bytes)
 {
-	count_peak(&rmap->total.peak_bytes,
-		   atomic_fetch_add_explicit(&rmap->total.bytes, bytes, memory_order_relaxed) +
-			   bytes);
+	if (gauge_rise(&c->bytes, (int64_t)bytes, RMAP_FOLD_BYTES))
+		rmap_fold(rmap, c, RMAP_GAUGE_BYTES);
 }
 
-static inline void count_objects(struct rmap *rmap, enum rmap_kind kind, uint64_t n, uint64_t size)
+static inline void discount_bytes(struct rmap *rmap, struct rmap_counters *c, uint64_t bytes)
 {
-	count_kind(rmap, kind, n, size);
-	count_bytes(rmap, n * size);
+	if (gauge_fall(&c->bytes, (int64_t)bytes, RMAP_FOLD_BYTES))
+		rmap_fold(rmap, c, RMAP_GAUGE_BYTES);
 }
 
-static inline void discount_bytes(struct rmap *rmap, uint64_t bytes)
+/* n objects of size bytes went. */
+static inline void discount_objects(struct rmap *rmap, struct rmap_counters *c, enum rmap_kind kind,
+				    uint64_t n, uint64_t size)
 {
-	atomic_fetch_sub_explicit(&rmap->total.bytes, bytes, memory_order_relaxed);
-}
-
-/* And went. */
-static inline void discount_objects(struct rmap *rmap, enum rmap_kind kind, uint64_t n,
-				    uint64_t size)
-{
-	struct rmap_object_counters *c = &rmap->count.object[kind];
-
-	atomic_fetch_sub_explicit(&c->objects, n, memory_order_relaxed);
-	count_add(&c->freed, n);
-	discount_bytes(rmap, n * size);
+	if (gauge_fall(&c->object[kind].live, (int64_t)n, RMAP_FOLD_OBJECTS))
+		rmap_fold(rmap, c, kind);
+	count_add(&c->object[kind].freed, n);
+	discount_bytes(rmap, c, n * size);
 }
 
 /* One object, or NULL; see the port's alloc. */
@@ -73,15 +73,19 @@ static inline void *rmap_object_alloc(struct rmap *rmap, enum rmap_kind kind, si
 {
 	void *object = rmap->port->alloc(rmap->port->ctx, kind, size);
 
-	if (object)
-		count_objects(rmap, kind, 1, size);
+	if (object) {
+		struct rmap_counters *c = rmap_counting(rmap);
+
+		count_kind(rmap, c, kind, 1, size);
+		count_bytes(rmap, c, size);
+	}
 	return object;
 }
 
 static inline void rmap_object_free(struct rmap *rmap, enum rmap_kind kind, void *object,
 				    size_t size)
 {
-	discount_objects(rmap, kind, 1, size);
+	discount_objects(rmap, rmap_counting(rmap), kind, 1, size);
 	rmap->port->free(rmap->port->ctx, kind, object, size);
 }
 

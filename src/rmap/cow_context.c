@@ -268,7 +268,7 @@ static void context_end(struct cow_context *context)
 
 		RMAP_ASSERT(rmap->port, !context->mm && list_empty(&context->children));
 		if (parent) {
-			count_event(&rmap->count.locks_mm);
+			count_event(&rmap_counting(rmap)->locks_mm);
 			rmap_write_lock(&parent->owner.lock, rmap->port);
 			list_del(&context->sibling);
 			rmap_write_unlock(&parent->owner.lock, rmap->port);
@@ -323,7 +323,7 @@ static struct cow_context *context_alloc(struct rmap *rmap, struct rmap_mm *mm,
 
 static void context_lock(struct cow_context *context)
 {
-	count_event(&context->rmap->count.locks_mm);
+	count_event(&rmap_counting(context->rmap)->locks_mm);
 	rmap_write_lock(&context->owner.lock, context->rmap->port);
 }
 

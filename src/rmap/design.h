@@ -20,6 +20,8 @@ struct rmap_ops {
 
 	/* Walks of file pages come to walk() too. False: the file map answers them. */
 	bool walks_file_pages;
+	/* Walks go through the lists of address spaces, and rely on that a child stands behind its parent. */
+	bool walks_mms;
 	/* move_begin and move_end come with every move, not only where walks in order of page offset could pass one. */
 	bool locks_every_move;
 	/* If not 0: pages and slots without this tag in mapping or owner have nothing to be freed: page_free, slot_free do not come. */

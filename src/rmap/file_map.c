@@ -59,7 +59,7 @@ static bool vma_update(struct rb_node *node)
 
 void file_map_lock(struct rmap *rmap, struct rmap_file *file)
 {
-	count_event(&rmap->count.locks_file);
+	count_event(&rmap_counting(rmap)->locks_file);
 	rmap_write_lock(&file->lock, rmap->port);
 }
 
@@ -118,7 +118,7 @@ void file_map_unlink(struct rmap *rmap, struct rmap_vma *vma)
 static int lock_for_walk(struct rmap *rmap, struct rmap_file *file, unsigned int flags)
 {
 	if (!(flags & RMAP_WALK_CHECK))
-		count_event(&rmap->count.locks_file);
+		count_event(&rmap_counting(rmap)->locks_file);
 	if (!(flags & RMAP_WALK_TRYLOCK))
 		rmap_read_lock(&file->lock, rmap->port);
 	else if (!rmap_read_trylock(&file->lock))
@@ -193,6 +193,7 @@ int rmap_walk_file(struct rmap *rmap, struct rmap_file *file, uint64_t first, ui
 		   void (*visit)(struct rmap_vma *vma, uint64_t first, uint64_t last, void *arg),
 		   void *arg)
 {
+	struct rmap_walk_counters *count;
 	struct rb_node *node;
 	uint64_t steps = 0;
 
@@ -208,7 +209,8 @@ int rmap_walk_file(struct rmap *rmap, struct rmap_file *file, uint64_t first, ui
 		node = itree_next(node, first, last, &vma_tree, &steps);
 	}
 	rmap_read_unlock(&file->lock, rmap->port);
-	count_event(&rmap->count.walk[RMAP_WALK_TRUNCATE].walks);
-	count_add(&rmap->count.walk[RMAP_WALK_TRUNCATE].steps, steps);
+	count = &rmap_counting(rmap)->walk[RMAP_WALK_TRUNCATE];
+	count_event(&count->walks);
+	count_add(&count->steps, steps);
 	return RMAP_OK;
 }

@@ -23,13 +23,13 @@
 
 static void lock_first(struct rmap *rmap, struct lineage *n)
 {
-	count_event(&rmap->count.locks_mm);
+	count_event(&rmap_counting(rmap)->locks_mm);
 	rmap_spin_lock(&n->tree_lock);
 }
 
 static void lock_inside(struct rmap *rmap, struct lineage *n)
 {
-	count_event(&rmap->count.locks_mm);
+	count_event(&rmap_counting(rmap)->locks_mm);
 	rmap_spin_lock_nested(&n->tree_lock);
 }
 

@@ -130,7 +130,7 @@ uint64_t lineage_index(const struct rmap_vma *vma, uint64_t addr)
 
 static void change_begin(struct rmap *rmap, struct lineage *n)
 {
-	count_event(&rmap->count.locks_mm);
+	count_event(&rmap_counting(rmap)->locks_mm);
 	rmap_spin_lock(&n->lock);
 	atomic_fetch_add_explicit(&n->seq, 1, memory_order_relaxed);
 	/* Whoever sees anything of what follows sees the count odd, or later. */

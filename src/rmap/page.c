@@ -176,7 +176,7 @@ void rmap_page_adopt(struct rmap *rmap, struct rmap_page *page, struct rmap_vma 
 	if (ops_of(rmap)->page_adopt)
 		ops_of(rmap)->page_adopt(rmap, page, vma, addr);
 	atomic_store_explicit(&page->exclusive, 1, memory_order_relaxed);
-	count_event(&rmap->count.adopted);
+	count_event(&rmap_counting(rmap)->adopted);
 }
 
 void *rmap_page_pin(struct rmap *rmap, struct rmap_page *page)
@@ -264,7 +264,8 @@ void rmap_page_free(struct rmap *rmap, struct rmap_page *page)
 		ops_of(rmap)->page_free(rmap, page);
 	atomic_store_explicit(&page->mapping, 0, memory_order_relaxed);
 	atomic_store_explicit(&page->exclusive, 0, memory_order_relaxed);
-	page->index = 0;
+	/* In one piece: a checker may look at a table page that is on its way out. */
+	__atomic_store_n(&page->index, 0, __ATOMIC_RELAXED);
 	atomic_store_explicit(&page->design, 0, memory_order_relaxed);
 }
 

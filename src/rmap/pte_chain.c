@@ -150,7 +150,7 @@ static void chain_lock_uncounted(struct chain *chain, struct rmap_page *page)
 
 static void chain_lock(struct rmap *rmap, struct chain *chain, struct rmap_page *page)
 {
-	count_event(&rmap->count.locks_page);
+	count_event(&rmap_counting(rmap)->locks_page);
 	chain_lock_uncounted(chain, page);
 }
 

@@ -9,6 +9,34 @@
 #include "design.h"
 #include "valid.h"
 
+/* In an array of them each begins with lines of its own: aligned by hand, since the port only knows of 8 bytes. */
+#define CPU_LINES sizeof(((struct rmap_cpu *)NULL)->gap)
+
+static size_t cpus_bytes(const struct rmap *rmap)
+{
+	return CPU_LINES + rmap->nr_cpus * sizeof(struct rmap_cpu);
+}
+
+static int cpus_init(struct rmap *rmap)
+{
+	const struct rmap_port *port = rmap->port;
+
+	rmap->cpus = &rmap->own;
+	rmap->nr_cpus = port->cpu && port->nr_cpus > 1 ? port->nr_cpus : 1;
+	if (rmap->nr_cpus > 1) {
+		rmap->cpus_memory = port->alloc(port->ctx, RMAP_KIND_SYSTEM, cpus_bytes(rmap));
+		if (!rmap->cpus_memory)
+			return RMAP_ENOMEM;
+		rmap->cpus = (struct rmap_cpu *)(((uintptr_t)rmap->cpus_memory + CPU_LINES - 1) &
+						 ~(uintptr_t)(CPU_LINES - 1));
+	}
+	for (uint32_t i = 0; i < rmap->nr_cpus; i++) {
+		rmap_spin_init(&rmap->cpus[i].lock, RMAP_LOCK_MM_LIST);
+		list_init(&rmap->cpus[i].mms);
+	}
+	return RMAP_OK;
+}
+
 int rmap_init(struct rmap *rmap, const struct rmap_ops *ops, const struct rmap_port *port)
 {
 #ifdef RMAP_ONLY_DESIGN
@@ -19,59 +47,109 @@ int rmap_init(struct rmap *rmap, const struct rmap_ops *ops, const struct rmap_p
 	rmap->ops = ops;
 	rmap->port = port;
 	rmap_spin_init(&rmap->lock, RMAP_LOCK_MM_LIST);
-	list_init(&rmap->mms);
-	return RMAP_OK;
+	return cpus_init(rmap);
 }
 
 void rmap_destroy(struct rmap *rmap)
 {
-	RMAP_ASSERT(rmap->port, list_empty(&rmap->mms));
+	for (uint32_t i = 0; i < rmap->nr_cpus; i++)
+		RMAP_ASSERT(rmap->port, list_empty(&rmap->cpus[i].mms));
 	if (ops_of(rmap)->end)
 		ops_of(rmap)->end(rmap);
 	rmap->port->rcu_barrier(rmap->port->ctx);
 	for (unsigned int kind = 0; kind < RMAP_KIND_TIER1_END; kind++)
 		RMAP_ASSERT(rmap->port, rmap_bytes(rmap, (enum rmap_kind)kind) == 0);
 	RMAP_ASSERT(rmap->port, rmap_bytes(rmap, RMAP_KIND_TIER1_END) == 0);
+	if (rmap->cpus_memory)
+		rmap->port->free(rmap->port->ctx, RMAP_KIND_SYSTEM, rmap->cpus_memory,
+				 cpus_bytes(rmap));
+}
+
+/* ---------------------------------------------------------------- gauges */
+
+static struct rmap_gauge *gauge_of(struct rmap_counters *c, unsigned int gauge)
+{
+	return gauge == RMAP_GAUGE_BYTES ? &c->bytes : &c->object[gauge].live;
+}
+
+static struct gauges gauges_of(const struct rmap *rmap, unsigned int gauge)
+{
+	return (struct gauges){
+		.total = (struct rmap_gauge_total *)&rmap->total[gauge],
+		.first = gauge_of(&rmap->cpus->count, gauge),
+		.stride = sizeof(*rmap->cpus),
+		.nr = rmap->nr_cpus,
+	};
+}
+
+void rmap_fold(struct rmap *rmap, struct rmap_counters *c, unsigned int gauge)
+{
+	gauge_fold(gauges_of(rmap, gauge), gauge_of(c, gauge));
+}
+
+/* Below zero only for a moment: a free was read whose allocation was not. */
+static uint64_t live_of(const struct rmap *rmap, unsigned int gauge)
+{
+	int64_t live = gauge_live(gauges_of(rmap, gauge));
+
+	return live > 0 ? (uint64_t)live : 0;
+}
+
+static uint64_t size_of(const struct rmap *rmap, enum rmap_kind kind)
+{
+	return atomic_load_explicit(&rmap->size[kind], memory_order_relaxed);
+}
+
+uint64_t rmap_objects(const struct rmap *rmap, enum rmap_kind kind)
+{
+	return live_of(rmap, kind);
 }
 
 uint64_t rmap_bytes(const struct rmap *rmap, enum rmap_kind kind)
 {
-	const struct rmap_object_counters *c;
-
 	if (kind >= RMAP_KIND_TIER1_END)
-		return atomic_load_explicit(&rmap->total.bytes, memory_order_relaxed);
-	c = &rmap->count.object[kind];
-	return atomic_load_explicit(&c->objects, memory_order_relaxed) *
-	       atomic_load_explicit(&c->size, memory_order_relaxed);
+		return live_of(rmap, RMAP_GAUGE_BYTES);
+	return live_of(rmap, kind) * size_of(rmap, kind);
+}
+
+uint64_t rmap_peak_bytes(const struct rmap *rmap, enum rmap_kind kind)
+{
+	if (kind >= RMAP_KIND_TIER1_END)
+		return (uint64_t)gauge_peak(gauges_of(rmap, RMAP_GAUGE_BYTES));
+	return (uint64_t)gauge_peak(gauges_of(rmap, kind)) * size_of(rmap, kind);
 }
 
 /* ---------------------------------------------------------------- address spaces */
 
 /*
- * The list is walked under RCU (scan), so its forward links are stored with release, and one who leaves keeps his own: a reader who
- * stands on him goes on from there. New ones come last: whoever has passed the parent still meets the child.
+ * Where a design walks the lists (scan) it does so under RCU, so the forward links are stored with release, and one who leaves keeps
+ * his own: a reader who stands on him goes on from there. Then a child comes behind its parent, in the same list: whoever has passed
+ * the parent still meets the child. Else it stands in its processor's.
  */
-static void mm_enter(struct rmap *rmap, struct rmap_mm *mm)
+static void mm_enter(struct rmap *rmap, struct rmap_mm *mm, struct rmap_cpu *cpu)
 {
-	struct list_head *head = &rmap->mms;
+	struct list_head *head = &cpu->mms;
 
-	rmap_spin_lock(&rmap->lock);
+	mm->cpu = (uint32_t)(cpu - rmap->cpus);
+	rmap_spin_lock(&cpu->lock);
 	mm->list.next = head;
 	mm->list.prev = head->prev;
 	__atomic_store_n(&head->prev->next, &mm->list, __ATOMIC_RELEASE);
 	head->prev = &mm->list;
-	RMAP_DEBUG_ASSERT(rmap->port, rmap_valid(rmap) && rmap_mm_valid(mm));
-	rmap_spin_unlock(&rmap->lock);
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_cpu_valid(cpu) && rmap_mm_valid(mm));
+	rmap_spin_unlock(&cpu->lock);
 }
 
 static void mm_leave(struct rmap *rmap, struct rmap_mm *mm)
 {
-	rmap_spin_lock(&rmap->lock);
+	struct rmap_cpu *cpu = &rmap->cpus[mm->cpu];
+
+	rmap_spin_lock(&cpu->lock);
 	RMAP_DEBUG_ASSERT(rmap->port, rmap_mm_valid(mm));
 	mm->list.next->prev = mm->list.prev;
 	__atomic_store_n(&mm->list.prev->next, mm->list.next, __ATOMIC_RELEASE);
-	RMAP_DEBUG_ASSERT(rmap->port, rmap_valid(rmap));
-	rmap_spin_unlock(&rmap->lock);
+	RMAP_DEBUG_ASSERT(rmap->port, rmap_cpu_valid(cpu));
+	rmap_spin_unlock(&cpu->lock);
 }
 
 int rmap_mm_init(struct rmap *rmap, struct rmap_mm *mm)
@@ -80,7 +158,7 @@ int rmap_mm_init(struct rmap *rmap, struct rmap_mm *mm)
 
 	mm->design = NULL;
 	atomic_init(&mm->forked, 0);
-	mm_enter(rmap, mm);
+	mm_enter(rmap, mm, rmap_this_cpu(rmap));
 	if (ops_of(rmap)->mm_init)
 		error = ops_of(rmap)->mm_init(rmap, mm);
 	if (error)
@@ -94,8 +172,11 @@ int rmap_mm_fork_begin(struct rmap *rmap, struct rmap_mm *child, struct rmap_mm 
 
 	child->design = NULL;
 	atomic_init(&child->forked, 0);
-	atomic_store_explicit(&parent->forked, 1, memory_order_relaxed);
-	mm_enter(rmap, child);
+	/* Read before it is written: a parent that forks often, in several threads, need not fetch the line each time. */
+	if (!atomic_load_explicit(&parent->forked, memory_order_relaxed))
+		atomic_store_explicit(&parent->forked, 1, memory_order_relaxed);
+	mm_enter(rmap, child,
+		 ops_of(rmap)->walks_mms ? &rmap->cpus[parent->cpu] : rmap_this_cpu(rmap));
 	if (ops_of(rmap)->mm_fork_begin)
 		error = ops_of(rmap)->mm_fork_begin(rmap, child, parent);
 	if (error)

@@ -89,19 +89,25 @@ static bool scan_mm(struct rmap_walk_state *state, struct rmap_page *page, struc
 	}
 }
 
-static int scan_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_state *state)
+/* False: the visitor has seen enough. */
+static bool scan_list(struct rmap_walk_state *state, struct rmap_page *page, struct list_head *head)
 {
-	struct list_head *entry;
+	struct list_head *entry = __atomic_load_n(&head->next, __ATOMIC_ACQUIRE);
 
-	rmap->port->rcu_read_lock(rmap->port->ctx);
-	entry = __atomic_load_n(&rmap->mms.next, __ATOMIC_ACQUIRE);
-	while (entry != &rmap->mms) {
-		struct rmap_mm *mm = list_entry(entry, struct rmap_mm, list);
-
-		if (!scan_mm(state, page, mm))
-			break;
+	while (entry != head) {
+		if (!scan_mm(state, page, list_entry(entry, struct rmap_mm, list)))
+			return false;
 		entry = __atomic_load_n(&entry->next, __ATOMIC_ACQUIRE);
 	}
+	return true;
+}
+
+static int scan_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_state *state)
+{
+	rmap->port->rcu_read_lock(rmap->port->ctx);
+	for (uint32_t i = 0; i < rmap->nr_cpus; i++)
+		if (!scan_list(state, page, &rmap->cpus[i].mms))
+			break;
 	rmap->port->rcu_read_unlock(rmap->port->ctx);
 	return RMAP_OK;
 }
@@ -109,6 +115,7 @@ static int scan_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk
 const struct rmap_ops rmap_scan = {
 	.name = "scan",
 	.walks_file_pages = true,
+	.walks_mms = true,
 	.locks_every_move = true,
 	.bytes = { .mm = 8 },
 	.move_begin = scan_move,

@@ -59,9 +59,15 @@ static inline bool rmap_reserve_valid(const struct rmap_reserve *reserve)
 }
 
 /* Its lock. */
+static inline bool rmap_cpu_valid(const struct rmap_cpu *cpu)
+{
+	return list_valid(&cpu->mms);
+}
+
+/* Its lock. */
 static inline bool rmap_valid(const struct rmap *rmap)
 {
-	return rmap->ops && rmap->port && list_valid(&rmap->mms) &&
+	return rmap->ops && rmap->port && rmap->nr_cpus &&
 	       (atomic_load_explicit(&rmap->spare.nr, memory_order_relaxed) == 0) ==
 		       (rmap->spare.objects == NULL);
 }

@@ -74,7 +74,7 @@ bool rmap_vma_may_merge(struct rmap *rmap, const struct rmap_vma *a, const struc
 {
 	if (!ops_of(rmap)->vma_may_merge || ops_of(rmap)->vma_may_merge(a, b))
 		return true;
-	count_event(&rmap->count.merges_refused);
+	count_event(&rmap_counting(rmap)->merges_refused);
 	return false;
 }
 

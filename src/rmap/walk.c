@@ -86,12 +86,12 @@ static inline uint64_t field(uint64_t packed, unsigned int shift, unsigned int b
 	return packed >> shift & (((uint64_t)1 << bits) - 1);
 }
 
-static void unpack_recent(struct rmap *rmap, struct rmap_walk_counters *c)
+static void unpack_recent(struct rmap_counters *all, struct rmap_walk_counters *c)
 {
 	uint64_t packed = atomic_exchange_explicit(&c->recent, 0, memory_order_relaxed);
 
 	count_add(&c->walks, field(packed, WALKS_SHIFT, 12));
-	count_add(&rmap->count.locks_family, field(packed, LOCKS_SHIFT, 12));
+	count_add(&all->locks_family, field(packed, LOCKS_SHIFT, 12));
 	count_add(&c->found, field(packed, FOUND_SHIFT, 13));
 	count_add(&c->looks, field(packed, LOOKS_SHIFT, 13));
 	count_add(&c->steps, field(packed, STEPS_SHIFT, 14));
@@ -102,57 +102,63 @@ static inline uint64_t counted(const _Atomic uint64_t *counter)
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-static void get_walks(const struct rmap_walk_counters *c, struct rmap_walk_counts *out)
+static void add_walks(const struct rmap_walk_counters *c, struct rmap_walk_counts *out)
 {
-	out->walks = counted(&c->walks);
-	out->looks = counted(&c->looks);
-	out->steps = counted(&c->steps);
-	out->found = counted(&c->found);
-	out->max_looks = counted(&c->max_looks);
+	out->walks += counted(&c->walks);
+	out->looks += counted(&c->looks);
+	out->steps += counted(&c->steps);
+	out->found += counted(&c->found);
+	if (counted(&c->max_looks) > out->max_looks)
+		out->max_looks = counted(&c->max_looks);
 }
 
-static void get_objects(const struct rmap_object_counters *c, struct rmap_object_counts *out)
+static void add_counts(struct rmap_counters *c, struct rmap_counts *out)
 {
-	out->objects = counted(&c->objects);
-	out->allocated = out->objects + counted(&c->freed);
-	out->bytes = out->objects * counted(&c->size);
-	out->peak_bytes = counted(&c->peak_bytes);
+	for (unsigned int i = 0; i < RMAP_WALK_PURPOSES; i++) {
+		unpack_recent(c, &c->walk[i]);
+		add_walks(&c->walk[i], &out->walk[i]);
+	}
+	for (unsigned int i = 0; i < RMAP_KIND_TIER1_END; i++)
+		out->object[i].allocated += counted(&c->object[i].freed);
+	out->anon_vma_reused += counted(&c->anon_vma_reused);
+	out->anon_vma_shared += counted(&c->anon_vma_shared);
+	out->adopted += counted(&c->adopted);
+	out->merges_refused += counted(&c->merges_refused);
+	out->locks_page += counted(&c->locks_page);
+	out->locks_mm += counted(&c->locks_mm);
+	out->locks_family += counted(&c->locks_family);
+	out->locks_file += counted(&c->locks_file);
 }
 
 void rmap_get_counts(struct rmap *rmap, struct rmap_counts *out)
 {
-	const struct rmap_counters *c = &rmap->count;
+	memset(out, 0, sizeof(*out));
+	for (uint32_t i = 0; i < rmap->nr_cpus; i++)
+		add_counts(&rmap->cpus[i].count, out);
+	for (unsigned int i = 0; i < RMAP_KIND_TIER1_END; i++) {
+		struct rmap_object_counts *o = &out->object[i];
 
-	for (unsigned int i = 0; i < RMAP_WALK_PURPOSES; i++) {
-		unpack_recent(rmap, &rmap->count.walk[i]);
-		get_walks(&c->walk[i], &out->walk[i]);
+		o->objects = rmap_objects(rmap, (enum rmap_kind)i);
+		o->allocated += o->objects;
+		o->bytes = rmap_bytes(rmap, (enum rmap_kind)i);
+		o->peak_bytes = rmap_peak_bytes(rmap, (enum rmap_kind)i);
 	}
-	for (unsigned int i = 0; i < RMAP_KIND_TIER1_END; i++)
-		get_objects(&c->object[i], &out->object[i]);
-	out->peak_bytes = counted(&rmap->total.peak_bytes);
-	out->anon_vma_reused = counted(&c->anon_vma_reused);
-	out->anon_vma_shared = counted(&c->anon_vma_shared);
-	out->adopted = counted(&c->adopted);
-	out->merges_refused = counted(&c->merges_refused);
-	out->locks_page = counted(&c->locks_page);
-	out->locks_mm = counted(&c->locks_mm);
-	out->locks_family = counted(&c->locks_family);
-	out->locks_file = counted(&c->locks_file);
+	out->peak_bytes = rmap_peak_bytes(rmap, RMAP_KIND_TIER1_END);
 }
 
-static void count_locks(struct rmap *rmap, const struct rmap_walk_state *state)
+static void count_locks(struct rmap_counters *all, const struct rmap_walk_state *state)
 {
-	count_add(&rmap->count.locks_page, state->page_locks);
-	count_add(&rmap->count.locks_mm, state->mm_locks);
+	count_add(&all->locks_page, state->page_locks);
+	count_add(&all->locks_mm, state->mm_locks);
 }
 
-static void count_long_walk(struct rmap *rmap, const struct rmap_walk_state *state,
+static void count_long_walk(struct rmap_counters *all, const struct rmap_walk_state *state,
 			    struct rmap_walk_counters *c, unsigned int family_locks)
 {
 	const struct rmap_walk *walk = state->walk;
 
 	count_event(&c->walks);
-	count_add(&rmap->count.locks_family, family_locks);
+	count_add(&all->locks_family, family_locks);
 	count_add(&c->looks, walk->looks);
 	count_add(&c->steps, walk->steps);
 	count_add(&c->found, walk->found);
@@ -161,7 +167,8 @@ static void count_long_walk(struct rmap *rmap, const struct rmap_walk_state *sta
 static void count_walk(struct rmap *rmap, const struct rmap_walk_state *state)
 {
 	const struct rmap_walk *walk = state->walk;
-	struct rmap_walk_counters *c = &rmap->count.walk[walk->purpose];
+	struct rmap_counters *all = rmap_counting(rmap);
+	struct rmap_walk_counters *c = &all->walk[walk->purpose];
 	/* Whoever probes measures others' walks: locks are theirs. */
 	unsigned int family_locks = state->family_locks;
 
@@ -169,7 +176,7 @@ static void count_walk(struct rmap *rmap, const struct rmap_walk_state *state)
 	if (walk->purpose == RMAP_WALK_PROBE)
 		family_locks = 0;
 	else if (rmap_unlikely(state->page_locks | state->mm_locks))
-		count_locks(rmap, state);
+		count_locks(all, state);
 	/* Whoever finds a PTE looked at it, but a look need not be a step: scan reads tables without one. */
 	if (rmap_likely(walk->steps <= SHORT_WALK && walk->looks <= SHORT_WALK / 2 &&
 			family_locks <= 1)) {
@@ -180,10 +187,10 @@ static void count_walk(struct rmap *rmap, const struct rmap_walk_state *state)
 
 		packed += atomic_fetch_add_explicit(&c->recent, packed, memory_order_relaxed);
 		if (rmap_unlikely(packed & FULL))
-			unpack_recent(rmap, c);
+			unpack_recent(all, c);
 		return;
 	}
-	count_long_walk(rmap, state, c, family_locks);
+	count_long_walk(all, state, c, family_locks);
 }
 
 int rmap_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk *walk)

@@ -87,7 +87,7 @@ static void test_first_page(void **state)
 			 sizeof(struct anon_vma) + sizeof(struct anon_vma_chain));
 	exit_ok(mm);
 	assert_int_equal(rmap_bytes(&vm->rmap, RMAP_KIND_TIER1_END), 0);
-	assert_int_equal(vm->rmap.count.object[RMAP_KIND_AVC].peak_bytes, 64);
+	assert_int_equal(rmap_peak_bytes(&vm->rmap, RMAP_KIND_AVC), 64);
 }
 
 /*
@@ -114,7 +114,7 @@ static void test_share_with_neighbour(void **state)
 	assert_ptr_equal(own_of(b), own_of(c));
 	write_ok(mm, 22, 1);
 	assert_ptr_equal(own_of(d), own_of(c)); /* no next: the previous */
-	assert_int_equal(vm->rmap.count.anon_vma_shared, 2);
+	assert_int_equal(vm->rmap.own.count.anon_vma_shared, 2);
 	assert_int_equal(tiny_objects(vm, RMAP_KIND_ANON_VMA), 2);
 	exit_ok(mm);
 }
@@ -142,7 +142,7 @@ static void test_forked_neighbour_is_not_shared(void **state)
 	assert_ptr_not_equal(own_of(a), own_of(b));
 	assert_int_equal(links_of(vm, b).n, 1);
 	assert_int_equal(tiny_merge(a, b), RMAP_EINVAL);
-	assert_int_equal(vm->rmap.count.merges_refused, 1);
+	assert_int_equal(vm->rmap.own.count.merges_refused, 1);
 	exit_ok(p);
 	assert_int_equal(tiny_walk(vm, tiny_page_at(c, 11), 0).found, 1);
 	exit_ok(c);
@@ -355,7 +355,7 @@ static void test_reuse_bounds_a_line_of_forks(void **state)
 		assert_true(tiny_objects(vm, RMAP_KIND_ANON_VMA) <= 3);
 		assert_true(tiny_objects(vm, RMAP_KIND_AVC) <= 3);
 	}
-	assert_true(vm->rmap.count.anon_vma_reused >= 40);
+	assert_true(vm->rmap.own.count.anon_vma_reused >= 40);
 	assert_int_equal(tiny_walk(vm, tiny_page_at(mm, 11), 0).found, 1);
 	exit_ok(mm);
 }
@@ -379,11 +379,11 @@ static void test_active_is_not_reused(void **state)
 	assert_ptr_not_equal(own_of(g->vma[0]), own_of(c->vma[0]));
 	gg = fork_ok(g);
 	assert_ptr_not_equal(own_of(gg->vma[0]), own_of(c->vma[0]));
-	assert_int_equal(vm->rmap.count.anon_vma_reused, 0);
+	assert_int_equal(vm->rmap.own.count.anon_vma_reused, 0);
 	exit_ok(c); /* now it is free: no active VMA, one child */
 	exit_ok(gg);
 	gg = fork_ok(g);
-	assert_int_equal(vm->rmap.count.anon_vma_reused, 1);
+	assert_int_equal(vm->rmap.own.count.anon_vma_reused, 1);
 	write_ok(gg, 10, 2);
 	write_ok(g, 10, 3);
 	exit_ok(g);
@@ -419,7 +419,7 @@ static void test_clone_does_not_reuse(void **state)
 	tiny_check(vm);
 	assert_ptr_equal(own_of(high), own);
 	write_ok(g, 41, 1);
-	assert_int_equal(vm->rmap.count.anon_vma_reused, 0);
+	assert_int_equal(vm->rmap.own.count.anon_vma_reused, 0);
 	exit_ok(p);
 	exit_ok(g);
 }
@@ -536,7 +536,7 @@ static void test_merge_rule(void **state)
 	b = tiny_map(c, 14, 4);
 	assert_false(rmap_vma_may_merge(&vm->rmap, &c->vma[0]->rmap, &b->rmap));
 	assert_false(rmap_vma_may_merge(&vm->rmap, &b->rmap, &c->vma[0]->rmap));
-	assert_int_equal(vm->rmap.count.merges_refused, 3);
+	assert_int_equal(vm->rmap.own.count.merges_refused, 3);
 	exit_ok(p);
 	exit_ok(c);
 }
@@ -1077,10 +1077,10 @@ static void test_random(void **state)
 			tiny_exit(vm->mm[0]);
 		assert_int_equal(vm->outstanding, 0);
 	}
-	assert_true(vm->rmap.count.anon_vma_reused > 0);
-	assert_true(vm->rmap.count.anon_vma_shared > 0);
-	assert_true(vm->rmap.count.merges_refused > 0);
-	assert_true(vm->rmap.count.adopted > 0);
+	assert_true(vm->rmap.own.count.anon_vma_reused > 0);
+	assert_true(vm->rmap.own.count.anon_vma_shared > 0);
+	assert_true(vm->rmap.own.count.merges_refused > 0);
+	assert_true(vm->rmap.own.count.adopted > 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, tiny_setup, tiny_teardown)

@@ -101,7 +101,7 @@ static void test_adopt(void **state)
 	assert_ptr_equal(owner_of(vm, page), own_of(c->vma[0]));
 	assert_int_equal(tiny_walk(vm, page, 0).looks, 1);
 	assert_true(rmap_page_is_exclusive(&page->rmap));
-	assert_int_equal(vm->rmap.count.adopted, 1);
+	assert_int_equal(vm->rmap.own.count.adopted, 1);
 	exit_ok(p);
 	exit_ok(c);
 	exit_ok(other);

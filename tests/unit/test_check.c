@@ -55,7 +55,7 @@ static void test_checking_changes_and_counts_nothing(void **state)
 	struct scene x;
 	struct mm_check check = { 0 };
 	struct mm_counters before, after;
-	struct rmap_counters rmap_before;
+	struct rmap_counts rmap_before, rmap_after;
 	struct mm_memory memory_before, memory_after;
 	static unsigned char pages_before[2048 * 64];
 	struct rmap *rmap;
@@ -65,14 +65,15 @@ static void test_checking_changes_and_counts_nothing(void **state)
 	rmap = mm_system_rmap(x.e.sys);
 	mm_get_counters(x.e.sys, &before);
 	mm_get_memory(x.e.sys, &memory_before);
-	memcpy(&rmap_before, &rmap->count, sizeof(rmap_before));
+	rmap_get_counts(rmap, &rmap_before);
 	memcpy(pages_before, x.e.sys->pages, sizeof(pages_before));
 	assert_int_equal(mm_check(x.e.sys, &check), 0);
 	mm_get_counters(x.e.sys, &after);
 	mm_get_memory(x.e.sys, &memory_after);
 	assert_memory_equal(&before, &after, sizeof(before));
 	assert_memory_equal(&memory_before, &memory_after, sizeof(memory_before));
-	assert_memory_equal(&rmap_before, &rmap->count, sizeof(rmap_before));
+	rmap_get_counts(rmap, &rmap_after);
+	assert_memory_equal(&rmap_before, &rmap_after, sizeof(rmap_before));
 	assert_memory_equal(pages_before, x.e.sys->pages, sizeof(pages_before));
 	scene_end(&x);
 }

@@ -96,7 +96,8 @@ static int bad_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_
 	if (walks == WALK_COUNTS_WRONG)
 		state->walk->found++;
 	if (walks == WALK_ELSEWHERE || walks == WALK_ABOVE) {
-		mm = list_entry(walks == WALK_ABOVE ? rmap->mms.prev : rmap->mms.next,
+		mm = list_entry(walks == WALK_ABOVE ? rmap_this_cpu(rmap)->mms.prev
+						    : rmap_this_cpu(rmap)->mms.next,
 				struct rmap_mm, list);
 		hit = (struct rmap_hit){ .mm = mm,
 					 .addr = walks == WALK_ABOVE ? BAD : 0x777000,

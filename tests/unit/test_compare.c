@@ -206,13 +206,15 @@ static void layer_with_threads(void **state)
 /* Walks by the checker are nobody's, those from outside apart. */
 static void layer_walks(void **state)
 {
+	static const struct rmap_port port;
 	struct timed *t = timed_new(&fake);
-	struct rmap rmap = { .ops = timed_ops(t) };
+	struct rmap rmap;
 	struct rmap_page page = { .mapping = RMAP_MAPPING_ANON, .mapcount = 1 };
 	struct rmap_walk walk = { .purpose = RMAP_WALK_REFERENCE };
 
 	(void)state;
 	memset(calls, 0, sizeof(calls));
+	assert_int_equal(rmap_init(&rmap, timed_ops(t), &port), 0);
 	assert_int_equal(rmap_walk(&rmap, &page, &walk), RMAP_EAGAIN);
 	walk.purpose = RMAP_WALK_PROBE;
 	assert_int_equal(rmap_walk(&rmap, &page, &walk), RMAP_EAGAIN);

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "base/gauge.h"
 #include "mm/mm_types.h"
 #include "mm/reclaim.h"
 
@@ -310,6 +311,193 @@ static void batches_are_emptied_by_turns(void **state)
 	engine_check(&e);
 }
 
+/* ---------------------------------------------------------------- lists and numbers */
+
+struct made {
+	struct mm *mm[3];
+};
+
+static void *make_three(void *arg)
+{
+	struct made *m = arg;
+
+	for (int i = 0; i < 3; i++)
+		m->mm[i] = engine_mm(&e);
+	return NULL;
+}
+
+static void *put_three(void *arg)
+{
+	struct made *m = arg;
+
+	for (int i = 0; i < 3; i++)
+		mm_put(m->mm[i]);
+	return NULL;
+}
+
+/*
+ *	here       1 2 3             4 5 6      in this order, on the list of this processor
+ *	elsewhere        65 66 67               on that one's; each is ended by the other
+ */
+static void numbers_follow_each_other(void **state)
+{
+	struct made first, second, there;
+
+	(void)state;
+	make_three(&first);
+	elsewhere(make_three, &there);
+	make_three(&second);
+	engine_check(&e);
+	for (uint64_t i = 0; i < 3; i++) {
+		assert_int_equal(mm_id(first.mm[i]), mm_id(first.mm[0]) + i);
+		assert_int_equal(mm_id(second.mm[i]), mm_id(first.mm[2]) + 1 + i);
+		assert_int_equal(mm_id(there.mm[i]), mm_id(there.mm[0]) + i);
+		assert_int_equal(first.mm[i]->home, second.mm[i]->home);
+		assert_int_not_equal(first.mm[i]->home, there.mm[i]->home);
+	}
+	assert_true(mm_id(there.mm[0]) > mm_id(second.mm[2]) + 3);
+	put_three(&there);
+	engine_check(&e);
+	elsewhere(put_three, &first);
+	elsewhere(put_three, &second);
+	engine_check(&e);
+}
+
+static void *origins_there(void *arg)
+{
+	uint64_t *first = arg;
+
+	*first = take_origins(e.sys, 3);
+	return NULL;
+}
+
+/* Nobody gets a number twice, nor one that an image has brought. */
+static void origins_are_given_once(void **state)
+{
+	uint64_t here = take_origins(e.sys, 1), there, last;
+
+	(void)state;
+	assert_int_equal(take_origins(e.sys, 2), here + 1);
+	elsewhere(origins_there, &there);
+	assert_true(there > here + 2 || there + 3 <= here);
+	assert_int_equal(take_origins(e.sys, 1), here + 3);
+	/* More than a block. */
+	last = take_origins(e.sys, 10 * CPU_ORIGINS);
+	assert_true(last > here && last > there);
+	last += 20 * CPU_ORIGINS;
+	origins_reserve(e.sys, last);
+	assert_true(take_origins(e.sys, 1) > last);
+	elsewhere(origins_there, &there);
+	assert_true(there > last);
+}
+
+/* ---------------------------------------------------------------- counters */
+
+static void *put_one(void *arg)
+{
+	struct mm **mm = arg;
+
+	mm_put(*mm);
+	return NULL;
+}
+
+static void expect_mms(uint64_t nr)
+{
+	uint64_t objects, bytes;
+
+	mm_get_objects(e.sys, RMAP_KIND_MM, &objects, &bytes);
+	assert_int_equal(objects, nr);
+	assert_int_equal(bytes, nr * sizeof(struct mm));
+}
+
+/*
+ * Forked here, ended elsewhere, again and again: what there is is known, and what there was at most does not grow with what only
+ * one processor has counted.
+ */
+static void counts_meet(void **state)
+{
+	const struct rmap_port *os = &hosted_port(e.h)->os;
+	struct mm *mm = engine_mm(&e), *child;
+	uint64_t a = map_anon(&e, mm, 0, 4);
+	struct mm_memory before, with, after;
+	struct rmap_counts rmap;
+
+	(void)state;
+	poke(&e, mm, a, 1);
+	mm_get_memory(e.sys, &before);
+	child = engine_fork(&e, mm);
+	expect_mms(2);
+	mm_get_memory(e.sys, &with);
+	assert_true(with.object_bytes > before.object_bytes);
+	assert_int_equal(with.peak_object_bytes, with.object_bytes);
+	for (int i = 0; i < 500; i++) {
+		elsewhere(put_one, &child);
+		os->rcu_barrier(os->ctx);
+		mm_get_memory(e.sys, &after);
+		assert_int_equal(after.object_bytes, before.object_bytes);
+		child = engine_fork(&e, mm);
+		mm_get_memory(e.sys, &after);
+		assert_int_equal(after.object_bytes, with.object_bytes);
+		assert_in_range(after.peak_object_bytes, with.object_bytes,
+				with.object_bytes + 4 * RMAP_FOLD_BYTES);
+	}
+	rmap_get_counts(mm_system_rmap(e.sys), &rmap);
+	assert_true(rmap.peak_bytes >= rmap_bytes(mm_system_rmap(e.sys), RMAP_KIND_TIER1_END));
+	mm_put(child);
+	mm_put(mm);
+	os->rcu_barrier(os->ctx);
+	expect_mms(0);
+	engine_check(&e);
+}
+
+/*
+ *	part 0   0  +5  +3  -100 …     part 1   0  +7  -2 …
+ */
+static void gauges_fold(void **state)
+{
+	struct {
+		struct rmap_gauge gauge;
+		char gap[64];
+	} part[2] = { 0 };
+	struct rmap_gauge_total total = { 0 };
+	struct gauges all = { &total, &part[0].gauge, sizeof(part[0]), 2 };
+
+	(void)state;
+	/* By one alone a peak is exact, folded or not. */
+	assert_false(gauge_rise(&part[0].gauge, 5, 10));
+	assert_false(gauge_fall(&part[0].gauge, 2, 10));
+	assert_int_equal(gauge_live(all), 3);
+	assert_int_equal(gauge_peak(all), 5);
+	assert_false(gauge_rise(&part[0].gauge, 1, 10));
+	assert_int_equal(gauge_peak(all), 5);
+	assert_true(gauge_rise(&part[0].gauge, 6, 10));
+	gauge_fold(all, &part[0].gauge);
+	assert_int_equal(gauge_live(all), 10);
+	assert_int_equal(gauge_peak(all), 10);
+	assert_true(gauge_fall(&part[0].gauge, 10, 10));
+	gauge_fold(all, &part[0].gauge);
+	assert_int_equal(gauge_live(all), 0);
+	assert_int_equal(gauge_peak(all), 10);
+	assert_false(gauge_rise(&part[0].gauge, 9, 10));
+	assert_int_equal(gauge_peak(all), 10);
+
+	/* What comes here and goes there. */
+	for (int i = 0; i < 1000; i++) {
+		if (gauge_rise(&part[0].gauge, 1, 10))
+			gauge_fold(all, &part[0].gauge);
+		if (gauge_fall(&part[1].gauge, 1, 10))
+			gauge_fold(all, &part[1].gauge);
+		assert_int_equal(gauge_live(all), 9);
+		assert_in_range(gauge_peak(all), 10, 30);
+	}
+	/* A fold knows how high its part was, also when it has fallen since. */
+	assert_false(gauge_rise(&part[1].gauge, 9, 1000));
+	assert_true(gauge_fall(&part[1].gauge, 18, 9));
+	gauge_fold(all, &part[1].gauge);
+	assert_int_equal(gauge_live(all), 0);
+	assert_true(gauge_peak(all) >= 18);
+}
+
 /* ---------------------------------------------------------------- without */
 
 static void nothing_is_kept(void **state)
@@ -412,6 +600,10 @@ int main(void)
 		TEST(reclaim_finds_all),
 		TEST(batches_are_emptied_by_turns),
 		TEST(sums_are_exact_afterwards),
+		TEST(numbers_follow_each_other),
+		TEST(origins_are_given_once),
+		TEST(counts_meet),
+		cmocka_unit_test(gauges_fold),
 		cmocka_unit_test_setup_teardown(nothing_is_kept, setup_without, teardown),
 	};
 

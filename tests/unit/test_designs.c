@@ -312,10 +312,10 @@ static void test_pte_chain_blocks(void **state)
 
 static uint64_t blocks_allocated(struct engine *e)
 {
-	const struct rmap_object_counters *c =
-		&mm_system_rmap(e->sys)->count.object[RMAP_KIND_PTE_CHAIN];
+	struct rmap_counts counts;
 
-	return atomic_load(&c->objects) + atomic_load(&c->freed);
+	rmap_get_counts(mm_system_rmap(e->sys), &counts);
+	return counts.object[RMAP_KIND_PTE_CHAIN].allocated;
 }
 
 /*

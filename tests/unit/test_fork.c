@@ -65,7 +65,7 @@ static void copy_on_write(void **state)
 	assert_true(page_info(parent, a + PAGE).exclusive);
 	assert_int_equal(counters_of(&e).fault_cow_copy, 1);
 	assert_int_equal(counters_of(&e).fault_cow_reuse, 1);
-	assert_int_equal(mm_system_rmap(e.sys)->count.adopted, 1);
+	assert_int_equal(rmap_counting(mm_system_rmap(e.sys))->adopted, 1);
 
 	/* The child's exit leaves the parent the only one. */
 	mm_put(child);

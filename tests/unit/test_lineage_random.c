@@ -219,7 +219,7 @@ static void run(uint64_t seed, unsigned int steps)
 			verify(s);
 	}
 	verify(s);
-	assert_int_equal(mm_system_rmap(s->e.sys)->count.merges_refused, 0);
+	assert_int_equal(rmap_counting(mm_system_rmap(s->e.sys))->merges_refused, 0);
 	assert_int_equal(family_locks(&s->e), 0);
 	while (s->nr) {
 		mm_put(s->p[--s->nr].mm);

@@ -423,12 +423,12 @@ static void test_prepare_shares_a_neighbours_origin(void **state)
 	(void)state;
 	map_anon(&e, mm, AT(0), 6);
 	assert_int_equal(protect(&e, mm, 2, 2, RWX), 0);
-	shared = atomic_load(&rmap->count.anon_vma_shared);
+	shared = atomic_load(&rmap_counting(rmap)->anon_vma_shared);
 	poke(&e, mm, AT(4), 1);
 	poke(&e, mm, AT(2), 2);
 	poke(&e, mm, AT(0), 3);
 	if (engine_design_is("anon_vma_chain") || engine_design_is("anon_vma"))
-		assert_int_equal(atomic_load(&rmap->count.anon_vma_shared), shared + 2);
+		assert_int_equal(atomic_load(&rmap_counting(rmap)->anon_vma_shared), shared + 2);
 	assert_chained_objects(&e, RMAP_KIND_ANON_VMA, 1);
 	assert_int_equal(protect(&e, mm, 2, 2, RW), 0);
 	layout_is(&e, mm, "rw-p 6 @0");

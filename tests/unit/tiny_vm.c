@@ -873,7 +873,7 @@ void tiny_check(struct tiny_vm *vm)
 
 uint64_t tiny_objects(struct tiny_vm *vm, enum rmap_kind kind)
 {
-	return vm->rmap.count.object[kind].objects;
+	return rmap_objects(&vm->rmap, kind);
 }
 
 /* ---------------------------------------------------------------- steps that must succeed */

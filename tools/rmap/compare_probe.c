@@ -306,7 +306,7 @@ void compare_sample_bytes(struct compare_design *d, struct runner *r)
 	now.nr_slots = memory.swap_used;
 	now.objects = rmap_bytes(mm_system_rmap(sys), RMAP_KIND_TIER1_END);
 	/* More while the operation ran than before and behind it? */
-	peak = atomic_load(&mm_system_rmap(sys)->total.peak_bytes);
+	peak = rmap_peak_bytes(mm_system_rmap(sys), RMAP_KIND_TIER1_END);
 	if (peak > d->seen_peak)
 		now.objects = d->seen_peak = peak;
 	now.page = now.nr_pages * each.page;
