@@ -4,8 +4,8 @@
  *
  * Fork allocates several objects for a VMA and wants to be done in 200 ns, so that alloc and free take no lock and touch no
  * shared line: a thread pops from and pushes to an array of its own. Half an array at a time goes to and comes from the
- * thread's shelf, and where that is full or empty from the kind's depot, each under a spin lock; the depot cuts new objects from
- * slabs. What is freed after a grace period, by whoever runs what was deferred, goes to the shelf of the thread that deferred it:
+ * thread's shelf, and where that is full or empty from the kind's depot, each under a spin lock; new objects are cut from slabs, a
+ * chunk of them for one thread: at each border between what two threads have processors fetch each other's lines ahead. What is freed after a grace period, by whoever runs what was deferred, goes to the shelf of the thread that deferred it:
  * otherwise two that fork and exit would get each other's objects, whose lines stand in the other processor's cache. Free lists are arrays of pointers and not threaded
  * through the objects, because a late reader may still look at a freed object of a type-stable kind: nothing is written to it
  * until it is handed out again. Slabs stay with their kind until the machine ends, which is what type-stable means.
@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 
 #define SLAB_BYTES   ((uint64_t)256 << 10)
+#define CHUNK_BYTES  ((uint64_t)32 << 10)
 
 #define THREAD_LOCAL static __thread __attribute__((tls_model("initial-exec")))
 
@@ -161,19 +162,52 @@ static bool slab_cut(struct hosted *h, struct hosted_depot *d, uint64_t size)
 	return true;
 }
 
-/* => one object, or NULL; the depot's lock held */
-static void *depot_take(struct hosted *h, struct hosted_depot *d, uint64_t size)
+/* => a chunk for the thread, of 32 KiB or as much as the slab has, or false; the depot's lock held */
+static bool chunk_cut(struct hosted *h, struct hosted_depot *d, struct hosted_local *local,
+		      enum rmap_kind kind, uint64_t size)
 {
-	void *object;
+	uint64_t n = CHUNK_BYTES / size, room = (uint64_t)(d->slab_end - d->slab) / size;
 
-	if (d->nr_free)
-		return d->free[--d->nr_free];
-	if ((uint64_t)(d->slab_end - d->slab) < size && !slab_cut(h, d, size))
-		return NULL;
-	object = d->slab;
-	d->slab += size;
-	d->cut++;
-	return object;
+	if (!room) {
+		if (!slab_cut(h, d, size))
+			return false;
+		room = (uint64_t)(d->slab_end - d->slab) / size;
+	}
+	if (n < HOSTED_HALF)
+		n = HOSTED_HALF;
+	if (n > room)
+		n = room;
+	local->chunk[kind].next = d->slab;
+	d->slab += n * size;
+	local->chunk[kind].end = d->slab;
+	d->cut += n;
+	return true;
+}
+
+static bool chunk_empty(const struct hosted_local *local, enum rmap_kind kind)
+{
+	return local->chunk[kind].next == local->chunk[kind].end;
+}
+
+/* => how many were had, n at the most: what others gave back, else new ones */
+static uint32_t depot_take(struct hosted *h, struct hosted_local *local, enum rmap_kind kind,
+			   uint64_t size, uint32_t n)
+{
+	struct hosted_depot *d = &h->depot[kind];
+	void **object = local->magazine[kind].object;
+	uint32_t i = 0;
+
+	hosted_spin_lock(&d->lock);
+	while (i < n && d->nr_free)
+		object[i++] = d->free[--d->nr_free];
+	if (!i && chunk_empty(local, kind))
+		(void)chunk_cut(h, d, local, kind, size);
+	hosted_spin_unlock(&d->lock);
+	while (i < n && !chunk_empty(local, kind)) {
+		object[i++] = local->chunk[kind].next;
+		local->chunk[kind].next += size;
+	}
+	return i;
 }
 
 static uint64_t depot_size(struct hosted *h, struct hosted_depot *d, enum rmap_kind kind,
@@ -201,7 +235,7 @@ static void shelf_set(struct hosted_shelf *shelf, uint32_t nr)
 	atomic_store_explicit(&shelf->nr, nr, memory_order_relaxed);
 }
 
-/* => room for n more, or false; the shelf's lock held */
+/* => room for n more, which there was not, or false; the shelf's lock held */
 static bool shelf_grow(struct hosted_shelf *shelf, uint32_t n)
 {
 	uint32_t room = shelf->room ? shelf->room : HOSTED_MAGAZINE;
@@ -209,8 +243,6 @@ static bool shelf_grow(struct hosted_shelf *shelf, uint32_t n)
 
 	while (room < shelf_nr(shelf) + n)
 		room *= 2;
-	if (room == shelf->room)
-		return true;
 	if (room > HOSTED_SHELF_MAX)
 		return false;
 	grown = realloc(shelf->object, room * sizeof(*grown));
@@ -224,13 +256,16 @@ static bool shelf_grow(struct hosted_shelf *shelf, uint32_t n)
 /* => false: no room, nothing was put */
 static bool shelf_put(struct hosted_shelf *shelf, void *const *object, uint32_t n)
 {
+	uint32_t nr, i;
 	bool room;
 
 	hosted_spin_lock(&shelf->lock);
-	room = shelf_grow(shelf, n);
+	nr = shelf_nr(shelf);
+	room = nr + n <= shelf->room || shelf_grow(shelf, n);
 	if (room) {
-		memcpy(shelf->object + shelf_nr(shelf), object, n * sizeof(*object));
-		shelf_set(shelf, shelf_nr(shelf) + n);
+		for (i = 0; i < n; i++)
+			shelf->object[nr + i] = object[i];
+		shelf_set(shelf, nr + n);
 	}
 	hosted_spin_unlock(&shelf->lock);
 	return room;
@@ -266,17 +301,11 @@ static void depot_put(struct hosted_depot *d, void *const *object, uint32_t n)
 static bool magazine_fill(struct hosted *h, struct hosted_local *local, enum rmap_kind kind,
 			  size_t size)
 {
-	struct hosted_depot *d = &h->depot[kind];
-	void **object = local->magazine[kind].object;
-	uint64_t rounded = depot_size(h, d, kind, size);
-	uint32_t n = shelf_take(&local->shelf[kind], object, HOSTED_HALF);
+	uint64_t rounded = depot_size(h, &h->depot[kind], kind, size);
+	uint32_t n = shelf_take(&local->shelf[kind], local->magazine[kind].object, HOSTED_HALF);
 
-	if (!n) {
-		hosted_spin_lock(&d->lock);
-		while (n < HOSTED_HALF && (object[n] = depot_take(h, d, rounded)) != NULL)
-			n++;
-		hosted_spin_unlock(&d->lock);
-	}
+	if (!n)
+		n = depot_take(h, local, kind, rounded, HOSTED_HALF);
 	local->magazine[kind].nr = n;
 	return n != 0;
 }

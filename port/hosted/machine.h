@@ -97,6 +97,10 @@ struct hosted_local {
 		uint32_t nr;
 		void *object[HOSTED_MAGAZINE];
 	} magazine[RMAP_KINDS];
+	/* Never used yet: of a slab, the thread's own. */
+	struct {
+		char *next, *end;
+	} chunk[RMAP_KINDS];
 	struct hosted_shelf shelf[RMAP_KINDS];
 	struct rmap_rcu *taken; /* of pushed, to be run; hosted.defer.run */
 	char gap[HOSTED_CACHE_LINE];

@@ -52,6 +52,14 @@ static inline void count_bytes(struct rmap *rmap, struct rmap_counters *c, uint6
 		rmap_fold(rmap, c, RMAP_GAUGE_BYTES);
 }
 
+static inline void count_objects(struct rmap *rmap, enum rmap_kind kind, uint64_t n, uint64_t size)
+{
+	struct rmap_counters *c = rmap_counting(rmap);
+
+	count_kind(rmap, c, kind, n, size);
+	count_bytes(rmap, c, n * size);
+}
+
 static inline void discount_bytes(struct rmap *rmap, struct rmap_counters *c, uint64_t bytes)
 {
 	if (gauge_fall(&c->bytes, (int64_t)bytes, RMAP_FOLD_BYTES))
@@ -73,12 +81,8 @@ static inline void *rmap_object_alloc(struct rmap *rmap, enum rmap_kind kind, si
 {
 	void *object = rmap->port->alloc(rmap->port->ctx, kind, size);
 
-	if (object) {
-		struct rmap_counters *c = rmap_counting(rmap);
-
-		count_kind(rmap, c, kind, 1, size);
-		count_bytes(rmap, c, size);
-	}
+	if (object)
+		count_objects(rmap, kind, 1, size);
 	return object;
 }
 

@@ -148,9 +148,15 @@ static void chain_lock_uncounted(struct chain *chain, struct rmap_page *page)
 	}
 }
 
+/* That many chains are locked by one event: counted once. */
+static void count_locks(struct rmap *rmap, unsigned int nr)
+{
+	count_add(&rmap_counting(rmap)->locks_page, nr);
+}
+
 static void chain_lock(struct rmap *rmap, struct chain *chain, struct rmap_page *page)
 {
-	count_event(&rmap_counting(rmap)->locks_page);
+	count_locks(rmap, 1);
 	chain_lock_uncounted(chain, page);
 }
 
@@ -194,19 +200,26 @@ static void chain_unreserve(struct rmap *rmap, struct rmap_reserve *reserve)
 /* A mapping needs one block at most. What was left over from before counts. */
 static int chain_reserve(struct rmap *rmap, struct rmap_reserve *reserve, unsigned int n)
 {
+	const struct rmap_port *port = rmap->port;
+	uint32_t had = reserve->nr;
+
 	while (reserve->nr < n) {
 		struct list_head *block =
-			rmap_object_alloc(rmap, RMAP_KIND_PTE_CHAIN, sizeof(struct pte_chain));
+			port->alloc(port->ctx, RMAP_KIND_PTE_CHAIN, sizeof(struct pte_chain));
 
-		if (!block) {
-			chain_unreserve(rmap, reserve);
-			return RMAP_ENOMEM;
-		}
+		if (!block)
+			break;
 		RMAP_ASSERT(rmap->port, ((uintptr_t)block & WORD_BLOCK_BITS) == 0);
 		list_add(block, &reserve->objects);
 		reserve->nr++;
 	}
-	return RMAP_OK;
+	if (reserve->nr > had)
+		count_objects(rmap, RMAP_KIND_PTE_CHAIN, reserve->nr - had,
+			      sizeof(struct pte_chain));
+	if (reserve->nr >= n)
+		return RMAP_OK;
+	chain_unreserve(rmap, reserve);
+	return RMAP_ENOMEM;
 }
 
 static struct pte_chain *take_block(struct rmap *rmap, struct rmap_reserve *reserve)
@@ -398,10 +411,11 @@ static void chain_page_map(struct rmap *rmap, struct rmap_page *const *pages, un
 	(void)vma;
 	(void)addr;
 	(void)flags;
+	count_locks(rmap, nr);
 	for (unsigned int i = 0; i < nr; i++) {
 		struct chain chain;
 
-		chain_lock(rmap, &chain, pages[i]);
+		chain_lock_uncounted(&chain, pages[i]);
 		chain_add(rmap, &chain, slot_of(pte, i), reserve);
 		chain_unlock(&chain);
 	}
@@ -412,10 +426,11 @@ static void chain_page_unmap(struct rmap *rmap, struct rmap_page *const *pages, 
 {
 	(void)vma;
 	(void)addr;
+	count_locks(rmap, nr);
 	for (unsigned int i = 0; i < nr; i++) {
 		struct chain chain;
 
-		chain_lock(rmap, &chain, pages[i]);
+		chain_lock_uncounted(&chain, pages[i]);
 		chain_remove(rmap, &chain, slot_of(pte, i));
 		chain_unlock(&chain);
 	}
