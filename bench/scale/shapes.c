@@ -17,6 +17,8 @@
 #define FORK_VMAS  8u
 #define FORK_PAGES 16u /* of each VMA that is forked */
 
+struct shape;
+
 struct seat {
 	struct scale_engine *engine;
 	struct mm *mm;
@@ -24,6 +26,7 @@ struct seat {
 	struct mm_file *file;
 	uint64_t addr, pages;
 	uint64_t done; /* in all slices: what the engine's counters must say */
+	const struct shape *shape;
 };
 
 struct shape {
@@ -217,31 +220,40 @@ bool scale_shape_aims(unsigned int shape, enum scale_variant variant)
 
 /* ---------------------------------------------------------------- seats */
 
-static int seat_open(struct seat *s, const struct shape *shape, struct scale_engine *e,
-		     struct mm *shared_mm, unsigned int number, uint64_t pages)
+/* By the thread that will sit there: what a process has was made by itself. */
+static int seat_open(void *seat, uint64_t *done)
 {
+	struct seat *s = seat;
 	struct hosted_file *handle;
 	int r = 0;
 
-	s->engine = e;
-	s->addr = HERE + number * APART;
-	s->pages = pages;
-	s->cpu = hosted_cpu(e->h, number);
-	if (shared_mm) {
-		mm_get(shared_mm);
-		s->mm = shared_mm;
-	} else {
-		r = mm_create(e->sys, &s->mm);
-	}
-	if (!r && shape->file) {
-		r = hosted_file_temp(e->h, pages * RMAP_PAGE_SIZE, 0, &handle);
+	(void)done;
+	if (!s->mm)
+		r = mm_create(s->engine->sys, &s->mm);
+	if (!r && s->shape->file) {
+		r = hosted_file_temp(s->engine->h, s->pages * RMAP_PAGE_SIZE, 0, &handle);
 		if (!r) {
-			r = mm_file_create(e->sys, handle, pages * RMAP_PAGE_SIZE, &s->file);
+			r = mm_file_create(s->engine->sys, handle, s->pages * RMAP_PAGE_SIZE,
+					   &s->file);
 			if (r)
 				hosted_file_close(handle);
 		}
 	}
-	return !r && shape->sit ? shape->sit(s) : r;
+	return !r && s->shape->sit ? s->shape->sit(s) : r;
+}
+
+/* mm NULL: it gets one of its own. */
+static void seat_place(struct seat *s, const struct shape *shape, struct scale_engine *e,
+		       struct mm *mm, unsigned int number, uint64_t pages)
+{
+	s->shape = shape;
+	s->engine = e;
+	s->addr = HERE + number * APART;
+	s->pages = pages;
+	s->cpu = hosted_cpu(e->h, number);
+	s->mm = mm;
+	if (mm)
+		mm_get(mm);
 }
 
 static void seat_close(struct seat *s)
@@ -264,11 +276,24 @@ struct table {
 	struct scale_turn turn[SCALE_THREADS];
 };
 
+/* Each thread by itself, for ns, or once. */
+static int all_do(struct table *t, struct seat *seat, unsigned int nr,
+		  int (*work)(void *seat, uint64_t *done), double ns)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		t->turn[i].work = work;
+		t->turn[i].arg = &seat[i];
+	}
+	return crew_slice(t->turn, nr, ns);
+}
+
 static bool table_lay(struct table *t, const struct scale_options *o, const struct scale_cell *cell,
 		      char why[SCALE_WHY])
 {
+	/* Together there is as much memory as apart. */
+	const uint64_t own = 3 * (o->pages + 512) + 4096;
 	struct scale_machine machine = {
-		.frames = cell->threads * 3 * (o->pages + 512) + 4096,
+		.frames = cell->threads * own,
 		.cpus = cell->threads,
 		.contents = o->contents,
 		.design = cell->design,
@@ -281,16 +306,20 @@ static bool table_lay(struct table *t, const struct scale_options *o, const stru
 	if (cell->variant == SCALE_THREAD)
 		r = mm_create(t->one.sys, &mm);
 	for (unsigned int i = 0; i < t->threads && !r; i++)
-		r = seat_open(&t->together[i], t->shape, &t->one, mm, i, o->pages);
+		seat_place(&t->together[i], t->shape, &t->one, mm, i, o->pages);
 	if (mm)
 		mm_put(mm);
-	machine.frames = 3 * (o->pages + 512) + 4096;
+	machine.frames = own;
 	machine.cpus = 1;
 	for (unsigned int i = 0; i < t->threads && !r; i++) {
 		if (!scale_engine_start(&t->own[i], &machine, why))
 			return false;
-		r = seat_open(&t->apart[i], t->shape, &t->own[i], NULL, 0, o->pages);
+		seat_place(&t->apart[i], t->shape, &t->own[i], NULL, 0, o->pages);
 	}
+	if (!r)
+		r = all_do(t, t->together, t->threads, seat_open, 0);
+	if (!r)
+		r = all_do(t, t->apart, t->threads, seat_open, 0);
 	return r ? scale_refuse(why, t->shape->name, r) : true;
 }
 
@@ -334,13 +363,8 @@ struct rate {
 
 static int slice(struct table *t, struct seat *seat, unsigned int nr, struct rate *rate)
 {
-	int r;
+	int r = all_do(t, seat, nr, t->shape->turn, t->slice_ns);
 
-	for (unsigned int i = 0; i < nr; i++) {
-		t->turn[i].work = t->shape->turn;
-		t->turn[i].arg = &seat[i];
-	}
-	r = crew_slice(t->turn, nr, t->slice_ns);
 	*rate = (struct rate){ 0, 0 };
 	for (unsigned int i = 0; i < nr; i++) {
 		double done = (double)t->turn[i].done;
