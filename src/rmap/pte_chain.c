@@ -149,14 +149,14 @@ static void chain_lock_uncounted(struct chain *chain, struct rmap_page *page)
 }
 
 /* That many chains are locked by one event: counted once. */
-static void count_locks(struct rmap *rmap, unsigned int nr)
+static void count_chain_locks(struct rmap *rmap, unsigned int nr)
 {
 	count_add(&rmap_counting(rmap)->locks_page, nr);
 }
 
 static void chain_lock(struct rmap *rmap, struct chain *chain, struct rmap_page *page)
 {
-	count_locks(rmap, 1);
+	count_chain_locks(rmap, 1);
 	chain_lock_uncounted(chain, page);
 }
 
@@ -411,7 +411,7 @@ static void chain_page_map(struct rmap *rmap, struct rmap_page *const *pages, un
 	(void)vma;
 	(void)addr;
 	(void)flags;
-	count_locks(rmap, nr);
+	count_chain_locks(rmap, nr);
 	for (unsigned int i = 0; i < nr; i++) {
 		struct chain chain;
 
@@ -426,7 +426,7 @@ static void chain_page_unmap(struct rmap *rmap, struct rmap_page *const *pages, 
 {
 	(void)vma;
 	(void)addr;
-	count_locks(rmap, nr);
+	count_chain_locks(rmap, nr);
 	for (unsigned int i = 0; i < nr; i++) {
 		struct chain chain;
 
