@@ -30,7 +30,7 @@ int mm_file_read(struct mm_file *file, uint64_t offset, void *data, uint64_t len
 		struct page *page;
 		void *from;
 
-		if (at >= size || at < offset)
+		if (at >= size)
 			break;
 		n = part_of_page(at, len - moved);
 		if (n > size - at)

@@ -137,10 +137,10 @@ void image_bad(struct image *image)
 		image->error = RMAP_EBADMSG;
 }
 
+/* There was no error so far. */
 static void read_bytes(struct image *image, uint32_t at, uint32_t len)
 {
-	if (!image->error)
-		image->error = image->stream->read(image->stream->ctx, image->buf + at, len);
+	image->error = image->stream->read(image->stream->ctx, image->buf + at, len);
 }
 
 int image_next(struct image *image)

@@ -246,10 +246,8 @@ struct vma_record {
 
 static bool vma_possible(const struct reader *r, const struct vma_record *v, uint64_t floor)
 {
-	uint64_t pages = (v->end - v->start) >> RMAP_PAGE_SHIFT;
-
 	if (((v->start | v->end) & ~RMAP_PAGE_MASK) || v->start < floor || v->end <= v->start ||
-	    v->end > MM_TASK_SIZE || v->pgoff > UINT64_MAX / 4 || v->pgoff + pages < v->pgoff)
+	    v->end > MM_TASK_SIZE || v->pgoff > UINT64_MAX / 4)
 		return false;
 	if ((v->flags & ~VM_KNOWN) || v->forked > 1 || v->file > r->nr_files ||
 	    v->family > r->nr_families)
@@ -484,7 +482,7 @@ static int link_child(struct reader *r, struct resumed_mm *rm)
 
 static void drop_temporary(struct reader *r)
 {
-	for (uint32_t i = 1; r->temporary && i <= r->nr_families; i++) {
+	for (uint32_t i = 1; i <= r->nr_families; i++) {
 		if (r->temporary[i])
 			drop_stand_in(r->families[i]);
 		r->temporary[i] = false;

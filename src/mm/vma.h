@@ -47,7 +47,7 @@ void vma_tree_changed(struct mm *mm, struct vma *vma);
  * is none. Guard gaps of growing stacks are kept free. Returns 0 with *addr, or RMAP_ENOMEM.
  */
 int vma_find_gap(const struct mm *mm, uint64_t len, uint64_t *addr);
-/* NULL, or a sentence about what is wrong with the tree (order, gaps, colours, count). */
+/* NULL, or a sentence about what is wrong with a tree of the right shape (order, gaps, count). */
 const char *vma_tree_check(const struct mm *mm);
 
 /* ---- vma.c ---- */

@@ -414,8 +414,6 @@ const char *vma_tree_check(const struct mm *mm)
 	const struct vma *prev = NULL;
 	uint64_t n = 0;
 
-	if (!rb_valid(&mm->vmas))
-		return "its tree of VMAs is no red-black tree";
 	for (const struct rb_node *node = rb_first(&mm->vmas); node; node = rb_next(node)) {
 		const struct vma *vma = vma_of_node(node);
 

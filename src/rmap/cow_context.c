@@ -184,11 +184,8 @@ static struct remap *remap_find(const struct cow_context *context, uint64_t firs
 	return node ? node_remap(node) : NULL;
 }
 
-/*
- * [first, last] stands at distance. Grows what it touches; only where it touches nothing *fresh is used up (and set NULL). False:
- * it would have been, and there was none.
- */
-static bool remaps_add(struct cow_context *context, uint64_t first, uint64_t last, int64_t distance,
+/* [first, last] stands at distance. Grows what it touches; only where it touches nothing *fresh is used up (and set NULL). */
+static void remaps_add(struct cow_context *context, uint64_t first, uint64_t last, int64_t distance,
 		       struct remap **fresh)
 {
 	struct remap *grown = NULL;
@@ -209,14 +206,12 @@ static bool remaps_add(struct cow_context *context, uint64_t first, uint64_t las
 	if (!grown) {
 		grown = *fresh;
 		*fresh = NULL;
+		RMAP_ASSERT(context->rmap->port, grown);
 	}
-	if (!grown)
-		return false;
 	grown->first = first;
 	grown->last = last;
 	grown->distance = distance;
 	remap_enter(context, grown);
-	return true;
 }
 
 /*
@@ -396,8 +391,8 @@ static int set_faulted(struct rmap *rmap, struct rmap_vma *vma, uint64_t shift)
 	if (!context_vma_faulted(vma)) {
 		vma->design.context.shift = shift;
 		if (displaced(vma))
-			(void)remaps_add(context, home_first(vma), home_last(vma), distance_of(vma),
-					 &fresh);
+			remaps_add(context, home_first(vma), home_last(vma), distance_of(vma),
+				   &fresh);
 		atomic_store_explicit(&vma->design.context.faulted, 1, memory_order_release);
 	}
 	context_unlock(context);
@@ -541,17 +536,16 @@ static void context_adjust_end(struct rmap *rmap, struct rmap_adjust *adjust)
 {
 	struct cow_context *context = adjust->design;
 
+	(void)rmap;
 	if (!context)
 		return;
 	for (unsigned int i = 0; i < 3; i++) {
 		const struct rmap_vma *vma = adjust->vma[i];
-		bool covered;
 
 		if (!vma || adjust->removed[i] || !context_vma_faulted(vma) || !displaced(vma))
 			continue;
-		covered = remaps_add(context, home_first(vma), home_last(vma), distance_of(vma),
-				     &context->spare);
-		RMAP_ASSERT(rmap->port, covered);
+		remaps_add(context, home_first(vma), home_last(vma), distance_of(vma),
+			   &context->spare);
 	}
 	if (adjust->old_distance)
 		give_up(context, adjust);
@@ -738,13 +732,13 @@ static int visit_context(struct rmap_walk_state *state, struct rmap_page *page,
 }
 
 /*
- * The next context behind *at, all of whose descendants were visited, in the subtree of start. The reference moves along.
+ * The next context behind *at (not NULL), all of whose descendants were visited, in the subtree of start. The reference moves along.
  * *at = NULL: there is none. A context with a reference keeps its parent.
  */
 static int climb(struct rmap *rmap, struct rmap_walk_state *state, const struct cow_context *start,
 		 struct cow_context **at)
 {
-	while (*at && *at != start) {
+	while (*at != start) {
 		struct cow_context *context = *at;
 		struct cow_context *parent = context->parent;
 		struct cow_context *next;
@@ -761,8 +755,7 @@ static int climb(struct rmap *rmap, struct rmap_walk_state *state, const struct 
 		if (next)
 			return RMAP_OK;
 	}
-	if (*at)
-		context_put(rmap, &(*at)->owner);
+	context_put(rmap, &(*at)->owner);
 	*at = NULL;
 	return RMAP_OK;
 }

@@ -195,14 +195,16 @@ static int give_home(struct rmap *rmap, struct rmap_vma *vma, uint64_t shift)
 
 /* ---------------------------------------------------------------- the first page */
 
-/* Numbers that nobody has: behind all that were made up here before, and with room for a stack to grow down into. */
+/*
+ * Numbers that nobody has: behind all that were made up here before, and with room for a stack to grow down into. Something is displaced:
+ * what has taken the VMA's home.
+ */
 static uint64_t fresh_shift(const struct lineage *n, const struct rmap_vma *vma)
 {
-	uint64_t first = LINEAGE_FRESH;
-	const struct rb_node *top = n->displaced.node;
+	uint64_t first = LINEAGE_FRESH, last = *tree_subtree_last(n->displaced.node);
 
-	if (top && !(*tree_subtree_last((struct rb_node *)(uintptr_t)top) < (first ^ SIGN)))
-		first = (*tree_subtree_last((struct rb_node *)(uintptr_t)top) ^ SIGN) + 1;
+	if (last >= (first ^ SIGN))
+		first = (last ^ SIGN) + 1;
 	return first + (LINEAGE_FRESH >> 16) - vma->pgoff;
 }
 
@@ -259,9 +261,11 @@ int lineage_vma_prepare(struct rmap *rmap, struct rmap_vma *vma, struct rmap_vma
 		return RMAP_OK;
 	if (!share && prev && home_of(prev))
 		share = prev;
-	/* mmap_lock is held: nothing gets displaced meanwhile but by first faults, whose numbers are nobody's. */
-	if (has_displaced(n) ||
-	    (share && vma->pgoff + shift_of(share) != vma->start >> RMAP_PAGE_SHIFT))
+	/*
+	 * mmap_lock is held: nothing gets displaced meanwhile but by first faults, whose numbers are nobody's. Where nothing is, a
+	 * neighbour whose offsets go on in this VMA is at home, and so the VMA is beside it.
+	 */
+	if (has_displaced(n))
 		return prepare_displaced(rmap, n, vma, share);
 	atomic_compare_exchange_strong_explicit(&vma->design.lineage.home, &unfaulted,
 						LINEAGE_AT_HOME, memory_order_release,

@@ -68,14 +68,10 @@ static void mapping_get(uintptr_t mapping, uint64_t count)
 	}
 }
 
-bool lineage_mapping_try_get(uintptr_t mapping)
+bool lineage_set_try_get(struct co_owners *set)
 {
-	struct co_owners *set = lineage_co_owners(mapping);
-	uint32_t refs;
+	uint32_t refs = atomic_load_explicit(&set->refs, memory_order_relaxed);
 
-	if (!(mapping & LINEAGE_MAPPING_SET))
-		return lineage_try_get(lineage_named(mapping));
-	refs = atomic_load_explicit(&set->refs, memory_order_relaxed);
 	while (refs != 0) {
 		if (atomic_compare_exchange_weak_explicit(&set->refs, &refs, refs + 1,
 							  memory_order_acquire,

@@ -325,9 +325,9 @@ void lineage_walk_owners(struct tour *t)
 		return;
 	}
 	/* Without the page lock it may be no page's any more by the time we come back from a breath. */
-	if (!lineage_mapping_try_get(mapping))
-		return;
 	set = lineage_co_owners(mapping);
+	if (!lineage_set_try_get(set))
+		return;
 	if (set->nr)
 		walk_set(t, set);
 	else

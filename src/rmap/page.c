@@ -44,9 +44,10 @@ uint64_t rmap_page_index(const struct rmap *rmap, const struct rmap_vma *vma, ui
 }
 
 /* Has the page the index of this place? A design without owners does not care for that of an anonymous page. */
-__attribute__((unused)) static bool index_fits(const struct rmap *rmap,
-					       const struct rmap_page *page,
-					       const struct rmap_vma *vma, uint64_t addr)
+__attribute__((unused)) static inline bool rmap_page_index_valid(const struct rmap *rmap,
+								 const struct rmap_page *page,
+								 const struct rmap_vma *vma,
+								 uint64_t addr)
 {
 	if (!rmap_page_is_anon(page))
 		return page->index == rmap_vma_index(vma, addr);
@@ -62,10 +63,11 @@ static uint64_t map_known_pages(struct rmap *rmap, struct rmap_page *const *page
 		struct rmap_page *page = pages[i];
 
 		/* Whose alone it is may have moved the entry that stood for it, and the design numbers it anew. */
-		RMAP_DEBUG_ASSERT(rmap->port,
-				  (flags & RMAP_MAP_EXCLUSIVE) ||
-					  index_fits(rmap, page, vma,
-						     addr + ((uint64_t)i << RMAP_PAGE_SHIFT)));
+		RMAP_DEBUG_ASSERT(
+			rmap->port,
+			(flags & RMAP_MAP_EXCLUSIVE) ||
+				rmap_page_index_valid(rmap, page, vma,
+						      addr + ((uint64_t)i << RMAP_PAGE_SHIFT)));
 		if (atomic_fetch_add_explicit(&page->mapcount, 1, memory_order_relaxed) == 0)
 			was_unmapped |= (uint64_t)1 << i;
 		else

@@ -292,6 +292,11 @@ static void a_family_without_memory(void **state)
 	for (uint64_t i = 0; i < 3; i++)
 		poke(&e, mms[0], a + i * PAGE, i);
 	map_with(&e, mms[0], 0, 1, RW, MM_MAP_SHARED, file, 0);
+	/* Of this nothing was promised, so nothing is to be taken back. */
+	poke(&e, mms[0],
+	     map_with(&e, mms[0], 0, 1, RW, MM_MAP_PRIVATE | MM_MAP_ANONYMOUS | MM_MAP_NORESERVE,
+		      NULL, 0),
+	     1);
 	mms[1] = engine_fork(&e, mms[0]);
 	mms[2] = engine_fork(&e, mms[0]);
 	assert_int_equal(STEP(&e, mm_munmap(mms[0], a, 3 * PAGE)), 0);

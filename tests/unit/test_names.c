@@ -10,8 +10,7 @@
 
 #include <cmocka.h>
 
-#include <rmap/port.h>
-#include <rmap/rmap.h>
+#include <rmap/mm.h>
 
 static const char *kind_name(unsigned int kind)
 {
@@ -21,6 +20,11 @@ static const char *kind_name(unsigned int kind)
 static const char *purpose_name(unsigned int purpose)
 {
 	return rmap_walk_purpose_name((enum rmap_walk_purpose)purpose);
+}
+
+static const char *flush_name(unsigned int why)
+{
+	return mm_flush_name((enum mm_flush)why);
 }
 
 /* "?" for what is none, as the numbers of [gap, behind) that nothing has. */
@@ -54,11 +58,21 @@ static void test_purposes(void **state)
 	expect_names(purpose_name, RMAP_WALK_PURPOSES, 0, 0);
 }
 
+static void test_flushes(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < MM_FLUSH_REASONS; i++)
+		for (unsigned int j = 0; j < i; j++)
+			assert_string_not_equal(flush_name(i), flush_name(j));
+	assert_string_equal(flush_name(MM_FLUSH_REASONS), "no reason");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_purposes),
+		cmocka_unit_test(test_flushes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,8 +9,12 @@
 
 #include "mm/file.h"
 #include "mm/table.h"
+#include "mm/vma.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---------------------------------------------------------------- promised memory */
 
@@ -147,7 +151,26 @@ static void forced_pin_from_swap(void **state)
 	mm_put(mm);
 }
 
-/* The same, to be read for long: it comes back exclusive, and the owner writes to it without a copy. */
+/* A debugger reads what its owner has barred himself from. */
+static void forced_pin_to_read(void **state)
+{
+	const uint32_t flags = MM_PIN_FORCE;
+	struct mm *mm = engine_mm(&e);
+	uint64_t a = map_anon(&e, mm, 0, 1);
+	struct page *page;
+
+	(void)state;
+	poke(&e, mm, a, 1);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a, PAGE, MM_PROT_NONE)), 0);
+	assert_int_equal(touch_read(&e, mm, a), RMAP_EACCES);
+	assert_int_equal(STEP(&e, mm_pin(mm, a, flags, &page)), 0);
+	assert_ptr_equal(mm_of_system(mm), e.sys);
+	mm_unpin(e.sys, page, flags);
+	assert_int_equal(touch_read(&e, mm, a), RMAP_EACCES);
+	mm_put(mm);
+}
+
+/* A page from swap, to be read for long: it comes back exclusive, and the owner writes to it without a copy. */
 static void long_pin_from_swap(void **state)
 {
 	struct mm *mm = engine_mm(&e);
@@ -274,6 +297,36 @@ static void remove_of_what_cannot_be_read(void **state)
 	mm_file_put(file);
 }
 
+/* 4 MiB are mapped around a read fault: two tables' worth. */
+static int setup_wide(void **state)
+{
+	struct engine_config config = { .mm.fault_around = 4 << 20 };
+
+	(void)state;
+	return setup_as(&config);
+}
+
+/*
+ *	table	| 510 511 | 0 1 |	all four are in memory; a read of the third brings the fourth along, but nothing of another table
+ */
+static void around_a_whole_table(void **state)
+{
+	const uint64_t huge = (uint64_t)2 << 20, start = BASE + huge - 2 * PAGE;
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *file = pattern_file(&e, 4, 1);
+	char bytes[4 * PAGE];
+
+	(void)state;
+	assert_int_equal(mm_file_read(file, 0, bytes, sizeof(bytes), NULL), 0);
+	map_with(&e, mm, start, 4, MM_PROT_READ, MM_MAP_SHARED, file, 0);
+	assert_int_equal(touch_read(&e, mm, start + 2 * PAGE), 0);
+	assert_int_equal(page_info(mm, start + PAGE).state, MM_PAGE_NONE);
+	assert_int_equal(page_info(mm, start + 2 * PAGE).state, MM_PAGE_PRESENT);
+	assert_int_equal(page_info(mm, start + 3 * PAGE).state, MM_PAGE_PRESENT);
+	mm_put(mm);
+	mm_file_put(file);
+}
+
 /* A private mapping that has not even a table yet: what its file has in swap is counted for it. */
 static void smaps_of_an_untouched_copy(void **state)
 {
@@ -343,6 +396,40 @@ static void files_without_contents(void **state)
 	mm_file_put(file);
 }
 
+/* ---------------------------------------------------------------- a large memory */
+
+enum { GIB_PAGES = 1 << 18 };
+
+static int setup_gib(void **state)
+{
+	struct engine_config config = { .machine.nr_frames = GIB_PAGES + 8192, .mm.phantom = true };
+
+	/* It is the same under all designs, and takes its time. */
+	if (!engine_design_is("anon_vma_chain"))
+		config.machine.nr_frames = 0;
+	(void)state;
+	return setup_as(&config);
+}
+
+/*
+ * A GiB on a pair of lists: a third of it need be inactive, not a half. All of it has just been used once, so that it is all inactive
+ * when reclaim comes, and nothing is taken from the active ones, of which there are none.
+ */
+static void a_gib_is_aged(void **state)
+{
+	struct mm *mm;
+
+	(void)state;
+	if (!engine_design_is("anon_vma_chain"))
+		return;
+	mm = engine_mm(&e);
+	map_with(&e, mm, 0, GIB_PAGES + 16, RW, ANON | MM_MAP_POPULATE, NULL, 0);
+	assert_true(mm_reclaim(e.sys, 64) >= 64);
+	engine_check(&e);
+	assert_true(counters_of(&e).swap_out >= 64);
+	mm_put(mm);
+}
+
 /* ---------------------------------------------------------------- what a port need not have, or cannot have */
 
 static struct mm_port without_release;
@@ -372,6 +459,63 @@ static void nobody_asks_for_the_last_user(void **state)
 	engine_teardown(&own);
 }
 
+/* Nor need it put threads to sleep: who wants the page lock that another has goes round. */
+static const struct mm_port *take_sleep_away(const struct mm_port *port, void *arg)
+{
+	struct mm_port *awake = arg;
+
+	*awake = *port;
+	awake->os.wait = NULL;
+	awake->os.wake = NULL;
+	return awake;
+}
+
+struct waiter {
+	struct engine *e;
+	struct page *page;
+	_Atomic int stage;
+};
+
+static void *lock_it_too(void *arg)
+{
+	struct waiter *w = arg;
+
+	atomic_store(&w->stage, 1);
+	page_lock(w->e->sys, w->page);
+	atomic_store(&w->stage, 2);
+	page_unlock(w->e->sys, w->page);
+	return NULL;
+}
+
+static void nobody_sleeps(void **state)
+{
+	struct mm_port awake;
+	struct engine_config config = { .wrap = take_sleep_away, .arg = &awake };
+	struct engine own;
+	struct waiter w = { .e = &own };
+	pthread_t thread;
+	struct mm *mm;
+	uint64_t at;
+
+	(void)state;
+	engine_setup(&own, &config);
+	mm = engine_mm(&own);
+	at = map_anon(&own, mm, 0, 1);
+	poke(&own, mm, at, 1);
+	w.page = page_info(mm, at).page;
+	page_lock(own.sys, w.page);
+	assert_int_equal(pthread_create(&thread, NULL, lock_it_too, &w), 0);
+	while (!atomic_load(&w.stage))
+		sched_yield();
+	usleep(2000);
+	assert_int_equal(atomic_load(&w.stage), 1);
+	page_unlock(own.sys, w.page);
+	pthread_join(thread, NULL);
+	assert_int_equal(w.stage, 2);
+	mm_put(mm);
+	engine_teardown(&own);
+}
+
 static const struct mm_port *promise_too_much_swap(const struct mm_port *port, uint64_t slots)
 {
 	static struct mm_port large;
@@ -394,6 +538,75 @@ static void swap_without_end(void **state)
 			 RMAP_ENOMEM);
 }
 
+/* ---------------------------------------------------------------- what a design would refuse */
+
+/*
+ *	AT(0)   [w .]	a file, private, its first two pages
+ *	AT(100) [w .]	the same two
+ *	AT(200) [. .]	and again, never written
+ *
+ * Where each is at home, or whose list it is in, is another matter for each of the first two: they could not be one VMA. (The layout
+ * asks for no such thing: it merges what has one origin.) The third could be either's.
+ *
+ * covers: 1.2-4
+ */
+static void which_vmas_could_be_one(void **state)
+{
+	static const char *const refusing[] = { "anon_vma", "anon_vma_chain", "cow_context",
+						"lineage" };
+	struct rmap *rmap = mm_system_rmap(e.sys);
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *file = pattern_file(&e, 2, 1);
+	struct rmap_vma *vma[3];
+	bool refuses = false;
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		map_with(&e, mm, AT(100 * i), 2, RW, MM_MAP_PRIVATE, file, 0);
+		if (i < 2)
+			poke(&e, mm, AT(100 * i), i);
+		vma[i] = &vma_at(mm, AT(100 * i))->rmap;
+	}
+	for (unsigned int i = 0; i < 4; i++)
+		refuses |= engine_design_is(refusing[i]);
+	assert_int_equal(rmap_vma_may_merge(rmap, vma[0], vma[1]), !refuses);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_true(rmap_vma_may_merge(rmap, vma[i], vma[i]));
+		assert_true(rmap_vma_may_merge(rmap, vma[i], vma[2]));
+		assert_true(rmap_vma_may_merge(rmap, vma[2], vma[i]));
+	}
+	mm_put(mm);
+	mm_file_put(file);
+}
+
+/* Two strangers with a page each at the same address: neither's may stand in the other's place, whatever its number. */
+static void strangers_pages(void **state)
+{
+	struct rmap *rmap = mm_system_rmap(e.sys);
+	struct mm *mm[2];
+	struct rmap_page *page;
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		mm[i] = engine_mm(&e);
+		map_anon(&e, mm[i], AT(0), 2);
+		poke(&e, mm[i], AT(0), i);
+	}
+	page = mm_page_rmap(page_info(mm[0], AT(0)).page);
+	assert_true(rmap_page_fits(rmap, page, &vma_at(mm[0], AT(0))->rmap, AT(0)));
+	if (engine_design_is("anonmm")) {
+		assert_false(rmap_page_fits(rmap, page, &vma_at(mm[1], AT(0))->rmap, AT(0)));
+		assert_false(rmap_page_fits(rmap, page, &vma_at(mm[0], AT(1))->rmap, AT(1)));
+	}
+	/* A move within exec is prepared once, however often it is asked for. */
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(rmap_vma_shift_prepare(rmap, &vma_at(mm[0], AT(0))->rmap), 0);
+	if (engine_design_is("cow_context"))
+		assert_int_equal(objects_of(&e, RMAP_KIND_REMAP), 1);
+	mm_put(mm[0]);
+	mm_put(mm[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -402,7 +615,9 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(hints_for_large_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(forced_pin_from_swap, setup, teardown),
+		cmocka_unit_test_setup_teardown(forced_pin_to_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_pin_from_swap, setup, teardown),
+		cmocka_unit_test_setup_teardown(around_a_whole_table, setup_wide, teardown),
 		cmocka_unit_test_setup_teardown(bad_frames_of_locked_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_frame_of_clean_shared_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(pages_that_do_not_move, setup, teardown),
@@ -411,7 +626,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(smaps_of_an_untouched_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(sequential_reader_leaves, setup, teardown),
 		cmocka_unit_test_setup_teardown(files_without_contents, setup_phantom, teardown),
+		cmocka_unit_test_setup_teardown(a_gib_is_aged, setup_gib, teardown),
+		cmocka_unit_test_setup_teardown(which_vmas_could_be_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(strangers_pages, setup, teardown),
 		cmocka_unit_test(nobody_asks_for_the_last_user),
+		cmocka_unit_test(nobody_sleeps),
 		cmocka_unit_test_setup_teardown(swap_without_end, setup_small, teardown),
 	};
 
