@@ -74,6 +74,69 @@ python3 -m json.tool "$dir/out" >/dev/null || fail "sharing --json is no JSON"
 expect_code 0 "$rmap" sharing --csv $$
 head -n 1 "$dir/out" | grep -q '^pid,comm,start,end,perms,name,' || fail "no heading in CSV"
 
+# a name that means harm hides neither a row's number nor a line's end, and a thread is told from a process
+python3 - >"$dir/odd" <<-'END' &
+	import ctypes, mmap, os, sys, threading, time
+	ctypes.CDLL(None).prctl(15, b"a\n\x1b[31mred\x07", 0, 0, 0)
+	name = os.path.dirname(os.readlink("/proc/self/fd/1")) + "/new\nline"
+	with open(name, "w+b") as f:
+	    f.write(b"x" * 4096)
+	    f.flush()
+	    page = mmap.mmap(f.fileno(), 4096)
+	page[0]
+	threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+	print(os.getpid(), threading.enumerate()[1].native_id, flush=True)
+	time.sleep(60)
+END
+odd=$!
+until [ -s "$dir/odd" ]; do sleep 0.05; done
+read -r pid tid <"$dir/odd"
+expect_code 0 env COLUMNS=80 "$rmap" sharing "$pid"
+shows "^ *$pid a.x0a.x1b"
+! grep -q ' $' "$dir/out" || fail "blanks at the end of a line"
+for columns in 40 60 75 80 120; do
+	expect_code 0 script -qc "stty cols $columns; exec '$rmap' sharing --top 3 $pid" /dev/null
+	wide=$(tr -d '\r' <"$dir/out" | wc -L)
+	[ "$wide" -le $columns ] || fail "$wide columns on a terminal of $columns: $(cat "$dir/out")"
+	shows "$pid"
+done
+expect_code 0 "$rmap" sharing --json "$pid"
+python3 - "$dir/out" <<-'END' || fail "a newline in a file's name is no \\x0a"
+	import json, sys
+	sys.exit(not any(n["name"].endswith("/new\\x0aline") for n in json.load(open(sys.argv[1]))["names"]))
+END
+expect_code 2 "$rmap" who "$tid" 1000
+says "$tid is a thread of process $pid"
+expect_code 2 "$rmap" sharing "$tid"
+says "$tid is a thread of process $pid"
+expect_code 2 "$rmap" sharing --tree "$tid"
+says "$tid is a thread of process $pid"
+expect_code 2 "$rmap" who "$pid" 1000
+says 'nothing is mapped there'
+kill $odd
+
+# what a second --tree or --match would mean is not guessed
+for command in sharing "import -o $dir/x.rmrec" breaks; do
+	expect_code 2 "$rmap" $command --tree $$ --tree $$
+	says 'one tree'
+	expect_code 2 "$rmap" $command --match a --match b
+	says 'one name'
+done
+
+# who may not look says which right is missing (where this is run by root, as somebody else)
+other=()
+if [ "$(id -u)" = 0 ]; then
+	other=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+fi
+if "${other[@]}" test -x "$rmap" && ! "${other[@]}" cat /proc/1/maps >/dev/null 2>&1; then
+	expect_code 2 "${other[@]}" "$rmap" sharing 1
+	says 'CAP_SYS_PTRACE is missing'
+	expect_code 2 "${other[@]}" "$rmap" who 1 1000
+	says 'CAP_SYS_PTRACE is missing'
+	expect_code 2 "${other[@]}" "$rmap" who --pfn 1000
+	says 'CAP_SYS_ADMIN is missing'
+fi
+
 # again and again, until nobody is left
 sleep 1.5 &
 expect_code 0 timeout 20 "$rmap" sharing --watch=0.2 $!

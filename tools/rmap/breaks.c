@@ -121,31 +121,34 @@ static const struct argp_option options[] = {
 static uint64_t parse_bytes(const char *text, struct argp_state *state, const char *what,
 			    uint64_t least, uint64_t most)
 {
+	char safe[LIVE_SAFE_SIZE];
 	uint64_t bytes;
 
 	if (ops_parse_size(text, &bytes) || bytes < least || bytes > most)
 		argp_error(state, "%s: '%s' is no size between %" PRIu64 " and %" PRIu64, what,
-			   text, least, most);
+			   live_safe(text, safe, sizeof(safe)), least, most);
 	return bytes;
 }
 
 static double parse_seconds(const char *text, struct argp_state *state)
 {
-	char *end;
+	char *end, safe[LIVE_SAFE_SIZE];
 	double seconds = strtod(text, &end);
 
 	if (end == text || *end || !isfinite(seconds) || seconds <= 0 || seconds > 1e8)
-		argp_error(state, "--seconds: '%s' is no number above 0", text);
+		argp_error(state, "--seconds: '%s' is no number above 0 and up to 100000000",
+			   live_safe(text, safe, sizeof(safe)));
 	return seconds;
 }
 
 static size_t parse_top(const char *text, struct argp_state *state)
 {
-	char *end;
+	char *end, safe[LIVE_SAFE_SIZE];
 	long n = strtol(text, &end, 10);
 
 	if (end == text || *end || n < 1 || n > 1000000)
-		argp_error(state, "--top: '%s' is no number between 1 and 1000000", text);
+		argp_error(state, "--top: '%s' is no number between 1 and 1000000",
+			   live_safe(text, safe, sizeof(safe)));
 	return (size_t)n;
 }
 
@@ -180,11 +183,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case KEY_TREE:
-		if (live_parse_pid(arg, &a->choice.tree, err))
-			argp_error(state, "--tree: %s", err);
+		if (live_choice_tree(&a->choice, arg, err))
+			argp_error(state, "%s", err);
 		break;
 	case KEY_MATCH:
-		a->choice.match = arg;
+		if (live_choice_match(&a->choice, arg, err))
+			argp_error(state, "%s", err);
 		break;
 	case KEY_SECONDS:
 		a->seconds = parse_seconds(arg, state);
@@ -458,8 +462,9 @@ static int follow(struct run *r, char err[BREAKS_ERR_SIZE])
 	int before;
 	long n;
 
-	if (!r->args->quiet)
-		fprintf(stderr, "following\n"); /* whoever waits for it may begin now */
+	if (!r->args->quiet) /* whoever waits for it may begin now */
+		fprintf(stderr, "following%s\n",
+			progress && r->args->seconds <= 0 ? "; Ctrl-C ends it" : "");
 	before = go_first();
 	do {
 		breaks_perf_wait(r->perf, ROUND_MS);

@@ -53,7 +53,7 @@ static void print_head(const struct breaks_report *r, FILE *out)
 		if (t->total.n[i])
 			fprintf(out, "  %12s  %s\n", words_count(t->total.n[i], a), class_words[i]);
 	if (!breaks_all(&t->total))
-		fprintf(out, "             0\n");
+		fprintf(out, "          none\n");
 	if (r->open)
 		fprintf(out, "  %12s  still under way at the end\n", words_count(r->open, a));
 }

@@ -50,11 +50,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->quiet = true;
 		break;
 	case KEY_TREE:
-		if (live_parse_pid(arg, &a->choice.tree, err))
-			argp_error(state, "--tree: %s", err);
+		if (live_choice_tree(&a->choice, arg, err))
+			argp_error(state, "%s", err);
 		break;
 	case KEY_MATCH:
-		a->choice.match = arg;
+		if (live_choice_match(&a->choice, arg, err))
+			argp_error(state, "%s", err);
 		break;
 	case KEY_NO_CHECK:
 		a->no_check = true;
@@ -90,7 +91,7 @@ static const struct argp argp = {
 	       "        a server and all its workers\n"
 	       "  rmap compare pg.rmrec\n"
 	       "        what each reverse map costs for this very system\n"
-	       "  kill -STOP 4242 4243; rmap import -o two.rmrec 4242 4243; kill -CONT 4242 4243\n"
+	       "  kill -STOP 42 43; rmap import -o two.rmrec 42 43; kill -CONT 42 43\n"
 	       "        of processes that stand still, to the page\n"
 	       "\n"
 	       "The record is replayed at once, with everything checked, and its sharing is "

@@ -96,6 +96,20 @@ static bool perms(char **p, uint32_t *flags)
 	return s[4] == ' ';
 }
 
+/* maps writes a newline of a file's name as \012, and nothing else otherwise than it is. */
+static void restore_newlines(char *name)
+{
+	char *to = name;
+
+	for (const char *from = name; *from; to++) {
+		bool newline = !strncmp(from, "\\012", 4);
+
+		*to = newline ? '\n' : *from;
+		from += newline ? 4 : 1;
+	}
+	*to = '\0';
+}
+
 /* "7f00-7f01 rw-p 00001000 fe:00 12    name", which ends with a 0. */
 static bool parse_line(char *p, struct live_vma *vma)
 {
@@ -109,7 +123,9 @@ static bool parse_line(char *p, struct live_vma *vma)
 		return false;
 	vma->dev = major << 32 | (minor & UINT32_MAX);
 	vma->ino = strtoull(p, &end, 10);
-	vma->name = end + strspn(end, " ");
+	end += strspn(end, " ");
+	restore_newlines(end);
+	vma->name = end;
 	return vma->start < vma->end && vma->end < KERNEL_HALF &&
 	       !((vma->start | vma->end) & (LIVE_PAGE_SIZE - 1));
 }

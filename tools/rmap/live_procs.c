@@ -9,10 +9,12 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define STAT_SIZE     2048u
@@ -144,6 +146,45 @@ int live_proc_open(int root, const struct live_proc *proc)
 	return fd;
 }
 
+/* Of which process @pid is a thread; 0: not to be found out. */
+static pid_t process_of(int root, pid_t pid)
+{
+	char path[32], text[STAT_SIZE];
+	const char *line;
+
+	snprintf(path, sizeof(path), "%d/status", (int)pid);
+	if (read_small(root, path, text, sizeof(text)) < 0)
+		return 0;
+	line = strstr(text, "\nTgid:\t");
+	return line ? (pid_t)atoi(line + strlen("\nTgid:\t")) : 0;
+}
+
+bool live_is_thread(int root, pid_t pid)
+{
+	pid_t process = process_of(root, pid);
+
+	return process > 0 && process != pid;
+}
+
+int live_fail_absent(int root, pid_t pid, char err[LIVE_ERR_SIZE])
+{
+	pid_t process = process_of(root, pid);
+
+	if (process > 0 && process != pid)
+		return live_fail(err, "%d is a thread of process %d", (int)pid, (int)process);
+	return live_fail(err, "there is no process %d", (int)pid);
+}
+
+const char *live_refusal(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (!syscall(SYS_capget, &head, data) && data[0].effective & 1u << CAP_SYS_PTRACE)
+		return "the kernel refuses it in spite of CAP_SYS_PTRACE";
+	return "CAP_SYS_PTRACE is missing";
+}
+
 /* -- many --------------------------------------------------------------------------------------- */
 
 static struct live_proc *add_proc(struct live_procs *procs)
@@ -269,6 +310,21 @@ int live_choice_pid(struct live_choice *choice, const char *text, char err[LIVE_
 	return 0;
 }
 
+int live_choice_tree(struct live_choice *choice, const char *text, char err[LIVE_ERR_SIZE])
+{
+	if (choice->tree)
+		return live_fail(err, "--tree: one tree, no more");
+	return live_parse_pid(text, &choice->tree, err);
+}
+
+int live_choice_match(struct live_choice *choice, const char *pattern, char err[LIVE_ERR_SIZE])
+{
+	if (choice->match)
+		return live_fail(err, "--match: one name, no more (a pattern may mean several)");
+	choice->match = pattern;
+	return 0;
+}
+
 bool live_choice_empty(const struct live_choice *choice)
 {
 	return !choice->nr_pids && !choice->tree && !choice->match;
@@ -309,13 +365,13 @@ static bool chosen(const struct live_procs *all, const struct live_choice *choic
 }
 
 /* Those named by number must be there. */
-static int check_named(const struct live_procs *all, pid_t pid, char err[LIVE_ERR_SIZE])
+static int check_named(int root, const struct live_procs *all, pid_t pid, char err[LIVE_ERR_SIZE])
 {
 	const struct live_proc *proc = live_procs_find(all, pid);
 	char safe[LIVE_SAFE_SIZE];
 
 	if (!proc)
-		return live_fail(err, "there is no process %d", (int)pid);
+		return live_fail_absent(root, pid, err);
 	if (proc->bodiless)
 		return live_fail(err, "process %d (%s) has no memory: a kernel thread or a zombie",
 				 (int)pid, live_safe(proc->comm, safe, sizeof(safe)));
@@ -332,10 +388,10 @@ int live_procs_choose(int root, const struct live_choice *choice, struct live_pr
 	if (live_procs_all(root, &all, err))
 		return -1;
 	for (size_t i = 0; i < choice->nr_pids; i++)
-		if (check_named(&all, choice->pids[i], err))
+		if (check_named(root, &all, choice->pids[i], err))
 			goto fail;
 	if (choice->tree && !live_procs_find(&all, choice->tree)) {
-		live_fail(err, "there is no process %d", (int)choice->tree);
+		live_fail_absent(root, choice->tree, err);
 		goto fail;
 	}
 	out->v = calloc(all.nr + 1, sizeof(*out->v));

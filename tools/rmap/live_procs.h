@@ -55,6 +55,16 @@ int live_proc_open(int root, const struct live_proc *proc);
 /* One process: 0, or a negative errno (-ESRCH: there is none; -EINVAL: what is there makes no sense). */
 int live_proc_read(int root, pid_t pid, struct live_proc *proc);
 
+/*
+ * /proc answers to the number of a thread, too, which it does not list. A sentence that there is no process @pid, or of which
+ * process it is a thread; returns -1.
+ */
+int live_fail_absent(int root, pid_t pid, char err[LIVE_ERR_SIZE]);
+/* Is @pid a thread that is not its process's first? */
+bool live_is_thread(int root, pid_t pid);
+/* Why the kernel lets nobody look into a process, for a sentence: the right that is missing, if one is. */
+const char *live_refusal(void);
+
 /* All processes. 0, or -1 with a sentence. Those that end meanwhile are left out. */
 int live_procs_all(int root, struct live_procs *out, char err[LIVE_ERR_SIZE]);
 void live_procs_free(struct live_procs *procs);
@@ -67,6 +77,9 @@ bool live_procs_descends(const struct live_procs *procs, pid_t pid, pid_t ancest
 int live_parse_pid(const char *text, pid_t *pid, char err[LIVE_ERR_SIZE]);
 /* One more PID, by its text. 0, or -1 with a sentence. */
 int live_choice_pid(struct live_choice *choice, const char *text, char err[LIVE_ERR_SIZE]);
+/* --tree and --match, each once: a second would take the first one's place unseen. 0, or -1 with a sentence. */
+int live_choice_tree(struct live_choice *choice, const char *text, char err[LIVE_ERR_SIZE]);
+int live_choice_match(struct live_choice *choice, const char *pattern, char err[LIVE_ERR_SIZE]);
 bool live_choice_empty(const struct live_choice *choice);
 void live_choice_free(struct live_choice *choice);
 

@@ -6,6 +6,7 @@
 #include "sharing_check.h"
 #include "sharing_count.h"
 #include "sharing_show.h"
+#include "words.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -128,11 +128,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case KEY_TREE:
-		if (live_parse_pid(arg, &a->choice.tree, err))
-			argp_error(state, "--tree: %s", err);
+		if (live_choice_tree(&a->choice, arg, err))
+			argp_error(state, "%s", err);
 		break;
 	case KEY_MATCH:
-		a->choice.match = arg;
+		if (live_choice_match(&a->choice, arg, err))
+			argp_error(state, "%s", err);
 		break;
 	case KEY_WATCH:
 		a->watch = seconds(state, arg);
@@ -212,10 +213,10 @@ static const struct argp argp = {
 static unsigned int terminal_columns(void)
 {
 	const char *columns = getenv("COLUMNS");
-	struct winsize size;
+	unsigned int terminal = words_terminal(stdout);
 
-	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col)
-		return size.ws_col;
+	if (terminal)
+		return terminal;
 	return columns && atoi(columns) > 0 && atoi(columns) < 10000 ? (unsigned int)atoi(columns)
 								     : 100;
 }
@@ -250,16 +251,17 @@ static int show(const struct arguments *a, const struct sharing *s, char err[LIV
 static int print_verdict(const struct sharing_verdict *v)
 {
 	if (v->wrong)
-		printf("%zu of %zu processes differ from the kernel's smaps_rollup\n", v->wrong,
-		       v->held);
+		words_say(stdout, "%zu of %zu processes differ from the kernel's smaps_rollup",
+			  v->wrong, v->held);
 	else if (v->moved)
-		printf("all %zu processes agree with the kernel's smaps_rollup (of %zu the PSS "
-		       "moved "
-		       "meanwhile, as others came and went, and lies between before and after)\n",
-		       v->held, v->moved);
+		words_say(stdout,
+			  "all %zu processes agree with the kernel's smaps_rollup (of %zu the PSS "
+			  "moved meanwhile, as others came and went, and lies between before and "
+			  "after)",
+			  v->held, v->moved);
 	else
-		printf("all %zu process%s with the kernel's smaps_rollup\n", v->held,
-		       v->held == 1 ? " agrees" : "es agree");
+		words_say(stdout, "all %zu process%s with the kernel's smaps_rollup", v->held,
+			  v->held == 1 ? " agrees" : "es agree");
 	return v->wrong ? EXIT_WRONG : 0;
 }
 
@@ -299,12 +301,19 @@ static int count_and_check(const struct arguments *a, int root, const struct liv
 	return ret;
 }
 
-static bool nobody_left(const struct sharing *s)
+/* Was there anybody to count? 0, or -1 with a sentence. */
+static int check_counted(const struct sharing *s, char err[LIVE_ERR_SIZE])
 {
-	for (size_t i = 0; i < s->nr; i++)
-		if (!s->v[i].gone || s->v[i].denied)
-			return false;
-	return true;
+	size_t denied = 0;
+
+	for (size_t i = 0; i < s->nr; i++) {
+		if (!s->v[i].gone)
+			return 0;
+		denied += s->v[i].denied;
+	}
+	if (denied)
+		return live_fail(err, "no process of these may be looked at: %s", live_refusal());
+	return live_fail(err, "all of the processes have ended");
 }
 
 static int once(const struct arguments *a, int root, char err[LIVE_ERR_SIZE])
@@ -322,10 +331,7 @@ static int once(const struct arguments *a, int root, char err[LIVE_ERR_SIZE])
 	live_procs_free(&procs);
 	if (ret)
 		return ret;
-	if (nobody_left(&s)) {
-		live_fail(err, "all of the processes have ended");
-		ret = EXIT_BAD;
-	} else if (show(a, &s, err)) {
+	if (check_counted(&s, err) || show(a, &s, err)) {
 		ret = EXIT_BAD;
 	} else if (a->check) {
 		ret = print_verdict(&verdict);

@@ -119,7 +119,7 @@ json_t *sharing_json(const struct sharing *s, bool vmas)
 	put_sums(total, s, &s->sums);
 	if (s->sees_frames)
 		json_object_set_new(total, "within_once",
-				    json_integer((json_int_t)sharing_unit_bytes(s->sums.once)));
+				    json_integer((json_int_t)sharing_whole_bytes(s->sums.once)));
 	json_object_set_new(top, "total", total);
 	if (!sharing_worker(s, &w) && w.nr)
 		json_object_set_new(top, "one_more_worker",

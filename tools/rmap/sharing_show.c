@@ -3,15 +3,18 @@
  * The table of what a group shares.
  */
 #include "sharing_show.h"
+#include "words.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_COLUMNS 24u
-#define BAR_MOST     60u
-#define BAR_LEAST    8u
+#define NAME_MOST   24u
+#define NAME_LEAST  14u
+#define SUM_COLUMNS 8u
+#define BAR_MOST    60u
+#define BAR_LEAST   4u /* shorter ones say nothing */
 
 uint64_t sharing_bytes(uint64_t pages)
 {
@@ -21,6 +24,11 @@ uint64_t sharing_bytes(uint64_t pages)
 uint64_t sharing_unit_bytes(uint64_t units)
 {
 	return units / (SHARING_UNIT >> LIVE_PAGE_SHIFT);
+}
+
+uint64_t sharing_whole_bytes(uint64_t units)
+{
+	return sharing_bytes((units + SHARING_UNIT / 2) / SHARING_UNIT);
 }
 
 const char *sharing_size(int64_t bytes, char buf[16])
@@ -149,10 +157,15 @@ int sharing_worker(const struct sharing *s, struct sharing_worker *out)
 /* -- rows ------------------------------------------------------------------------------------------ */
 
 struct table {
-	unsigned int bar; /* columns */
-	uint64_t most;	  /* pages of the longest bar */
+	unsigned int name; /* columns of the name */
+	unsigned int nr;   /* sums of a row, the first so many */
+	unsigned int bar;  /* columns; 0: none */
+	uint64_t most;	   /* pages of the longest bar */
 	bool sees_frames;
 };
+
+static const char *const sum_names[] = { "private", "within", "beyond", "swapped", "pss" };
+static const bool sum_needs_frames[] = { false, false, true, false, true };
 
 static uint64_t pages_of(const struct sharing_sums *s)
 {
@@ -171,6 +184,8 @@ static void print_bar(const struct table *t, const struct sharing_sums *s)
 
 		sum += parts[i];
 		until = (sum * t->bar + t->most / 2) / t->most;
+		if (until && !done)
+			fputs("  ", stdout);
 		for (; done < until; done++)
 			putchar("#=-~"[i]);
 	}
@@ -178,26 +193,36 @@ static void print_bar(const struct table *t, const struct sharing_sums *s)
 
 static void print_sums(const struct table *t, const struct sharing_sums *s)
 {
-	char a[16], b[16], c[16], d[16], e[16];
+	const uint64_t sums[] = { sharing_bytes(s->private), sharing_bytes(s->within),
+				  sharing_bytes(s->beyond), sharing_bytes(s->swapped),
+				  sharing_unit_bytes(s->pss) };
+	char buf[16];
 
-	printf("%8s%8s%8s%8s%8s  ", sharing_size((int64_t)sharing_bytes(s->private), a),
-	       sharing_size((int64_t)sharing_bytes(s->within), b),
-	       t->sees_frames ? sharing_size((int64_t)sharing_bytes(s->beyond), c) : "?",
-	       sharing_size((int64_t)sharing_bytes(s->swapped), d),
-	       t->sees_frames ? sharing_size((int64_t)sharing_unit_bytes(s->pss), e) : "?");
+	for (unsigned int i = 0; i < t->nr; i++)
+		printf("%*s", (int)SUM_COLUMNS,
+		       sum_needs_frames[i] && !t->sees_frames
+			       ? "?"
+			       : sharing_size((int64_t)sums[i], buf));
 	print_bar(t, s);
 	putchar('\n');
 }
 
-/* The end of a long name says more than its beginning. */
+static size_t letters_of(const char *name)
+{
+	size_t letters = 0;
+
+	for (; *name; name++)
+		letters += ((unsigned char)*name & 0xc0) != 0x80;
+	return letters;
+}
+
+/* The end of a long name says more than its beginning: paths differ there. */
 static void print_name(const char *raw, unsigned int columns)
 {
 	char safe[LIVE_SAFE_SIZE];
 	const char *name = live_safe(raw, safe, sizeof(safe));
-	size_t letters = 0;
+	size_t letters = letters_of(name);
 
-	for (const char *p = name; *p; p++)
-		letters += ((unsigned char)*p & 0xc0) != 0x80;
 	if (letters <= columns) {
 		printf("%s%*s", name, (int)(columns - letters), "");
 		return;
@@ -209,10 +234,31 @@ static void print_name(const char *raw, unsigned int columns)
 	printf("..%s", name);
 }
 
+/* A process's name is cut behind, and its number never is. */
+static void print_pid(const struct table *t, const struct live_proc *proc)
+{
+	char safe[LIVE_SAFE_SIZE];
+	const char *name = live_safe(proc->comm, safe, sizeof(safe));
+	size_t room = t->name - 8, letters = letters_of(name), len = 0;
+
+	printf("%7d ", (int)proc->pid);
+	if (letters <= room) {
+		printf("%s%*s", name, (int)(room - letters), "");
+		return;
+	}
+	for (letters = 0; letters < room - 2; letters++)
+		do
+			len++;
+		while (((unsigned char)name[len] & 0xc0) == 0x80);
+	printf("%.*s..", (int)len, name);
+}
+
 static void print_head(const struct table *t, const char *what)
 {
-	printf("%-*s%8s%8s%8s%8s%8s  %.*s\n", (int)NAME_COLUMNS, what, "private", "within",
-	       "beyond", "swapped", "pss", (int)t->bar, "# = - ~");
+	printf("%-*s", (int)t->name, what);
+	for (unsigned int i = 0; i < t->nr; i++)
+		printf("%*s", (int)SUM_COLUMNS, sum_names[i]);
+	printf("%s%.*s\n", t->bar ? "  " : "", (int)t->bar, "# = - ~");
 }
 
 static void print_others(const struct table *t, size_t nr, const struct sharing_sums *sums)
@@ -223,8 +269,8 @@ static void print_others(const struct table *t, size_t nr, const struct sharing_
 	if (!nr)
 		return;
 	bare.most = 0;
-	snprintf(text, sizeof(text), "%zu others", nr);
-	print_name(text, NAME_COLUMNS);
+	snprintf(text, sizeof(text), "%zu other%s", nr, nr == 1 ? "" : "s");
+	print_name(text, t->name);
 	print_sums(&bare, sums);
 }
 
@@ -251,7 +297,7 @@ static void print_vmas(const struct table *t, const struct sharing_proc *p)
 			continue;
 		snprintf(text, sizeof(text), " %s %" PRIx64, live_perms(&v->vma, perms),
 			 v->vma.start);
-		print_name(text, NAME_COLUMNS);
+		print_name(text, t->name);
 		print_sums(t, &v->sums);
 		printf("      %s\n", live_safe(sharing_vma_name(&v->vma),
 					       (char[LIVE_SAFE_SIZE]){ 0 }, LIVE_SAFE_SIZE));
@@ -260,10 +306,7 @@ static void print_vmas(const struct table *t, const struct sharing_proc *p)
 
 static void print_proc(const struct table *t, const struct sharing_proc *p, bool vmas)
 {
-	char text[LIVE_COMM_SIZE + 16];
-
-	snprintf(text, sizeof(text), "%7d %s", (int)p->proc.pid, p->proc.comm);
-	print_name(text, NAME_COLUMNS);
+	print_pid(t, &p->proc);
 	if (p->gone)
 		printf("  %s\n", p->denied ? "may not be looked at" : "has ended");
 	else if (p->twin)
@@ -320,7 +363,7 @@ static int print_names(const struct sharing *s, struct table *t, size_t top)
 		if (!pages_of(&names.v[i].sums))
 			continue;
 		if (row++ < rows) {
-			print_name(names.v[i].name, NAME_COLUMNS);
+			print_name(names.v[i].name, t->name);
 			print_sums(t, &names.v[i].sums);
 		} else {
 			sharing_add(&others, &names.v[i].sums);
@@ -341,17 +384,18 @@ static int print_worker(const struct sharing *s)
 	if (sharing_worker(s, &w))
 		return -1;
 	if (w.nr)
-		printf("one more worker costs about %s: what the median of %zu has for itself "
-		       "(private %s, swapped %s, page tables %s)\n",
-		       sharing_size((int64_t)(w.private + w.swapped + w.tables), a), w.nr,
-		       sharing_size((int64_t)w.private, b), sharing_size((int64_t)w.swapped, c),
-		       sharing_size((int64_t)w.tables, d));
+		words_say(stdout,
+			  "one more worker costs about %s: what the median of %zu has for itself "
+			  "(private %s, swapped %s, page tables %s)",
+			  sharing_size((int64_t)(w.private + w.swapped + w.tables), a), w.nr,
+			  sharing_size((int64_t)w.private, b), sharing_size((int64_t)w.swapped, c),
+			  sharing_size((int64_t)w.tables, d));
 	return 0;
 }
 
 static int print_sentences(const struct sharing *s)
 {
-	uint64_t private = sharing_bytes(s->sums.private), once = sharing_unit_bytes(s->sums.once);
+	uint64_t private = sharing_bytes(s->sums.private), once = sharing_whole_bytes(s->sums.once);
 	uint64_t broken = sharing_unit_bytes(s->sums.broken);
 	size_t gone = 0, denied = 0;
 	char a[16], b[16], c[16];
@@ -360,39 +404,54 @@ static int print_sentences(const struct sharing *s)
 		gone += s->v[i].gone && !s->v[i].denied;
 		denied += s->v[i].denied;
 	}
+	putchar('\n');
 	if (s->sees_frames)
-		printf("\nthe group's own memory is %s: private %s, shared within it %s (each page "
-		       "once)\n",
-		       sharing_size((int64_t)(private + once), a),
-		       sharing_size((int64_t) private, b), sharing_size((int64_t)once, c));
+		words_say(
+			stdout,
+			"the group's own memory is %s: private %s, shared within it %s (each page "
+			"once)",
+			sharing_size((int64_t)(private + once), a),
+			sharing_size((int64_t) private, b), sharing_size((int64_t)once, c));
 	else
-		printf("\nwithout CAP_SYS_ADMIN the kernel shows no frame numbers: all that is "
-		       "shared "
-		       "stands under 'within', and what was broken is not known\n");
+		words_say(stdout,
+			  "without CAP_SYS_ADMIN the kernel shows no frame numbers: all that is "
+			  "shared stands under 'within', and what was broken is not known");
 	if (print_worker(s))
 		return -1;
 	if (s->sees_frames)
-		printf("had nothing been written since the fork, at most %s would be saved (%.0f "
-		       "%% "
-		       "of the group's own)\n",
-		       sharing_size((int64_t)broken, a),
-		       private + once ? 100 * (double)broken / (double)(private + once) : 0.0);
+		words_say(
+			stdout,
+			"had nothing been written since the fork, at most %s would be saved (%.0f "
+			"%% of the group's own)",
+			sharing_size((int64_t)broken, a),
+			private + once ? 100 * (double)broken / (double)(private + once) : 0.0);
 	if (denied)
-		printf("processes that may not be looked at (CAP_SYS_PTRACE is missing): %zu\n",
-		       denied);
+		words_say(stdout, "processes that may not be looked at (%s): %zu", live_refusal(),
+			  denied);
 	if (gone)
 		printf("processes that ended meanwhile: %zu\n", gone);
 	return 0;
 }
 
+/* First bars get shorter, then names, then the last sums are left out. The last column stays free. */
+static void lay_out(struct table *t, unsigned int columns)
+{
+	unsigned int left;
+
+	t->nr = sizeof(sum_names) / sizeof(sum_names[0]);
+	while (t->nr > 1 && NAME_LEAST + SUM_COLUMNS * t->nr + 1 > columns)
+		t->nr--;
+	left = columns > SUM_COLUMNS * t->nr + 1 ? columns - SUM_COLUMNS * t->nr - 1 : 0;
+	t->name = left < NAME_LEAST ? NAME_LEAST : left < NAME_MOST ? left : NAME_MOST;
+	left -= left < t->name ? left : t->name;
+	t->bar = left < 2 + BAR_LEAST ? 0 : left - 2 < BAR_MOST ? left - 2 : BAR_MOST;
+}
+
 int sharing_print(const struct sharing *s, unsigned int columns, size_t top, bool vmas)
 {
 	struct table t = { .sees_frames = s->sees_frames };
-	const unsigned int fixed = NAME_COLUMNS + 5 * 8 + 2;
 
-	t.bar = columns > fixed + BAR_LEAST ? columns - fixed - 1 : BAR_LEAST;
-	if (t.bar > BAR_MOST)
-		t.bar = BAR_MOST;
+	lay_out(&t, columns);
 	if (print_procs(s, &t, top, vmas))
 		return -1;
 	putchar('\n');

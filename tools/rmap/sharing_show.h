@@ -35,10 +35,15 @@ const char *sharing_vma_name(const struct live_vma *vma);
 /* Bytes of pages, and of fractions of pages. */
 uint64_t sharing_bytes(uint64_t pages);
 uint64_t sharing_unit_bytes(uint64_t units);
+/* The fractions of whole pages: what was lost in dividing is put right. */
+uint64_t sharing_whole_bytes(uint64_t units);
 /* "12.3M" in at most seven letters, with its sign. Returns buf. */
 const char *sharing_size(int64_t bytes, char buf[16]);
 
-/* @top: rows of a table, 0: all; @vmas: a table for each process's VMAs, too. 0, or -1 without memory. */
+/*
+ * @columns: what the tables may be wide; where that is little, the last sums are left out, and names are cut.
+ * @top: rows of a table, 0: all; @vmas: a table for each process's VMAs, too. 0, or -1 without memory.
+ */
 int sharing_print(const struct sharing *s, unsigned int columns, size_t top, bool vmas);
 /* NULL without memory. */
 json_t *sharing_json(const struct sharing *s, bool vmas);

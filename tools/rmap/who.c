@@ -4,11 +4,13 @@
  */
 #include "commands.h"
 #include "who_search.h"
+#include "words.h"
 
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +157,10 @@ static int read_entry(struct who *w, char err[LIVE_ERR_SIZE])
 		dir = live_proc_open(w->search.root, &proc);
 	if (dir < 0)
 		return live_fail(err, "there is no process %d", (int)a->pid);
+	if (live_is_thread(w->search.root, a->pid)) {
+		close(dir);
+		return live_fail_absent(w->search.root, a->pid, err);
+	}
 	if (proc.bodiless) {
 		close(dir);
 		return live_fail(err, "process %d has no memory: a kernel thread or a zombie",
@@ -167,10 +173,44 @@ static int read_entry(struct who *w, char err[LIVE_ERR_SIZE])
 	close(dir);
 	if (ret == -ESRCH)
 		return live_fail(err, "process %d has gone, or has no such address", (int)a->pid);
+	if (ret == -EACCES || ret == -EPERM)
+		return live_fail(err, "process %d may not be looked into: %s", (int)a->pid,
+				 live_refusal());
 	if (ret)
 		return live_fail(err, "the page table of process %d cannot be read: %s",
 				 (int)a->pid, strerror(-ret));
 	return 0;
+}
+
+/* There is no page: is anything mapped there? */
+static int fail_no_page(const struct who *w, char err[LIVE_ERR_SIZE])
+{
+	const struct arguments *a = w->args;
+	char name[PATH_MAX], safe[LIVE_SAFE_SIZE], perms[5];
+	struct live_vma vma;
+	struct live_proc proc;
+	int dir = -1, found = -1;
+
+	if (!live_proc_read(w->search.root, a->pid, &proc))
+		dir = live_proc_open(w->search.root, &proc);
+	if (dir >= 0) {
+		found = live_vma_at(dir, a->addr, &vma, name, sizeof(name));
+		close(dir);
+	}
+	live_fail(err, "process %d has no page at 0x%" PRIx64, (int)a->pid, a->addr);
+	if (found == 1)
+		live_fail(err,
+			  "process %d has no page at 0x%" PRIx64 ": %s %s %" PRIx64 "-%" PRIx64
+			  "%s%.200s",
+			  (int)a->pid, a->addr,
+			  w->entry & LIVE_GUARD ? "a guard page, in"
+						: "not touched yet or given up, in",
+			  live_perms(&vma, perms), vma.start, vma.end, *name ? " " : "",
+			  live_safe(name, safe, sizeof(safe)));
+	else if (!found)
+		live_fail(err, "process %d has no page at 0x%" PRIx64 ": nothing is mapped there",
+			  (int)a->pid, a->addr);
+	return -1;
 }
 
 /* From the page-table entry to what is looked for. */
@@ -183,9 +223,7 @@ static int understand(struct who *w, char err[LIVE_ERR_SIZE])
 	if (s->swapped && s->key)
 		return 0;
 	if (!(w->entry & LIVE_PRESENT) && !s->swapped)
-		return live_fail(err, "process %d has no page at 0x%" PRIx64 "%s",
-				 (int)w->args->pid, w->args->addr,
-				 w->entry & LIVE_GUARD ? ": a guard page" : "");
+		return fail_no_page(w, err);
 	if (!s->key)
 		return live_fail(err,
 				 "the kernel shows no frame numbers: CAP_SYS_ADMIN is missing (of "
@@ -208,7 +246,8 @@ static int ask(struct who *w, char err[LIVE_ERR_SIZE])
 		s->key = a->pfn;
 		if (!live_sees_frames(s->root))
 			return live_fail(err, "the kernel shows no frame numbers: CAP_SYS_ADMIN is "
-					      "missing");
+					      "missing (rmap sharing tells private and shared "
+					      "pages of one's own processes apart without it)");
 	} else if (read_entry(w, err) || understand(w, err)) {
 		return -1;
 	}
@@ -336,12 +375,13 @@ static void print_end(const struct who *w)
 	const struct who_search *s = &w->search;
 	char sentence[256];
 
-	printf("\n%s\nlooked into %zu process%s in %.1f ms\n",
-	       verdict(w, sentence, sizeof(sentence)), s->looked, s->looked == 1 ? "" : "es",
-	       w->ms);
+	putchar('\n');
+	words_say(stdout, "%s", verdict(w, sentence, sizeof(sentence)));
+	words_say(stdout, "looked into %zu process%s in %.1f ms", s->looked,
+		  s->looked == 1 ? "" : "es", w->ms);
 	if (s->denied)
-		printf("processes that may not be looked into (CAP_SYS_PTRACE is missing): %zu\n",
-		       s->denied);
+		words_say(stdout, "processes that may not be looked into (%s): %zu", live_refusal(),
+			  s->denied);
 }
 
 static json_t *json_hit(const struct who_hit *hit)
@@ -400,7 +440,7 @@ static void print_json(const struct who *w)
 	for (size_t i = 0; i < s->nr; i++)
 		json_array_append_new(mappings, json_hit(&s->hits[i]));
 	json_object_set_new(top, "mappings", mappings);
-	json_dumpf(top, stdout, JSON_INDENT(2));
+	json_dumpf(top, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 	putchar('\n');
 	json_decref(top);
 }

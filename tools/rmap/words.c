@@ -2,7 +2,10 @@
 /* Numbers for people. */
 #include "words.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
 
 const char *words_count(uint64_t n, char buf[32])
 {
@@ -31,4 +34,38 @@ const char *words_bytes(uint64_t n, char buf[32])
 	}
 	snprintf(buf, 32, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
 	return buf;
+}
+
+unsigned int words_terminal(FILE *out)
+{
+	struct winsize size;
+
+	return !ioctl(fileno(out), TIOCGWINSZ, &size) ? size.ws_col : 0;
+}
+
+void words_say(FILE *out, const char *format, ...)
+{
+	size_t columns = words_terminal(out), at = 0;
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	for (const char *word = text; *word;) {
+		size_t len = strcspn(word, " ");
+
+		if (at && columns && at + 1 + len > columns) {
+			fputc('\n', out);
+			at = 0;
+		} else if (at) {
+			fputc(' ', out);
+			at++;
+		}
+		fwrite(word, 1, len, out);
+		at += len;
+		word += len;
+		word += *word == ' ';
+	}
+	fputc('\n', out);
 }

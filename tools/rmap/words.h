@@ -4,10 +4,16 @@
 #define RMAP_TOOLS_WORDS_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 /* 1,234,567 */
 const char *words_count(uint64_t n, char buf[32]);
 /* 1.2 GiB */
 const char *words_bytes(uint64_t n, char buf[32]);
+
+/* The columns of the terminal that @out is; 0: it is none. */
+unsigned int words_terminal(FILE *out);
+/* A sentence, and a newline. On a terminal it goes on in the next line where a word would be cut. */
+__attribute__((format(printf, 2, 3))) void words_say(FILE *out, const char *format, ...);
 
 #endif
