@@ -45,6 +45,7 @@ struct writer {
 	struct image_site *sites; /* of shared pages, sorted by page */
 	uint64_t nr_sites, max_sites;
 	uint32_t nr_families;
+	bool out; /* the pass that writes what is in swap alone */
 };
 
 /* ---------------------------------------------------------------- what stands in the tables */
@@ -525,7 +526,8 @@ static void write_page(struct writer *w, const struct image_site *sites, uint64_
 
 static void write_unshared(struct writer *w, const struct place *place)
 {
-	if (place->kind == PLACE_PAGE && !place->shared)
+	if (place->kind == PLACE_PAGE && !place->shared &&
+	    is_out(w->sys, place->site.key) == w->out)
 		write_page(w, &place->site, 1);
 }
 
@@ -545,7 +547,8 @@ static void write_shared(struct writer *w)
 	for (; i < w->nr_sites && !w->image.error; i += n) {
 		for (n = 1; i + n < w->nr_sites && w->sites[i + n].key == w->sites[i].key; n++)
 			;
-		write_page(w, &w->sites[i], n);
+		if (is_out(w->sys, w->sites[i].key) == w->out)
+			write_page(w, &w->sites[i], n);
 	}
 }
 
@@ -558,6 +561,8 @@ static void write_file_page(struct writer *w, uint32_t file, uint64_t index, con
 	const struct page *page = key & 1 ? w->sys->swap.slots[key >> 1].cache : entry;
 	bool bad = page && page_test(page, PG_POISON), any = false;
 
+	if (is_out(w->sys, key) != w->out)
+		return;
 	if (!bad)
 		image->error = load_contents(w->sys, key, contents, &any);
 	image_begin(image, IMAGE_FILE_PAGE);
@@ -594,10 +599,14 @@ static void write_all(struct writer *w)
 	write_header(w);
 	write_files(w);
 	write_mms(w);
-	each_place(w, write_unshared);
-	write_shared(w);
+	/* First what was in swap: it passes through memory, which who reads fills with the rest until there may be no frame left. */
+	for (int out = 1; out >= 0; out--) {
+		w->out = out;
+		each_place(w, write_unshared);
+		write_shared(w);
+		write_shmem(w);
+	}
 	each_place(w, write_poison);
-	write_shmem(w);
 	image_begin(&w->image, IMAGE_END);
 	image_end(&w->image);
 }

@@ -525,6 +525,9 @@ static void finish_page(struct reader *r)
 	if (!page)
 		return;
 	r->page = NULL;
+	/* Also from a VMA that is locked: it was out there when the image was written, and there may be no room for it. */
+	if ((r->page_flags & IMAGE_PAGE_OUT) && r->page_mapped && swap_add(r->sys, page))
+		(void)page_unmap_all(r->sys, page, UNMAP_IGNORE_MLOCK);
 	page_unlock(r->sys, page);
 	if ((r->page_flags & IMAGE_PAGE_OUT) && r->page_mapped) {
 		list_init(&list);
@@ -659,7 +662,7 @@ static int map_site(struct reader *r, const struct site *s)
 		page_get(r->page);
 	pte_write(s->pte, pte_make(page_to_pfn(sys, r->page), bits));
 	mm_rss_add(s->mm, RSS_ANON, 1);
-	if (s->vma->flags & VM_LOCKED)
+	if ((s->vma->flags & VM_LOCKED) && !(r->page_flags & IMAGE_PAGE_OUT))
 		page_set(r->page, PG_MLOCKED);
 	rmap_spin_unlock(table_ptl(sys, s->pte));
 	rmap_unreserve(&sys->rmap, &reserve);

@@ -86,7 +86,7 @@ static const char *const image_verdicts[] = {
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..x.x .....x...xx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
 	".xxxxxxxxxx x....x..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
 	"........... ........... .xxxxxxxxxx xxxxxxxxxxx ........... ........... ........... "
-	"........... ........... ........... ........... .....mmmmmm mmmmmmmmmmm mxxxxxxxxxx "
+	"........... ........... ........... ........... ......mmmmm mmmmmmmmmmm mxxxxxxxxxx "
 	"mxxxxxxxxxx mmmmmmmmmmm mmmmmxmmmxx mmmmmmmmmmm mmmmmxmmmxx mmmmmmmmmmx mmmmxmmxmxx "
 	"mxxxxxxxxxx mxxxxxxxxxx xxxxmxmmxmm mmmmmmmmmmm ",
 	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
@@ -111,41 +111,41 @@ static const char *const image_verdicts[] = {
 	"mxxxxxxxxxx xmmmxxmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx mmmmmxxxxxx ",
 	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxmmxmx mmmmmxmmmxx xxxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
 	"mxxxxxxxxxx xmmmmxmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx xxxxxxxxxxx ",
+	"xmxmxxxxxxx xxxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxmxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxmxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxmxxxxxxx xxmxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxxxxxxxxx mmmxmxxxxxx mxxxxxxxxxx xmxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxxxxxxxxx mmmxmmxxxxx mxxxxxxxxxx xmxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"xmxxxxxxxxx mmmxxmxxxxx mxxxxxxxxxx xmxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
 	"xmxmxxxxxxx xmxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
 	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxmxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxmxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxmxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"mxmxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx mxmxxxmmmmx xxxxxxxxxxx mxxxxxxxxxx xmxxxxxxxxx "
-	"mxmxxxmmmmx xxxxxxxxxxx mxxxxxxxxxx xxmxxxxxxxx mxmxxxmmmmx xxxxxxxxxxx mxxxxxxxxxx "
-	"xxxmxxxxxxx mxmxxxmmmmx xxxxxxxxxxx mxxxxxxxxxx ",
+	"mxmxxxxxxxx xxmmmmmmmmm mxmmxxxxxxx mxmxxxmmmmx xxxxxxxxxxx mxxxxxxxxxx xmmmmxxxxxx "
+	"mmmmmmmmmmm xxxxxxxxxxx mxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
 	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
 	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
 	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
 	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
 	"",
 };
 /* clang-format on */
