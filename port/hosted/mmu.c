@@ -56,7 +56,7 @@ struct tlb_entry {
 struct seen {
 	/* What it runs, by id; 0: nothing. Who flushes that interrupts it, whatever it has: a real machine has a mask of that, no more. */
 	_Alignas(HOSTED_APART) _Atomic uint64_t loaded;
-	/* by id % 64: address spaces that it runs or has translations of */
+	/* by a hash of their ids: address spaces that it runs or has translations of */
 	_Atomic uint64_t spaces;
 	/* regions of 2 MiB of these, by a hash of both */
 	_Atomic uint64_t regions[FILTER_WORDS];
@@ -151,9 +151,10 @@ static void tlb_insert(struct hosted_cpu *cpu, uint64_t vpn, pte_t pte)
 
 /* ---------------------------------------------------------------- what others know of it */
 
+/* Spread, since processors give out numbers 64 apart. */
 static uint64_t space_bit(uint64_t mm_id)
 {
-	return (uint64_t)1 << mm_id % 64;
+	return (uint64_t)1 << (mm_id * 0x9e3779b97f4a7c15u >> 58);
 }
 
 /* Its place in seen.regions. */
