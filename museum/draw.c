@@ -98,13 +98,16 @@ static int draw_one(const struct exhibit *e, unsigned int number, const char *de
 int visit_draw(const struct visit *v, const char *directory)
 {
 	const struct exhibit *exhibit = v->exhibit;
-	int result = 0;
+	bool failed = false;
+	int drawn = 0;
 
 	if (*exhibit->scenario)
 		return race_draw(v, directory);
 	for (size_t i = 0; i < sizeof(pictures) / sizeof(pictures[0]); i++)
-		if (marked_line(exhibit->workload, pictures[i].marker) &&
-		    draw_one(exhibit, v->number, v->design, &pictures[i], directory))
-			result = -1;
-	return result;
+		if (marked_line(exhibit->workload, pictures[i].marker)) {
+			if (draw_one(exhibit, v->number, v->design, &pictures[i], directory))
+				failed = true;
+			drawn++;
+		}
+	return failed ? -1 : drawn;
 }

@@ -22,7 +22,7 @@ extern const struct exhibit exhibits[];
 extern const unsigned int nr_exhibits;
 
 struct not_applicable {
-	const char *bug, *reason;
+	const char *bug, *title, *reason;
 };
 
 extern const struct not_applicable not_applicable[];

@@ -326,10 +326,12 @@ static void print_steps(const struct visit *v)
 	}
 }
 
-static void print_story(const struct report *report)
+static void print_story(const struct report *report, bool again)
 {
 	const struct exhibit *e = report->exhibit;
 
+	if (again)
+		putchar('\n');
 	printf("%s %s: %s\n%s (%s)\n\n", e->bug, e->name, e->title, e->linux, e->year);
 	print_wrapped(e->story, 0);
 	for (unsigned int i = 0; i < report->nr; i++) {
@@ -366,7 +368,7 @@ static void print_missing(const struct args *args)
 		if (first)
 			printf("Not in the museum:\n");
 		first = false;
-		printf("%s\n", n->bug);
+		printf("%-4s %s\n", n->bug, n->title);
 		print_wrapped(n->reason, 5);
 	}
 }
@@ -432,8 +434,10 @@ static void print_json(json_t *bugs, bool well)
 	json_t *missing = json_array(), *all;
 
 	for (unsigned int i = 0; i < nr_not_applicable; i++)
-		json_array_append_new(missing, json_pack("{s:s, s:s}", "bug", not_applicable[i].bug,
-							 "reason", not_applicable[i].reason));
+		json_array_append_new(missing,
+				      json_pack("{s:s, s:s, s:s}", "bug", not_applicable[i].bug,
+						"title", not_applicable[i].title, "reason",
+						not_applicable[i].reason));
 	all = json_pack("{s:i, s:s, s:o, s:o}", "version", 1, "result", well ? "ok" : "failed",
 			"bugs", bugs, "not_applicable", missing);
 	json_dumpf(all, stdout, JSON_INDENT(2));
@@ -452,13 +456,19 @@ static const struct visit *visit_to_draw(const struct report *report)
 	return &report->shown[0].on;
 }
 
-static int draw(const struct report *report, const char *directory)
+static int draw(const struct report *report, const struct args *args)
 {
+	const char *directory = args->draw;
+	int drawn;
+
 	if (mkdir(directory, 0777) && errno != EEXIST) {
 		fprintf(stderr, "rmap bugs: %s: %s\n", directory, strerror(errno));
 		return -1;
 	}
-	return visit_draw(visit_to_draw(report), directory);
+	drawn = visit_draw(visit_to_draw(report), directory);
+	if (drawn > 0 && !args->json)
+		printf("drawn: %s/bug-%s-*.svg\n", directory, report->exhibit->name);
+	return drawn;
 }
 
 static int run(const struct args *args)
@@ -480,11 +490,11 @@ static int run(const struct args *args)
 		if (args->json)
 			json_array_append_new(bugs, report_json(&report));
 		else if (args->nr_wanted)
-			print_story(&report);
+			print_story(&report, nr > 1);
 		else
 			print_row(&report);
 		if (args->draw)
-			drawn &= !draw(&report, args->draw);
+			drawn &= draw(&report, args) >= 0;
 	}
 	if (!nr && args->design) {
 		fprintf(stderr, "rmap bugs: none of them concerns %s\n", args->design);

@@ -20,7 +20,7 @@ An exhibit is a file exhibits/NAME.bug: fields, one a line ("bug: B1"); then sec
   --- workload                      what brings it out, in the workload language
 
 In a workload, "#@before TEXT" and "#@moment TEXT" say behind which lines drawings are made, and what is to be seen there.
-exhibits/not-applicable.txt has a line "B17: reason" for each bug of the list that has no exhibit.
+exhibits/not-applicable.txt has a line "B17 title: reason" for each bug of the list that has no exhibit.
 
 Statements and mistake become the branches of an `if`, expressions those of a `?:`. Where the sources have changed and a passage is not
 there exactly once, nothing is built until the exhibit is brought up to date."""
@@ -115,12 +115,13 @@ def read_exhibits():
 
 
 def read_not_applicable():
-    """=> [(bug, reason)]."""
+    """=> [(bug, title, reason)]."""
     found = []
     for line in (EXHIBITS / "not-applicable.txt").read_text(encoding="utf-8").splitlines():
         if line.strip() and not line.startswith("#"):
-            bug, _, reason = line.partition(": ")
-            found.append((bug, reason.strip()))
+            head, _, reason = line.partition(": ")
+            bug, _, title = head.partition(" ")
+            found.append((bug, title, reason.strip()))
     return sorted(found, key=lambda f: bug_key(f[0]))
 
 
@@ -215,8 +216,8 @@ def table(out):
         lines.append("\t},")
     lines += ["};", "const unsigned int nr_exhibits = sizeof(exhibits) / sizeof(exhibits[0]);", "",
               "const struct not_applicable not_applicable[] = {"]
-    for bug, reason in read_not_applicable():
-        lines.append(f"\t{{ {c_line(bug)}, {c_line(reason)} }},")
+    for bug, title, reason in read_not_applicable():
+        lines.append(f"\t{{ {c_line(bug)}, {c_line(title)}, {c_line(reason)} }},")
     lines += ["};", "const unsigned int nr_not_applicable = sizeof(not_applicable) / sizeof(not_applicable[0]);", ""]
     pathlib.Path(out).write_text("\n".join(lines), encoding="utf-8")
 
@@ -273,8 +274,8 @@ def make_document():
     lines += [""]
     for e in exhibits:
         lines += section_of(e)
-    lines += ["## Not in the museum", "", "| bug | why |", "|---|---|"]
-    lines += [f"| {bug} | {reason} |" for bug, reason in read_not_applicable()]
+    lines += ["## Not in the museum", "", "| bug | what went wrong | why it is not here |", "|---|---|---|"]
+    lines += [f"| {bug} | {title} | {reason} |" for bug, title, reason in read_not_applicable()]
     return "\n".join(lines) + "\n"
 
 
@@ -290,7 +291,7 @@ def check():
     wrong = []
     if text != make_document():
         wrong.append("docs/bugs.md is not what the exhibits say: museum/museum.py document")
-    told = {bug_key(e.bug)[0] for e in read_exhibits()} | {bug_key(bug)[0] for bug, _ in read_not_applicable()}
+    told = {bug_key(e.bug)[0] for e in read_exhibits()} | {bug_key(bug)[0] for bug, _, _ in read_not_applicable()}
     wrong += [f"B{n} is neither in the museum nor said to be out of place" for n in range(1, BUGS + 1) if n not in told]
     for sentence in wrong:
         print(sentence)

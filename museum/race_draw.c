@@ -324,5 +324,5 @@ int race_draw(const struct visit *v, const char *directory)
 		fprintf(stderr, "rmap bugs: %s: %s\n", path, strerror(errno));
 		return -1;
 	}
-	return 0;
+	return 1;
 }

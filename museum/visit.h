@@ -44,7 +44,7 @@ void visit_line(const char *workload, unsigned int line, char *text, unsigned lo
 
 /*
  * Draw the exhibit of a visit that was paid with the mistake, under the visit's design: to DIRECTORY/bug-NAME-{before,wrong,fixed}.svg,
- * as far as it has them. 0, or -1 with a sentence on stderr.
+ * as far as it has them. How many were drawn, or -1 with a sentence on stderr.
  */
 int visit_draw(const struct visit *v, const char *directory);
 

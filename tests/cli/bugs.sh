@@ -48,7 +48,7 @@ for b in d["bugs"]:
     assert all(said.startswith(r["with"]["seen_by"] + ":") for r in b["runs"]), (b["name"], said)
 told = {int(b["bug"][1:]) for b in d["bugs"]} | {int(n["bug"][1:]) for n in d["not_applicable"]}
 assert told == set(range(1, 30)), told
-assert all(n["reason"] for n in d["not_applicable"])
+assert all(n["title"] and n["reason"] for n in d["not_applicable"])
 PYTHON
 
 # The story of one: where it goes wrong, who says so, and what would come of it.
@@ -61,6 +61,7 @@ shows 'schedule: '
 
 if command -v dot >"$dir/dot"; then
 	expect_code 0 "$rmap" bugs neighbour-reuse --draw="$dir/drawings"
+	shows "^drawn: $dir/drawings/bug-neighbour-reuse-"
 	for what in before wrong fixed; do
 		grep -q '<svg' "$dir/drawings/bug-neighbour-reuse-$what.svg" || fail "no drawing of $what"
 	done
