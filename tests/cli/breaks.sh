@@ -34,6 +34,17 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	says "tracefs\|tracing\|CAP_PERFMON"
 fi
 
+# where the report cannot go is said before anybody is followed
+for option in -o --svg; do
+	expect_code 2 "$rmap" breaks $option "$dir/nowhere/x" -- touch "$dir/ran"
+	says 'nowhere/x: cannot be written: No such file'
+	[ ! -e "$dir/ran" ] || fail "it was followed all the same"
+	expect_code 2 "$rmap" breaks $option "$dir" -- true
+	says 'cannot be written'
+done
+expect_code 2 "$rmap" breaks --seconds "$(printf '\033[31m')" 1
+! grep -q "$(printf '\033')" "$dir/err" || fail "breaks obeys its arguments"
+
 [ "$(id -u)" = 0 ] || skip "following processes needs root"
 "$rmap" breaks -q -- true >"$dir/out" 2>"$dir/err" || {
 	grep -q "tracefs\|tracing\|trace event\|perf events" "$dir/err" && skip "$(cat "$dir/err")"

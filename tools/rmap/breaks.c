@@ -23,6 +23,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <sched.h>
@@ -31,6 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -279,6 +281,34 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/*
+ * Nobody wants to follow for an hour and be told then that there is no such directory. What stands there already is left as it
+ * is until there is something to put in its place.
+ */
+static int check_output(const char *path, char err[BREAKS_ERR_SIZE])
+{
+	struct stat st;
+	int fd, error = 0;
+
+	if (!path)
+		return 0;
+	if (!stat(path, &st)) {
+		error = S_ISDIR(st.st_mode) ? EISDIR : access(path, W_OK) ? errno : 0;
+	} else {
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (fd < 0)
+			error = errno;
+		else
+			unlink(path);
+		if (fd >= 0)
+			close(fd);
+	}
+	if (!error)
+		return 0;
+	snprintf(err, BREAKS_ERR_SIZE, "%.300s: cannot be written: %s", path, strerror(error));
+	return -1;
 }
 
 /* -- set-up ----------------------------------------------------------------------------------- */
@@ -577,7 +607,8 @@ int cmd_breaks(int argc, char **argv)
 	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &args))
 		return EXIT_BAD;
 	catch_signals();
-	if (set_up(&r, &args, err) || follow(&r, err))
+	if (check_output(args.output, err) || check_output(args.svg, err) ||
+	    set_up(&r, &args, err) || follow(&r, err))
 		ret = complain(err);
 	else
 		ret = report(&r);

@@ -192,7 +192,7 @@ int breaks_print_json(const struct breaks_report *r, FILE *out)
 		json_object_set_new(root, "vmas", json_vmas(r));
 		json_object_set_new(root, "processes", json_procs(r));
 		json_object_set_new(root, "modules", json_modules(r));
-		ret = json_dumpf(root, out, JSON_INDENT(2));
+		ret = json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 		fputc('\n', out);
 	}
 	breaks_lines_free(&lines);

@@ -224,10 +224,13 @@ static unsigned int terminal_columns(void)
 static int save(const struct sharing *s, const char *path, char err[LIVE_ERR_SIZE])
 {
 	json_t *top = sharing_json(s, false);
-	int ret = top ? json_dump_file(top, path, JSON_INDENT(1)) : -1;
+	FILE *out = fopen(path, "we");
+	int ret = !top || !out || json_dumpf(top, out, JSON_INDENT(1));
 
+	if (out && fclose(out))
+		ret = -1;
 	json_decref(top);
-	return ret ? live_fail(err, "%.200s: cannot be written", path) : 0;
+	return ret ? live_fail(err, "%.200s: cannot be written: %s", path, strerror(errno)) : 0;
 }
 
 static int show(const struct arguments *a, const struct sharing *s, char err[LIVE_ERR_SIZE])
