@@ -37,6 +37,11 @@ expect_code 2 "$rmap" sharing --tree x
 expect_code 2 "$rmap" sharing --tree 2147483647
 expect_code 2 "$rmap" sharing --match 'no such name'
 says 'no process is meant'
+says "none is called 'no such name'"
+if [ "$(cat /proc/2/comm 2>"$dir/err")" = kthreadd ]; then
+	expect_code 2 "$rmap" sharing --tree 2
+	says '2 and its descendants are kernel threads'
+fi
 expect_code 2 "$rmap" sharing --watch=0 1
 expect_code 2 "$rmap" sharing --watch=x 1
 expect_code 2 "$rmap" sharing --json --csv 1

@@ -437,9 +437,9 @@ static void clean_up(struct run *r)
 static void show_progress(const struct run *r, uint64_t now, size_t alive)
 {
 	fprintf(stderr,
-		"\rfollowing %zu threads for %.1f s: %" PRIu64 " pages, %" PRIu64 " lost \033[K",
-		alive, (double)(now - r->started) / 1e9, breaks_broken(&r->tally->total),
-		breaks_perf_lost(r->perf));
+		"\rfollowing %zu thread%s for %.1f s: %" PRIu64 " pages, %" PRIu64 " lost \033[K",
+		alive, alive == 1 ? "" : "s", (double)(now - r->started) / 1e9,
+		breaks_broken(&r->tally->total), breaks_perf_lost(r->perf));
 }
 
 /* When the end was asked for: processes that are not ours are left alone, a command is told. */

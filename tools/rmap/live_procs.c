@@ -378,6 +378,23 @@ static int check_named(int root, const struct live_procs *all, pid_t pid, char e
 	return 0;
 }
 
+static int fail_nobody(const struct live_choice *choice, char err[LIVE_ERR_SIZE])
+{
+	char safe[LIVE_SAFE_SIZE];
+
+	if (choice->match)
+		return live_fail(err,
+				 "no process is meant by this: none is called '%s' (the name that "
+				 "'ps -o comm' shows)%s",
+				 live_safe(choice->match, safe, sizeof(safe)),
+				 choice->tree ? ", nor has any of the tree memory" : "");
+	return live_fail(
+		err,
+		"no process is meant by this: %d and its descendants are kernel threads or "
+		"zombies",
+		(int)choice->tree);
+}
+
 int live_procs_choose(int root, const struct live_choice *choice, struct live_procs *out,
 		      char err[LIVE_ERR_SIZE])
 {
@@ -405,7 +422,7 @@ int live_procs_choose(int root, const struct live_choice *choice, struct live_pr
 			out->v[kept++] = all.v[i];
 	out->nr = kept;
 	if (!kept) {
-		live_fail(err, "no process is meant by this");
+		fail_nobody(choice, err);
 		goto fail;
 	}
 	live_procs_free(&all);

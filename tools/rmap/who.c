@@ -417,14 +417,14 @@ static void print_json(const struct who *w)
 	json_t *mappings = json_array();
 	char text[LIVE_SAFE_SIZE];
 
+	json_object_set_new(top, "pfn",
+			    s->swapped ? json_null() : json_integer((json_int_t)s->key));
+	json_object_set_new(top, "mapcount",
+			    s->mapcount < 0 ? json_null() : json_integer((json_int_t)s->mapcount));
 	if (s->swapped)
 		json_object_set_new(top, "swap",
 				    json_pack("{s:I, s:I}", "area", (json_int_t)(s->key & 31),
 					      "slot", (json_int_t)(s->key >> 5)));
-	else
-		json_object_set_new(top, "pfn", json_integer((json_int_t)s->key));
-	if (s->mapcount >= 0)
-		json_object_set_new(top, "mapcount", json_integer((json_int_t)s->mapcount));
 	json_object_set_new(top, "flags", json_flags(w->flags));
 	if (file)
 		json_object_set_new(top, "file",
