@@ -49,6 +49,8 @@ ONE_DESIGN = {"draw", "designs", "check_designs", "lock_counts", "origin_events"
 # One request of threads in so many is refused; not where the test counts frames and faults to the last.
 RATES = [20, 300]
 EXACT = {"cpu"}
+# Much of what others do with less, at the same sites: each child of it takes seconds.
+LARGE = {"hibernate_many"}
 # What asks on behalf of others: their callers are the sites.
 GO_BETWEEN = {("src/mm/system.c", "mm_alloc"), ("src/rmap/count.h", "rmap_object_alloc"),
               ("src/mm/frames.c", "page_alloc"), ("src/mm/check.c", "check_alloc"),
@@ -262,7 +264,9 @@ def plan_tests(build, folder, whole):
         engine = re.search(r'#include "(engine|faulty|faulty_fixture|scene|vmas)\.h"', text)
         if not engine and not re.search(r'#include "(tiny_vm|lineage)\.h"', text):
             continue
-        one = source.stem[5:] in ONE_DESIGN or not engine
+        if source.stem[5:] in LARGE:
+            continue
+        one = source.stem[5:] in ONE_DESIGN or not engine or '#include "lineage.h"' in text
         for design in DESIGNS if whole and not one else [None]:
             environment = {"RMAP_OOM": str(folder)}
             if design:

@@ -17,9 +17,12 @@
  * The lock that it holds meanwhile is its VMA's (vma_lock.h). mmap_lock for reading takes its place where the VMA is being changed,
  * where none is found (then a stack may have to grow, or it is a mistake), and for the first anonymous page of a VMA, whose
  * origin depends on the VMA's neighbours.
+ *
+ * None of them is held while a page comes from swap: the fault lets go of all, waits, and begins anew.
  */
 #include "file.h"
 #include "reclaim.h"
+#include "swap.h"
 #include "table.h"
 #include "valid.h"
 #include "vma.h"
@@ -280,6 +283,40 @@ static int fault_under_mmap_lock(struct fault *f, struct wish w)
 }
 
 /* Under the lock of its VMA if possible, else under mmap_lock. In line, since most wishes are plain ones. */
+static inline __attribute__((always_inline)) int fault_once(struct fault *f, struct wish w)
+{
+	int error;
+
+	f->vma = vma_read_lock(f->mm, f->addr);
+	if (rmap_unlikely(!f->vma))
+		return fault_under_mmap_lock(f, w);
+	f->vma_locked = true;
+	error = fault_locked(f, w);
+	vma_read_unlock(f->vma);
+	return rmap_unlikely(error == FAULT_NEEDS_MMAP) ? fault_under_mmap_lock(f, w) : error;
+}
+
+/*
+ * No lock is held: wait for the slot's page, then do it all again, since anything may have changed. If the page is not wanted any more
+ * it goes, unless others want it.
+ */
+static __attribute__((noinline)) int fault_again(struct fault *f, struct wish w)
+{
+	struct mm_system *sys = f->mm->sys;
+	bool was_cached;
+	int error;
+
+	f->read_error = swap_read_page(sys, f->slot, &f->read, &was_cached);
+	if (f->read)
+		page_unlock(sys, f->read);
+	f->may_leave = false;
+	f->force = false;
+	error = fault_once(f, w);
+	if (f->read)
+		swap_put_page(sys, f->read);
+	return error;
+}
+
 static inline __attribute__((always_inline)) int fault_run(struct fault *f, struct wish w)
 {
 	int error;
@@ -288,13 +325,9 @@ static inline __attribute__((always_inline)) int fault_run(struct fault *f, stru
 	COUNT_ON(f->cpu, faults, 1);
 	if (f->addr >= MM_TASK_SIZE)
 		return RMAP_EFAULT;
-	f->vma = vma_read_lock(f->mm, f->addr);
-	if (rmap_unlikely(!f->vma))
-		return fault_under_mmap_lock(f, w);
-	f->vma_locked = true;
-	error = fault_locked(f, w);
-	vma_read_unlock(f->vma);
-	return rmap_unlikely(error == FAULT_NEEDS_MMAP) ? fault_under_mmap_lock(f, w) : error;
+	f->may_leave = true;
+	error = fault_once(f, w);
+	return rmap_unlikely(error == FAULT_NEEDS_PAGE) ? fault_again(f, w) : error;
 }
 
 int mm_fault(struct mm *mm, uint64_t addr, enum mm_access access)

@@ -77,21 +77,52 @@ int fault_swap_copy(struct fault *f, struct page *cached)
 	return 0;
 }
 
+/*
+ * A page that has to be waited for is waited for without the VMA's lock or mmap_lock, so that a slow disk keeps nobody from changing
+ * the address space; then the fault begins anew, and has the page, or the error, with it. Once: if that did not help, it waits with
+ * its lock held.
+ */
+static bool leaves(struct fault *f, uint64_t slot)
+{
+	struct mm_system *sys = f->mm->sys;
+
+	if (!f->may_leave || sys->config.phantom || swap_is_ready(sys, slot))
+		return false;
+	f->slot = slot;
+	return true;
+}
+
+/* The slot's page, locked; as swap_read_page(). */
+static int slot_page(struct fault *f, uint64_t slot, struct page **page)
+{
+	bool was_cached;
+
+	*page = NULL;
+	if (f->slot == slot && f->read_error)
+		return f->read_error;
+	if (f->slot == slot && f->read) {
+		*page = swap_lock_page(f->mm->sys, f->read, slot);
+		f->read = NULL;
+	}
+	return *page ? 0 : swap_read_page(f->mm->sys, slot, page, &was_cached);
+}
+
 int fault_swap(struct fault *f)
 {
 	struct mm_system *sys = f->mm->sys;
 	uint64_t slot = pte_pfn(f->old);
 	struct rmap_reserve reserve = { 0 };
 	struct page *page;
-	bool was_cached;
 	pte_t pte;
 	int error = fault_prepare_anon(f);
 
+	if (!error && leaves(f, slot))
+		return FAULT_NEEDS_PAGE;
 	if (!error)
 		error = rmap_reserve(&sys->rmap, &reserve, 1);
 	if (error)
 		return error;
-	error = swap_read_page(sys, slot, &page, &was_cached);
+	error = slot_page(f, slot, &page);
 	if (error || !page)
 		goto unreserve;
 	if (page_test(page, PG_POISON)) {

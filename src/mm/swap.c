@@ -451,8 +451,7 @@ static int read_slot(struct mm_system *sys, struct page *page)
 	return 0;
 }
 
-/* The page found in the cache, locked, if it still caches slot; else NULL and its reference is gone. */
-static struct page *lock_cached(struct mm_system *sys, struct page *page, uint64_t slot)
+struct page *swap_lock_page(struct mm_system *sys, struct page *page, uint64_t slot)
 {
 	page_lock(sys, page);
 	if (page_test(page, PG_SWAPCACHE) && page->private == slot)
@@ -460,6 +459,18 @@ static struct page *lock_cached(struct mm_system *sys, struct page *page, uint64
 	page_unlock(sys, page);
 	page_put(sys, page);
 	return NULL;
+}
+
+bool swap_is_ready(struct mm_system *sys, uint64_t slot)
+{
+	const struct page *page;
+	bool ready;
+
+	rmap_spin_lock(&sys->swap.lock);
+	page = slot_get(sys, slot)->cache;
+	ready = page && !page_test(page, PG_LOCKED);
+	rmap_spin_unlock(&sys->swap.lock);
+	return ready;
 }
 
 /* Put a fresh locked page in the cache of slot, unless somebody was first or the slot is free. */
@@ -523,7 +534,7 @@ int swap_read_page(struct mm_system *sys, uint64_t slot, struct page **out, bool
 		if (!used && !page)
 			return 0;
 		if (page) {
-			*out = lock_cached(sys, page, slot);
+			*out = swap_lock_page(sys, page, slot);
 			if (!*out)
 				continue;
 			*was_cached = true;

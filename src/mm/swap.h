@@ -110,6 +110,10 @@ struct page *swap_cache_get(struct mm_system *sys, uint64_t slot);
  * 0: the slot was freed or changed meanwhile (look at the entry again). RMAP_ENOMEM, RMAP_EIO. *was_cached: no I/O. Sleeps.
  */
 int swap_read_page(struct mm_system *sys, uint64_t slot, struct page **page, bool *was_cached);
+/* Would that take no waiting now, neither for the store nor for the page's lock? */
+bool swap_is_ready(struct mm_system *sys, uint64_t slot);
+/* page, of which the caller has a reference, locked, if it still caches slot; else NULL, and the reference is gone. Sleeps. */
+struct page *swap_lock_page(struct mm_system *sys, struct page *page, uint64_t slot);
 /* Write a locked swap-cache page to its slot: 0 (it is clean now), or RMAP_EIO (it is dirty again). */
 int swap_write_page(struct mm_system *sys, struct page *page);
 

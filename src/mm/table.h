@@ -139,14 +139,21 @@ struct fault {
 	pte_t *pte;
 	struct rmap_spinlock *ptl;
 	pte_t old; /* what stood there when the fault began */
+	/* A page that is not there yet: waited for without any lock, if the caller can (may_leave, FAULT_NEEDS_PAGE). */
+	bool may_leave;
+	uint64_t slot;	   /* whose page it is */
+	struct page *read; /* what came of it: the page, with a reference, or an error */
+	int read_error;
 };
 
 /* Not an error: the fault needs mmap_lock (for reading), and only the VMA's lock is held. Nothing was done. */
 #define FAULT_NEEDS_MMAP 1
+/* Not an error: the fault has to wait for a store, or for who waits for it. Nothing was done. Only with may_leave. */
+#define FAULT_NEEDS_PAGE 2
 
 /*
  * Handle one fault in vma, mmap_lock or the VMA's lock held for reading at least, addr inside vma, rights checked. Errors of
- * mm_fault, FAULT_NEEDS_MMAP.
+ * mm_fault, FAULT_NEEDS_MMAP, FAULT_NEEDS_PAGE.
  */
 int fault_handle(struct fault *f);
 /* vma_prepare_anon() on behalf of a fault, where its locks allow that. */
