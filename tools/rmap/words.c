@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Numbers for people. */
+/* Numbers and sentences for people. */
 #include "words.h"
 
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Numbers for people. Each writes to @buf and returns it. */
+/* Numbers and sentences for people. The numbers are written to @buf, and it is returned. */
 #ifndef RMAP_TOOLS_WORDS_H
 #define RMAP_TOOLS_WORDS_H
 
