@@ -423,7 +423,8 @@ static void test_words(void **state)
 		if (every == 1)
 			print_verdicts(line);
 	}
-	if (engine_design_is("anon_vma_chain"))
+	/* What an image holds of memory that was refused on the way is another matter. */
+	if (every == 1)
 		assert_true(same);
 }
 
