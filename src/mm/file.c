@@ -57,6 +57,25 @@ bool file_try_get(struct mm_file *file)
 	return false;
 }
 
+struct mm_file *file_next(struct mm_system *sys, struct mm_file *pos)
+{
+	struct mm_file *found = NULL;
+	struct list_head *link;
+
+	rmap_spin_lock(&sys->list_lock);
+	for (link = pos ? pos->list.next : sys->files.next; !found && link != &sys->files;
+	     link = link->next) {
+		struct mm_file *file = list_entry(link, struct mm_file, list);
+
+		if (file_try_get(file))
+			found = file;
+	}
+	rmap_spin_unlock(&sys->list_lock);
+	if (pos)
+		mm_file_put(pos);
+	return found;
+}
+
 void mm_file_put(struct mm_file *file)
 {
 	struct mm_system *sys = file->sys;

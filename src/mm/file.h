@@ -87,6 +87,8 @@ static inline uint64_t file_entry_slot(const void *entry)
 
 /* Become a holder of a file met on the system's list, whose lock is held, unless its last holder has gone. */
 bool file_try_get(struct mm_file *file);
+/* The next file behind pos (NULL: the first) that is not on its way out, held; pos is given back. NULL: no more. May sleep. */
+struct mm_file *file_next(struct mm_system *sys, struct mm_file *pos);
 
 /*
  * The page at index: locked, with a reference, up to date; read from the store (or swap) where needed. RMAP_EIO, RMAP_ENOMEM,

@@ -613,16 +613,19 @@ static void write_all(struct writer *w)
 
 /* ---------------------------------------------------------------- the call */
 
+/* All files, also those that are open and mapped nowhere: what is in memory alone would be gone. */
 static int push_out(struct writer *w)
 {
-	for (uint64_t i = 0; i < w->nr_files; i++) {
-		int error = mm_file_sync(w->files[i]);
+	struct mm_file *file = NULL;
+	int error = 0;
 
-		if (error)
-			return error;
-	}
-	reclaim_all(w->sys);
-	return 0;
+	while (!error && (file = file_next(w->sys, file)) != NULL)
+		error = mm_file_sync(file);
+	if (file)
+		mm_file_put(file);
+	if (!error)
+		reclaim_all(w->sys);
+	return error;
 }
 
 static int hibernate(struct writer *w)

@@ -109,36 +109,15 @@ static int unuse_file(struct mm_file *file)
 	return 0;
 }
 
-/* The next shared memory file behind pos on the list, held; NULL: none. */
-static struct mm_file *next_shmem(struct mm_system *sys, struct mm_file *pos)
-{
-	struct list_head *link;
-	struct mm_file *found = NULL;
-
-	rmap_spin_lock(&sys->list_lock);
-	for (link = pos ? pos->list.next : sys->files.next; link != &sys->files;
-	     link = link->next) {
-		struct mm_file *file = list_entry(link, struct mm_file, list);
-
-		if (!file->handle && file_try_get(file)) {
-			found = file;
-			break;
-		}
-	}
-	rmap_spin_unlock(&sys->list_lock);
-	return found;
-}
-
 int shmem_unuse(struct mm_system *sys)
 {
-	struct mm_file *file = next_shmem(sys, NULL), *next;
+	struct mm_file *file = NULL;
 	int error = 0;
 
-	while (file) {
-		error = unuse_file(file);
-		next = error ? NULL : next_shmem(sys, file);
+	while (!error && (file = file_next(sys, file)) != NULL)
+		if (mm_file_is_shmem(file))
+			error = unuse_file(file);
+	if (file)
 		mm_file_put(file);
-		file = next;
-	}
 	return error;
 }
