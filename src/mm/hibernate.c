@@ -102,8 +102,8 @@ static struct place place_of(struct mm_system *sys, uint32_t mm, uint64_t addr, 
 		place_of_slot(sys, entry, &place);
 	else if (pte_is_poison(entry))
 		place.kind = PLACE_POISON;
-	else if (pte_is_migration(entry))
-		place.kind = PLACE_BUSY;
+	else
+		place.kind = PLACE_BUSY; /* it migrates */
 	return place;
 }
 

@@ -266,8 +266,6 @@ static bool scan_counts(struct mm_system *sys, unsigned int priority, uint64_t n
 		nr[list] = size >> priority;
 		if (priority)
 			nr[list] = nr[list] * (is_anon ? SWAPPINESS : 200 - SWAPPINESS) / 100;
-		if (nr[list] > size)
-			nr[list] = size;
 		if (is_anon && !anon)
 			nr[list] = 0;
 		any |= nr[list] != 0;

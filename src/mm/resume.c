@@ -585,7 +585,8 @@ static int read_site(struct reader *r, struct site *s, bool faulted)
 		return bad(r);
 	s->mm = r->mms[s->number].mm;
 	s->vma = vma_at(s->mm, s->addr);
-	if (!s->vma || (faulted && (!vma_faulted(s->vma) || (s->vma->flags & VM_SHARED))))
+	/* What is shared is never faulted: see vma_possible(). */
+	if (!s->vma || (faulted && !vma_faulted(s->vma)))
 		return bad(r);
 	s->pte = table_make(s->mm, s->addr);
 	if (!s->pte)

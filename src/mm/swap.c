@@ -377,7 +377,7 @@ bool swap_slot_again(struct mm_system *sys, struct page *page)
 
 	rmap_spin_lock(&sys->swap.lock);
 	good = !(s->flags & SWAP_SLOT_BAD);
-	if (good && !s->count && (s->flags & SWAP_SLOT_ANON))
+	if (good && !s->count)
 		rmap_slot_refill(&sys->rmap, &s->rmap, &page->rmap);
 	rmap_spin_unlock(&sys->swap.lock);
 	return good;

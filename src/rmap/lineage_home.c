@@ -324,25 +324,25 @@ void lineage_vma_unlink(struct rmap *rmap, struct rmap_vma *vma)
 	set_home(vma, 0);
 }
 
-/* Bounds are keys of displaced VMAs' trees, and of nothing else. Is one of them displaced? */
-static bool adjusts_displaced(const struct rmap_adjust *adjust)
+/*
+ * Bounds are keys of displaced VMAs' trees, and of nothing else. The node in whose tree one of them is; NULL: none is. (What is inserted
+ * is a part of one of them.)
+ */
+static struct lineage *adjusts_displaced(const struct rmap_adjust *adjust)
 {
 	for (unsigned int i = 0; i < 3; i++) {
 		if (adjust->vma[i] && displaced(adjust->vma[i]))
-			return true;
+			return lineage_of(adjust->vma[i]);
 	}
-	return adjust->insert && displaced(adjust->insert);
+	return NULL;
 }
 
 void lineage_adjust_begin(struct rmap *rmap, struct rmap_adjust *adjust)
 {
-	const struct rmap_vma *any = adjust->vma[0] ? adjust->vma[0] : adjust->insert;
-	struct lineage *n = any ? lineage_of(any) : NULL;
+	struct lineage *n = adjusts_displaced(adjust);
 
-	if (rmap_likely(n && !has_displaced(n)) || !adjusts_displaced(adjust))
+	if (rmap_likely(!n))
 		return;
-	for (unsigned int i = 0; !n; i++)
-		n = adjust->vma[i] ? lineage_of(adjust->vma[i]) : NULL;
 	adjust->design = n;
 	change_begin(rmap, n);
 	for (unsigned int i = 0; i < 3; i++) {

@@ -139,8 +139,8 @@ static bool let_pass(struct tour *t, struct lineage *n)
 /* All are found, but to keep who they are one must go on to the end: is there room for them? */
 static bool may_keep(const struct tour *t)
 {
-	return (t->keep == KEEP_HITS && t->nr_hits == 1) ||
-	       (t->state->walk->flags & RMAP_WALK_MAY_ALLOC) || lineage_spare_any(t->rmap);
+	return t->nr_hits == 1 || (t->state->walk->flags & RMAP_WALK_MAY_ALLOC) ||
+	       lineage_spare_any(t->rmap);
 }
 
 /* n is one of those who have it. */
@@ -221,8 +221,8 @@ static bool fill_sieve(struct tour *t)
 	t->since = 0;
 	lineage_rcu_enter(t->rmap);
 	lineage_walk_owners(t);
-	whole = t->keep == KEEP_SIEVE && !t->stopped && !t->error && walk.found &&
-		!lineage_gone(t->cover) && (set->sieve.own || !set->sieve.newer);
+	whole = !t->stopped && walk.found && !lineage_gone(t->cover) &&
+		(set->sieve.own || !set->sieve.newer);
 	lineage_rcu_leave(t->rmap);
 	set->sieve.found = (uint32_t)walk.found;
 	t->state = outer;
@@ -260,12 +260,12 @@ static void settle_sieve(struct tour *t)
 
 /* ---------------------------------------------------------------- behind the walk */
 
-/* What a walk by a sieve takes, once it is known. Page lock. */
+/* What a walk by a sieve takes, once it is known. It was not stopped, and under the page lock the page has its sieve still. */
 static void note_sieve(const struct tour *t)
 {
 	uintptr_t mapping = atomic_load_explicit(&t->page->mapping, memory_order_relaxed);
 
-	if (t->sieve_found && !t->sieve_looks && !t->stopped && (mapping & LINEAGE_MAPPING_SET))
+	if (t->sieve_found && !t->sieve_looks)
 		atomic_store_explicit(&lineage_co_owners(mapping)->sieve.looks,
 				      (uint32_t)t->state->walk->looks, memory_order_relaxed);
 }
@@ -274,7 +274,7 @@ bool lineage_keep_ask(struct tour *t)
 {
 	if (t->keep == KEEP_COVER)
 		note_sieve(t);
-	if (t->error || !worth(t))
+	if (!worth(t))
 		return false;
 	if (t->keep == KEEP_COVER)
 		return (!t->sieve_found || t->sieve_looks ||

@@ -346,7 +346,7 @@ static int walk_file_page(struct rmap *rmap, struct rmap_file *file, struct rmap
 	uint32_t where = state->limit != UINT64_MAX ? was : 0;
 	int error = file_map_walk_first(rmap, file, page, state, &where);
 
-	if (!error && where != was && lineage_may_learn(state))
+	if (where != was && lineage_may_learn(state))
 		atomic_store_explicit(&page->design, where, memory_order_relaxed);
 	return error;
 }

@@ -2,10 +2,11 @@
 /*
  * Hibernation of what cannot be pushed out first: pages that are locked or that somebody holds, frames that have gone bad in the swap
  * cache or in shared memory, entries that are under way. What of it can be told comes back; what cannot is said at once. And images of
- * families and files that are resumed without memory.
+ * families and files that are resumed without memory, or that somebody has forged.
  */
 #include "faulty.h"
 
+#include "mm/image.h"
 #include "mm/table.h"
 
 #include <stdlib.h>
@@ -330,6 +331,137 @@ static void a_family_without_memory(void **state)
 		mm_put(resumed[i]);
 }
 
+/* ---------------------------------------------------------------- forged */
+
+/* A chunk of an image may be changed; how often it comes. */
+typedef unsigned int forger(uint32_t type, uint32_t *word, uint32_t *nr);
+
+static uint64_t forged_addr;
+
+/* Read chunk by chunk, and written again with checksums that are right. */
+static void forge(forger *change)
+{
+	static uint32_t word[IMAGE_CHUNK_MAX / 4];
+	struct memory copy = { 0 };
+	const struct mm_stream to = { .ctx = &copy, .write = memory_write };
+	struct image in, out;
+
+	memory.pos = 0;
+	assert_int_equal(image_open(e.sys, &in, &stream), 0);
+	assert_int_equal(image_open(e.sys, &out, &to), 0);
+	while (memory.pos < memory.len) {
+		uint32_t nr = 0;
+		unsigned int times;
+
+		assert_int_equal(image_next(&in), 0);
+		while (image_left(&in))
+			word[nr++] = image_get32(&in);
+		times = change(in.type, word, &nr);
+		for (unsigned int i = 0; i < times; i++) {
+			image_begin(&out, (enum image_type)in.type);
+			for (uint32_t n = 0; n < nr; n++)
+				image_put32(&out, word[n]);
+			image_end(&out);
+		}
+	}
+	assert_int_equal(out.error, 0);
+	image_close(e.sys, &in);
+	image_close(e.sys, &out);
+	free(memory.data);
+	memory = copy;
+}
+
+static int resume_forged(struct mm *mm)
+{
+	const struct mm_resume resume = { .mm = resume_mm };
+
+	mm_put(mm);
+	settle(&e);
+	memory.pos = 0;
+	return STEP(&e, mm_resume_image(e.sys, &stream, &resume));
+}
+
+/* The last site of the page stands elsewhere. */
+static unsigned int moves_site(uint32_t type, uint32_t *word, uint32_t *nr)
+{
+	if (type == IMAGE_PAGE) {
+		word[*nr - 2] = (uint32_t)forged_addr;
+		word[*nr - 1] = (uint32_t)(forged_addr >> 32);
+	}
+	return 1;
+}
+
+/* A page where no page of its own can be, since the VMA has none. */
+static void a_page_in_an_unfaulted_vma(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+
+	(void)state;
+	poke(&e, mm, map_anon(&e, mm, 0x10000000, 1), 1);
+	forged_addr = map_anon(&e, mm, 0x20000000, 1);
+	assert_int_equal(STEP(&e, hibernate(&mm, 1)), 0);
+	forge(moves_site);
+	assert_int_equal(resume_forged(mm), RMAP_EBADMSG);
+}
+
+static unsigned int file_pages_twice(uint32_t type, uint32_t *word, uint32_t *nr)
+{
+	(void)word;
+	(void)nr;
+	return type == IMAGE_FILE_PAGE ? 2 : 1;
+}
+
+/* A bad frame of shared memory comes twice: the second time its place is taken, and cannot be read. */
+static void a_bad_frame_twice(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t m = map_with(&e, mm, 0, 1, RW, MM_MAP_SHARED | MM_MAP_ANONYMOUS, NULL, 0);
+
+	(void)state;
+	poke(&e, mm, m, 1);
+	assert_int_equal(STEP(&e, mm_poison(mm, m)), 0);
+	assert_int_equal(STEP(&e, hibernate(&mm, 1)), 0);
+	forge(file_pages_twice);
+	assert_int_equal(resume_forged(mm), RMAP_EBADMSG);
+}
+
+static int setup_phantom(void **state)
+{
+	const struct engine_config config = { .mm.phantom = true };
+
+	(void)state;
+	memory = (struct memory){ 0 };
+	faulty_setup(&e, &tp, &config);
+	return 0;
+}
+
+/* Behind the flags and the number of sites there are contents now. */
+static unsigned int claims_contents(uint32_t type, uint32_t *word, uint32_t *nr)
+{
+	if (type == IMAGE_PAGE) {
+		memmove(word + 2 + PAGE / 4, word + 2, (*nr - 2) * sizeof(*word));
+		memset(word + 2, 0x77, PAGE);
+		word[0] |= IMAGE_PAGE_DATA;
+		*nr += PAGE / 4;
+	}
+	return 1;
+}
+
+/* Frames that have no contents are said to have some: they are passed by. */
+static void contents_of_no_frame(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t a = map_anon(&e, mm, 0, 1);
+
+	(void)state;
+	assert_int_equal(touch_write(&e, mm, a), 0);
+	assert_int_equal(STEP(&e, hibernate(&mm, 1)), 0);
+	forge(claims_contents);
+	assert_int_equal(resume_forged(mm), 0);
+	assert_int_equal(touch_read(&e, resumed[0], a), 0);
+	mm_put(resumed[0]);
+}
+
 /* Not into a machine that has a file, though no process. */
 static void not_beside_a_file(void **state)
 {
@@ -356,6 +488,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(shared_memory_unreadable, setup, teardown),
 		cmocka_unit_test_setup_teardown(entries_under_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_family_without_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_page_in_an_unfaulted_vma, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_bad_frame_twice, setup, teardown),
+		cmocka_unit_test_setup_teardown(contents_of_no_frame, setup_phantom, teardown),
 		cmocka_unit_test_setup_teardown(not_beside_a_file, setup, teardown),
 	};
 

@@ -124,6 +124,52 @@ static void hints_for_large_files(void **state)
 	mm_file_put(file);
 }
 
+/*
+ *	| a . . |	|b w|	a, never touched, grows over the hole to b, which it is one with then: it gets b's owner. One allocation after
+ *				the other fails, and a is as long as it was
+ */
+static void growing_to_a_neighbour(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t failed, at;
+	int error;
+
+	(void)state;
+	map_anon(&e, mm, AT(0), 6);
+	poke(&e, mm, AT(5), 5);
+	assert_int_equal(unmap(&e, mm, 0, 4), 0);
+	map_anon(&e, mm, AT(0), 2);
+	for (uint64_t n = 1;; n++) {
+		testport_fail(tp, TESTPORT_ALLOC, n, TESTPORT_ONCE);
+		error = mm_mremap(mm, AT(0), 2 * PAGE, 4 * PAGE, 0, 0, &at);
+		failed = testport_fail_none(tp);
+		engine_check(&e);
+		if (!failed)
+			break;
+		assert_int_equal(error, RMAP_ENOMEM);
+		layout_is(&e, mm, "rw-p 2 @0 | ~2 | rw-p 2 @4");
+		assert_int_equal(committed(&e), 4);
+	}
+	assert_int_equal(error, 0);
+	layout_is(&e, mm, "rw-p 6 @0");
+	assert_int_equal(peek(&e, mm, AT(5)), 5);
+	mm_put(mm);
+}
+
+/* A stack so low that its guard would reach below 0. */
+static void a_stack_at_the_bottom(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+
+	(void)state;
+	map_with(&e, mm, 32 * PAGE, 2, RW, ANON | MM_MAP_GROWSDOWN, NULL, 0);
+	poke(&e, mm, 32 * PAGE, 1);
+	/* There is a page between them, but it is guarded. */
+	assert_int_equal(touch_write(&e, mm, 31 * PAGE), 0);
+	assert_int_equal(peek(&e, mm, 32 * PAGE), 1);
+	mm_put(mm);
+}
+
 /* ---------------------------------------------------------------- pins of what is in swap */
 
 /*
@@ -156,17 +202,20 @@ static void forced_pin_to_read(void **state)
 {
 	const uint32_t flags = MM_PIN_FORCE;
 	struct mm *mm = engine_mm(&e);
-	uint64_t a = map_anon(&e, mm, 0, 1);
+	uint64_t a = map_anon(&e, mm, 0, 2);
 	struct page *page;
 
 	(void)state;
 	poke(&e, mm, a, 1);
-	assert_int_equal(STEP(&e, mm_mprotect(mm, a, PAGE, MM_PROT_NONE)), 0);
-	assert_int_equal(touch_read(&e, mm, a), RMAP_EACCES);
-	assert_int_equal(STEP(&e, mm_pin(mm, a, flags, &page)), 0);
-	assert_ptr_equal(mm_of_system(mm), e.sys);
-	mm_unpin(e.sys, page, flags);
-	assert_int_equal(touch_read(&e, mm, a), RMAP_EACCES);
+	swap_out(&e, mm, a);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, a, 2 * PAGE, MM_PROT_NONE)), 0);
+	for (uint64_t i = 0; i < 2; i++) {
+		assert_int_equal(touch_read(&e, mm, a + i * PAGE), RMAP_EACCES);
+		assert_int_equal(STEP(&e, mm_pin(mm, a + i * PAGE, flags, &page)), 0);
+		assert_ptr_equal(mm_of_system(mm), e.sys);
+		mm_unpin(e.sys, page, flags);
+		assert_int_equal(touch_read(&e, mm, a + i * PAGE), RMAP_EACCES);
+	}
 	mm_put(mm);
 }
 
@@ -209,11 +258,11 @@ static void bad_frames_of_locked_memory(void **state)
 	mm_put(mm);
 }
 
-/* Shared memory that was only read so far: no store has its zeros either. */
+/* Shared memory that nobody may write to here: clean, but no store has its zeros either. */
 static void bad_frame_of_clean_shared_memory(void **state)
 {
 	struct mm *mm = engine_mm(&e);
-	uint64_t m = map_with(&e, mm, 0, 1, RW, SHM, NULL, 0);
+	uint64_t m = map_with(&e, mm, 0, 1, MM_PROT_READ, SHM, NULL, 0);
 
 	(void)state;
 	assert_int_equal(peek(&e, mm, m), 0);
@@ -579,6 +628,22 @@ static void which_vmas_could_be_one(void **state)
 	mm_file_put(file);
 }
 
+/* A VMA that was never linked is in no file's tree, and may be unlinked all the same. */
+static void never_linked(void **state)
+{
+	struct rmap *rmap = mm_system_rmap(e.sys);
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *file = pattern_file(&e, 2, 1);
+	struct rmap_vma vma;
+
+	(void)state;
+	rmap_vma_init(&vma, mm_rmap(mm), AT(0), AT(2), 0, &file->rmap, 0);
+	rmap_vma_unlink(rmap, &vma);
+	assert_int_equal(file->rmap.nr_vmas, 0);
+	mm_put(mm);
+	mm_file_put(file);
+}
+
 /* Two strangers with a page each at the same address: neither's may stand in the other's place, whatever its number. */
 static void strangers_pages(void **state)
 {
@@ -598,6 +663,9 @@ static void strangers_pages(void **state)
 		assert_false(rmap_page_fits(rmap, page, &vma_at(mm[1], AT(0))->rmap, AT(0)));
 		assert_false(rmap_page_fits(rmap, page, &vma_at(mm[0], AT(1))->rmap, AT(1)));
 	}
+	/* What gives nothing to a VMA that grows over another has nothing to take back. */
+	if (engine_design_is("scan"))
+		rmap_vma_merge_undo(rmap, &vma_at(mm[0], AT(0))->rmap);
 	/* A move within exec is prepared once, however often it is asked for. */
 	for (unsigned int i = 0; i < 2; i++)
 		assert_int_equal(rmap_vma_shift_prepare(rmap, &vma_at(mm[0], AT(0))->rmap), 0);
@@ -614,6 +682,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_is_promised, setup_nothing_promised,
 						teardown),
 		cmocka_unit_test_setup_teardown(hints_for_large_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(growing_to_a_neighbour, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_stack_at_the_bottom, setup, teardown),
 		cmocka_unit_test_setup_teardown(forced_pin_from_swap, setup, teardown),
 		cmocka_unit_test_setup_teardown(forced_pin_to_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_pin_from_swap, setup, teardown),
@@ -628,6 +698,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(files_without_contents, setup_phantom, teardown),
 		cmocka_unit_test_setup_teardown(a_gib_is_aged, setup_gib, teardown),
 		cmocka_unit_test_setup_teardown(which_vmas_could_be_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(never_linked, setup, teardown),
 		cmocka_unit_test_setup_teardown(strangers_pages, setup, teardown),
 		cmocka_unit_test(nobody_asks_for_the_last_user),
 		cmocka_unit_test(nobody_sleeps),
