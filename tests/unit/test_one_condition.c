@@ -160,13 +160,22 @@ static void growing_to_a_neighbour(void **state)
 static void a_stack_at_the_bottom(void **state)
 {
 	struct mm *mm = engine_mm(&e);
+	uint64_t at;
 
 	(void)state;
 	map_with(&e, mm, 32 * PAGE, 2, RW, ANON | MM_MAP_GROWSDOWN, NULL, 0);
 	poke(&e, mm, 32 * PAGE, 1);
-	/* There is a page between them, but it is guarded. */
 	assert_int_equal(touch_write(&e, mm, 31 * PAGE), 0);
 	assert_int_equal(peek(&e, mm, 32 * PAGE), 1);
+	/* Nothing goes below it, since all of that is guarded. */
+	assert_int_equal(
+		STEP(&e,
+		     mm_mmap(mm,
+			     &(struct mm_mmap){
+				     .addr = 20 * PAGE, .len = PAGE, .prot = RW, .flags = ANON },
+			     &at)),
+		0);
+	assert_true(at > 32 * PAGE);
 	mm_put(mm);
 }
 
@@ -451,7 +460,8 @@ enum { GIB_PAGES = 1 << 18 };
 
 static int setup_gib(void **state)
 {
-	struct engine_config config = { .machine.nr_frames = GIB_PAGES + 8192, .mm.phantom = true };
+	struct engine_config config = { .machine.nr_frames = GIB_PAGES + 16384,
+					.mm.phantom = true };
 
 	/* It is the same under all designs, and takes its time. */
 	if (!engine_design_is("anon_vma_chain"))
@@ -461,8 +471,8 @@ static int setup_gib(void **state)
 }
 
 /*
- * A GiB on a pair of lists: a third of it need be inactive, not a half. All of it has just been used once, so that it is all inactive
- * when reclaim comes, and nothing is taken from the active ones, of which there are none.
+ * A GiB on a pair of lists: a third of it need be inactive, not a half. All of it has just been used, so that reclaim makes active what
+ * it comes by, and must take some of that back.
  */
 static void a_gib_is_aged(void **state)
 {
@@ -472,7 +482,7 @@ static void a_gib_is_aged(void **state)
 	if (!engine_design_is("anon_vma_chain"))
 		return;
 	mm = engine_mm(&e);
-	map_with(&e, mm, 0, GIB_PAGES + 16, RW, ANON | MM_MAP_POPULATE, NULL, 0);
+	map_with(&e, mm, 0, GIB_PAGES + 4096, RW, ANON | MM_MAP_POPULATE, NULL, 0);
 	assert_true(mm_reclaim(e.sys, 64) >= 64);
 	engine_check(&e);
 	assert_true(counters_of(&e).swap_out >= 64);
@@ -562,6 +572,37 @@ static void nobody_sleeps(void **state)
 	pthread_join(thread, NULL);
 	assert_int_equal(w.stage, 2);
 	mm_put(mm);
+	engine_teardown(&own);
+}
+
+static const struct mm_port *one_processor(const struct mm_port *port, void *arg)
+{
+	struct mm_port *one = arg;
+
+	*one = *port;
+	one->os.nr_cpus = 1;
+	return one;
+}
+
+/* It says which processor it runs on, but has one only. More than there can be are refused. */
+static void processors(void **state)
+{
+	struct mm_config plain = { .design = engine_design() };
+	struct mm_port port;
+	struct engine_config config = { .wrap = one_processor, .arg = &port };
+	struct mm_system *sys;
+	struct engine own;
+	struct mm *mm;
+
+	(void)state;
+	engine_setup(&own, &config);
+	assert_non_null(port.os.cpu);
+	mm = engine_mm(&own);
+	poke(&own, mm, map_anon(&own, mm, 0, 1), 1);
+	mm_put(mm);
+	port.os.nr_cpus = UINT32_MAX;
+	assert_int_equal(mm_system_create(&plain, &port, &sys), RMAP_EINVAL);
+	port.os.nr_cpus = 1;
 	engine_teardown(&own);
 }
 
@@ -702,6 +743,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(strangers_pages, setup, teardown),
 		cmocka_unit_test(nobody_asks_for_the_last_user),
 		cmocka_unit_test(nobody_sleeps),
+		cmocka_unit_test(processors),
 		cmocka_unit_test_setup_teardown(swap_without_end, setup_small, teardown),
 	};
 
