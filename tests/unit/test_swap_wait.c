@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * While a fault waits for its page to come from swap it holds no lock of the address space: whatever others do to that meanwhile is done
- * here by the device itself, half-way. With the VMA's lock held each of these calls would wait for ever.
+ * While a fault waits for its page to come from swap it holds no lock of the address space: whatever others do to that meanwhile another
+ * thread does here while the device is at it. With the VMA's lock held each of these calls would wait for ever.
  */
 #include "engine.h"
+
+#include <pthread.h>
 
 #define BASE 0x10000000ull
 #define RW   (MM_PROT_READ | MM_PROT_WRITE)
@@ -12,19 +14,28 @@ static struct engine e;
 static struct mm *mm, *child;
 static struct mm_port port;
 static const struct mm_port *real;
-static void (*meanwhile)(void); /* once */
-static int device_error;
+static int (*meanwhile)(void); /* once */
+static int meanwhile_error, device_error;
 static unsigned int reads;
+
+static void *act(void *arg)
+{
+	int (*what)(void) = meanwhile;
+
+	(void)arg;
+	meanwhile = NULL;
+	meanwhile_error = what();
+	return NULL;
+}
 
 static int slow_read(void *ctx, uint64_t slot, void *data)
 {
-	void (*act)(void) = meanwhile;
 	int error = real->swap_read(ctx, slot, data);
+	pthread_t thread;
 
 	reads++;
-	meanwhile = NULL;
-	if (act)
-		act();
+	if (meanwhile && !pthread_create(&thread, NULL, act, NULL))
+		pthread_join(thread, NULL);
 	return device_error ? device_error : error;
 }
 
@@ -46,7 +57,7 @@ static int set_up(void **state)
 	engine_setup(&e, &config);
 	mm = engine_mm(&e);
 	child = NULL;
-	device_error = 0;
+	device_error = meanwhile_error = 0;
 	meanwhile = NULL;
 	reads = 0;
 	map_anon(&e, mm, BASE, 2);
@@ -59,7 +70,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	meanwhile = NULL;
+	/* It was done, and with success. */
+	assert_null(meanwhile);
+	assert_int_equal(meanwhile_error, 0);
 	if (child)
 		mm_put(child);
 	mm_put(mm);
@@ -67,9 +80,9 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void forks(void)
+static int forks(void)
 {
-	assert_int_equal(PATIENT(mm_fork(mm, &child)), 0);
+	return PATIENT(mm_fork(mm, &child));
 }
 
 /* covers: 1.1-4 */
@@ -87,9 +100,9 @@ static void test_fork(void **state)
 	assert_int_equal(peek(&e, child, BASE), 7);
 }
 
-static void unmaps(void)
+static int unmaps(void)
 {
-	assert_int_equal(mm_munmap(mm, BASE, PAGE), 0);
+	return PATIENT(mm_munmap(mm, BASE, PAGE));
 }
 
 static void test_unmap(void **state)
@@ -100,9 +113,9 @@ static void test_unmap(void **state)
 	assert_int_equal(peek(&e, mm, BASE + PAGE), 8);
 }
 
-static void forbids(void)
+static int forbids(void)
 {
-	assert_int_equal(mm_mprotect(mm, BASE, PAGE, MM_PROT_READ), 0);
+	return PATIENT(mm_mprotect(mm, BASE, PAGE, MM_PROT_READ));
 }
 
 static void test_protect(void **state)
@@ -113,7 +126,7 @@ static void test_protect(void **state)
 	assert_int_equal(peek(&e, mm, BASE), 7);
 }
 
-static void replaces(void)
+static int replaces(void)
 {
 	const struct mm_mmap args = { .addr = BASE,
 				      .len = PAGE,
@@ -121,7 +134,7 @@ static void replaces(void)
 				      .flags = MM_MAP_PRIVATE | MM_MAP_ANONYMOUS | MM_MAP_FIXED };
 	uint64_t addr;
 
-	assert_int_equal(mm_mmap(mm, &args, &addr), 0);
+	return PATIENT(mm_mmap(mm, &args, &addr));
 }
 
 /* The page that is read is not the one that is there now. */
@@ -133,13 +146,12 @@ static void test_replace(void **state)
 	assert_int_equal(peek(&e, mm, BASE), 5);
 }
 
-static void moves(void)
+static int moves(void)
 {
 	uint64_t addr;
 
-	assert_int_equal(mm_mremap(mm, BASE, PAGE, PAGE, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED,
-				   BASE + 64 * PAGE, &addr),
-			 0);
+	return PATIENT(mm_mremap(mm, BASE, PAGE, PAGE, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED,
+				 BASE + 64 * PAGE, &addr));
 }
 
 static void test_move(void **state)
