@@ -40,6 +40,22 @@ static void test_a_hint_within_a_page(void **state)
 	engine_teardown(&e);
 }
 
+/* A length that is nothing once it is rounded up to pages is too large, not nothing. */
+static void test_a_length_that_wraps(void **state)
+{
+	struct engine e;
+	struct mm *mm;
+
+	(void)state;
+	engine_setup(&e, NULL);
+	mm = engine_mm(&e);
+	map_anon(&e, mm, A, 1);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, A, 0, RW)), 0);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, A, UINT64_MAX, RW)), RMAP_ENOMEM);
+	mm_put(mm);
+	engine_teardown(&e);
+}
+
 /* A file that is nearly as large as all there is: not at the hint, where it would end behind the end, but where it fits. */
 static void test_a_hint_for_nearly_everything(void **state)
 {
@@ -264,6 +280,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_hint_within_a_page),
+		cmocka_unit_test(test_a_length_that_wraps),
 		cmocka_unit_test(test_a_hint_for_nearly_everything),
 		cmocka_unit_test(test_no_vma_for_the_heap),
 		cmocka_unit_test(test_slots_are_kept_while_there_are_many),
