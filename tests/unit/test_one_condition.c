@@ -471,8 +471,8 @@ static int setup_gib(void **state)
 }
 
 /*
- * A GiB on a pair of lists: a third of it need be inactive, not a half. All of it has just been used, so that reclaim makes active what
- * it comes by, and must take some of that back.
+ * A GiB of pages that have all just been used, and little swap: reclaim goes over all of them, to the last priority, takes what there is
+ * room for, and gives up.
  */
 static void a_gib_is_aged(void **state)
 {
@@ -483,7 +483,8 @@ static void a_gib_is_aged(void **state)
 		return;
 	mm = engine_mm(&e);
 	map_with(&e, mm, 0, GIB_PAGES + 4096, RW, ANON | MM_MAP_POPULATE, NULL, 0);
-	assert_true(mm_reclaim(e.sys, 64) >= 64);
+	/* More than there is swap for. */
+	assert_in_range(mm_reclaim(e.sys, 4096), 64, 1024);
 	engine_check(&e);
 	assert_true(counters_of(&e).swap_out >= 64);
 	mm_put(mm);
