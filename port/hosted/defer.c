@@ -66,6 +66,11 @@ void hosted_synchronize(void)
 	urcu_memb_synchronize_rcu();
 }
 
+bool hosted_rcu_reading(void)
+{
+	return registered && urcu_memb_read_ongoing();
+}
+
 #else
 
 /* One reader thread. Records are never freed: there are as many as threads at one time. */
@@ -137,6 +142,11 @@ void hosted_synchronize(void)
 		while ((entered = atomic_load(&r->period)) != 0 && entered < now)
 			sched_yield();
 	}
+}
+
+bool hosted_rcu_reading(void)
+{
+	return reader && reader->nesting;
 }
 
 #endif

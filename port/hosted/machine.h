@@ -177,6 +177,8 @@ void hosted_rcu_read_unlock(void *ctx);
 void hosted_call_rcu(void *ctx, struct rmap_rcu *rcu,
 		     void (*func)(void *ctx, struct rmap_rcu *rcu));
 void hosted_rcu_barrier(void *ctx);
+/* Is this thread in a read-side section? */
+bool hosted_rcu_reading(void);
 /* Objects that were ever given to call_rcu. */
 uint64_t hosted_deferred(const struct hosted *h);
 /* Enter and leave the grace-period machinery for this thread. */
