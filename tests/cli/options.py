@@ -29,6 +29,9 @@ WORDS = {
     "who": [SELF, "0x1000"], "sharing": [SELF], "import": [SELF], "breaks": ["--", "true"],
     "stress": [], "bugs": [],
 }
+# The museum is a program of its own, which not every build has.
+if not os.path.exists(os.path.join(os.path.dirname(RMAP), "rmap-museum")):
+    del WORDS["bugs"]
 ARGUMENTS = [
     "", " ", "-", "--", "-1", "0", "1", "2", "00000000000000000000001", "18446744073709551615", "18446744073709551616",
     "-9223372036854775809", "0x10", "0x", "1e9", "1e999", "nan", "inf", "-inf", "1.5", ".", "1,2", ",", ",,", "a,b",

@@ -145,6 +145,20 @@ struct owned {
 	uint32_t *seat; /* where it was freed */
 };
 
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define WITHOUT_CACHE 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define WITHOUT_CACHE 1
+#endif
+#ifdef WITHOUT_CACHE
+static const bool keeps_objects = false;
+#else
+static const bool keeps_objects = true;
+#endif
+
 static _Atomic int turn;
 
 static void await(int n)
@@ -186,7 +200,9 @@ static void *owner(void *arg)
 		os->free(os->ctx, RMAP_KIND_VMA, again, sizeof(*mine[i]));
 		mine[i] = os->alloc(os->ctx, RMAP_KIND_VMA, sizeof(*mine[i]));
 	}
-	assert_int_equal(same, OWN);
+	/* The address sanitizer's build keeps no objects, so that it sees who comes too late. */
+	if (keeps_objects)
+		assert_int_equal(same, OWN);
 	for (int i = 0; i < OWN; i++)
 		os->free(os->ctx, RMAP_KIND_VMA, mine[i], sizeof(*mine[i]));
 	return NULL;
