@@ -17,8 +17,12 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 
-RMAP, SEED, LINES = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+RMAP, SEED, LINES = os.path.abspath(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+# What is written goes nowhere else.
+SCRATCH = tempfile.TemporaryDirectory()
+os.chdir(SCRATCH.name)
 PATIENCE = 3.0  # seconds that a line may take
 OPTION = re.compile(r"^\s+(?:-(\w)(?:, )?)?(?:\s*--([\w-]+)(\[?=\S+)?)?")
 # What each command does quickly with no option; those that need a process get one that is ours.
