@@ -716,7 +716,8 @@ int main(void)
 /* What others would do meanwhile is done by the walker, in a section where he could not sleep. */
 int main(void)
 {
-	puts("skipped: it forks in the middle of a walk, which the checker of locks rightly forbids");
+	puts("skipped: it forks in the middle of a walk, which the checker of locks rightly "
+	     "forbids");
 	return 77;
 }
 
