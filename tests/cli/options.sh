@@ -4,7 +4,10 @@
 # The options of every command, with arguments that no option was meant for: see options.py. OPTIONS_SEED and OPTIONS_LINES try others.
 . "$(dirname "$0")/common.sh"
 here=$(cd "$(dirname "$0")" && pwd)
-for command in run compare draw verify record who sharing import breaks stress bugs; do
+commands=(run compare draw verify record who sharing import breaks stress)
+# The museum is a program of its own, which not every build has.
+[ ! -x "$(dirname "$rmap")/rmap-museum" ] || commands+=(bugs)
+for command in "${commands[@]}"; do
 	expect_code 0 "$rmap" "$command" --help
 done
 cd "$dir"
