@@ -16,48 +16,12 @@
 
 #include "hosted/hosted.h"
 #include "mm/image.h"
+#include "../tests/image_memory.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 #define MMS_MAX 64
-
-struct bytes {
-	uint8_t *data;
-	size_t size, room, pos;
-};
-
-static int bytes_write(void *ctx, const void *data, uint64_t len)
-{
-	struct bytes *b = ctx;
-
-	if (!len)
-		return 0;
-	if (b->size + len > b->room) {
-		size_t room = (b->size + len) * 2;
-		uint8_t *more = realloc(b->data, room);
-
-		if (!more)
-			return RMAP_ENOMEM;
-		b->data = more;
-		b->room = room;
-	}
-	memcpy(b->data + b->size, data, len);
-	b->size += len;
-	return 0;
-}
-
-static int bytes_read(void *ctx, void *data, uint64_t len)
-{
-	struct bytes *b = ctx;
-
-	if (len > b->size - b->pos)
-		return RMAP_EBADMSG;
-	if (len)
-		memcpy(data, b->data + b->pos, len);
-	b->pos += len;
-	return 0;
-}
 
 struct machine {
 	struct hosted *h;
@@ -115,9 +79,9 @@ static void take_mm(void *arg, uint64_t id, struct mm *mm)
 		m->mms[m->nr++] = mm;
 }
 
-static void resume(struct bytes *image)
+static void resume(struct image_memory *image)
 {
-	struct mm_stream stream = { .ctx = image, .read = bytes_read };
+	struct mm_stream stream = IMAGE_MEMORY_STREAM(image);
 	struct machine m;
 	struct mm_resume back = { .file = open_file, .mm = take_mm, .arg = &m };
 
@@ -128,9 +92,9 @@ static void resume(struct bytes *image)
 }
 
 /* Chunks without frames become an image. */
-static void wrap(const uint8_t *data, size_t size, struct bytes *out)
+static void wrap(const uint8_t *data, size_t size, struct image_memory *out)
 {
-	struct mm_stream stream = { .ctx = out, .write = bytes_write };
+	struct mm_stream stream = IMAGE_MEMORY_STREAM(out);
 	struct image image;
 	struct machine m;
 
@@ -159,13 +123,13 @@ static void wrap(const uint8_t *data, size_t size, struct bytes *out)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct bytes image = { 0 };
+	struct image_memory image = { 0 };
 
 	if (!size)
 		return 0;
 	if (data[0] & 1)
 		wrap(data + 1, size - 1, &image);
-	else if (bytes_write(&image, data + 1, size - 1))
+	else if (image_memory_write(&image, data + 1, size - 1))
 		abort();
 	resume(&image);
 	free(image.data);
@@ -219,14 +183,14 @@ static void populate(struct machine *m)
 	mm_file_put(file);
 }
 
-static void save(const char *folder, const char *name, const struct bytes *b)
+static void save(const char *folder, const char *name, const struct image_memory *b)
 {
 	char path[4096];
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	f = fopen(path, "wb");
-	if (!f || fwrite(b->data, 1, b->size, f) != b->size || fclose(f)) {
+	if (!f || fwrite(b->data, 1, b->len, f) != b->len || fclose(f)) {
 		perror(path);
 		exit(2);
 	}
@@ -234,24 +198,24 @@ static void save(const char *folder, const char *name, const struct bytes *b)
 
 static void write_seeds(const char *folder)
 {
-	struct bytes raw = { 0 }, chunks = { 0 };
-	struct mm_stream stream = { .ctx = &raw, .write = bytes_write };
+	struct image_memory raw = { 0 }, chunks = { 0 };
+	struct mm_stream stream = IMAGE_MEMORY_STREAM(&raw);
 	uint64_t ids[] = { 1, 2, 3 };
 	struct machine m;
 
 	machine_open(&m);
 	populate(&m);
-	bytes_write(&raw, "\0", 1);
-	bytes_write(&chunks, "\1", 1);
+	image_memory_write(&raw, "\0", 1);
+	image_memory_write(&chunks, "\1", 1);
 	if (mm_hibernate(m.sys, m.mms, ids, m.nr, &stream))
 		abort();
-	for (size_t at = 1; at + 16 <= raw.size;) {
+	for (size_t at = 1; at + 16 <= raw.len;) {
 		uint32_t len;
 
 		memcpy(&len, raw.data + at + 4, 4);
-		bytes_write(&chunks, raw.data + at, 1);
-		bytes_write(&chunks, &len, 2);
-		bytes_write(&chunks, raw.data + at + 8, len);
+		image_memory_write(&chunks, raw.data + at, 1);
+		image_memory_write(&chunks, &len, 2);
+		image_memory_write(&chunks, raw.data + at + 8, len);
 		at += 16 + len;
 	}
 	save(folder, "family-raw", &raw);

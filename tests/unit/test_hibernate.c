@@ -5,6 +5,7 @@
  */
 #include "failed.h"
 #include "faulty.h"
+#include "image_memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,50 +21,30 @@ static struct testport *tp;
 
 /* ---------------------------------------------------------------- an image in memory */
 
-struct memory_image {
-	unsigned char *data;
-	uint64_t len, size, pos;
-	uint64_t fail_at; /* writes fail from this length on; 0: never */
-};
-
 /* Where each write of the last image ended, of a large one the first. */
 #define WRITES 512
 static uint64_t write_end[WRITES];
 static unsigned int nr_writes;
 
-static struct memory_image image;
+static struct image_memory image;
+static uint64_t full_at; /* writes beyond this length fail; 0: none do */
 
 static int image_write(void *ctx, const void *data, uint64_t len)
 {
-	struct memory_image *m = ctx;
+	int error;
 
-	if (m->fail_at && m->len + len > m->fail_at)
+	if (full_at && image.len + len > full_at)
 		return RMAP_ENOSPC;
-	if (m->len + len > m->size) {
-		m->size = (m->len + len) * 2;
-		m->data = realloc(m->data, m->size);
-		assert_non_null(m->data);
-	}
-	memcpy(m->data + m->len, data, len);
-	nr_writes = m->len ? nr_writes : 0;
-	m->len += len;
-	if (nr_writes < WRITES)
-		write_end[nr_writes++] = m->len;
-	return 0;
+	nr_writes = image.len ? nr_writes : 0;
+	error = image_memory_write(ctx, data, len);
+	if (!error && nr_writes < WRITES)
+		write_end[nr_writes++] = image.len;
+	return error;
 }
 
-static int image_read(void *ctx, void *data, uint64_t len)
-{
-	struct memory_image *m = ctx;
-
-	if (len > m->len - m->pos)
-		return RMAP_EBADMSG;
-	memcpy(data, m->data + m->pos, len);
-	m->pos += len;
-	return 0;
-}
-
-static const struct mm_stream stream = { .ctx = &image, .write = image_write, .read = image_read };
+static const struct mm_stream stream = { .ctx = &image,
+					 .write = image_write,
+					 .read = image_memory_read };
 
 /* ---------------------------------------------------------------- two machines, one after the other */
 
@@ -92,7 +73,7 @@ static void start(uint64_t frames, uint64_t slots, bool phantom)
 static int setup(void **state)
 {
 	(void)state;
-	image = (struct memory_image){ 0 };
+	image = (struct image_memory){ 0 };
 	kept_file = NULL;
 	start(2048, 1024, false);
 	return 0;
@@ -101,7 +82,7 @@ static int setup(void **state)
 static int setup_phantom(void **state)
 {
 	(void)state;
-	image = (struct memory_image){ 0 };
+	image = (struct image_memory){ 0 };
 	kept_file = NULL;
 	start(2048, 1024, true);
 	return 0;
@@ -669,10 +650,10 @@ static void cut_or_altered(void **state)
  * Rewrite the image with one 32-bit word of one chunk's payload replaced; checksums are computed anew. False: there is no such
  * word.
  */
-static bool forge(const struct memory_image *original, uint64_t word, uint32_t value)
+static bool forge(const struct image_memory *original, uint64_t word, uint32_t value)
 {
-	struct memory_image copy = *original;
-	const struct mm_stream from = { .ctx = &copy, .read = image_read };
+	struct image_memory copy = *original;
+	const struct mm_stream from = IMAGE_MEMORY_STREAM(&copy);
 	struct image in, out;
 	uint64_t seen = 0;
 	bool done = false;
@@ -716,14 +697,14 @@ static void forged(void **state)
 	static const uint32_t values[] = { 0,	   1,	       2,	    0xfff,
 					   0x1000, 0x7fffffff, 0x80000000u, UINT32_MAX };
 	const struct mm_resume any_mm = { .file = resume_file, .mm = resume_forged };
-	struct memory_image original;
+	struct image_memory original;
 	struct mm *mm[2];
 
 	(void)state;
 	make_an_image(mm);
 	next_machine(mm, 2, 2048, 1024);
 	original = image;
-	image = (struct memory_image){ 0 };
+	image = (struct image_memory){ 0 };
 	for (uint64_t word = 0;; word++) {
 		bool any = false;
 
@@ -764,10 +745,10 @@ static void stream_full(void **state)
 	assert_true(writes > 4);
 	for (unsigned int i = 0; i < writes; i++) {
 		image.len = 0;
-		image.fail_at = write_end[i] - 1;
+		full_at = write_end[i] - 1;
 		assert_int_equal(STEP(&e, mm_hibernate(e.sys, mm, ids, 2, &stream)), RMAP_ENOSPC);
 	}
-	image.len = image.fail_at = 0;
+	image.len = full_at = 0;
 	assert_int_equal(STEP(&e, mm_hibernate(e.sys, mm, ids, 2, &stream)), 0);
 	assert_int_equal(nr_writes, writes);
 	mm_put(mm[0]);

@@ -5,6 +5,7 @@
  * families and files that are resumed without memory, or that somebody has forged.
  */
 #include "faulty.h"
+#include "image_memory.h"
 
 #include "mm/image.h"
 #include "mm/table.h"
@@ -19,41 +20,8 @@ static struct testport *tp;
 
 /* ---------------------------------------------------------------- an image in memory */
 
-struct memory {
-	unsigned char *data;
-	uint64_t len, size, pos;
-};
-
-static struct memory memory;
-
-static int memory_write(void *ctx, const void *data, uint64_t len)
-{
-	struct memory *m = ctx;
-
-	if (m->len + len > m->size) {
-		m->size = (m->len + len) * 2;
-		m->data = realloc(m->data, m->size);
-		assert_non_null(m->data);
-	}
-	memcpy(m->data + m->len, data, len);
-	m->len += len;
-	return 0;
-}
-
-static int memory_read(void *ctx, void *data, uint64_t len)
-{
-	struct memory *m = ctx;
-
-	if (len > m->len - m->pos)
-		return RMAP_EBADMSG;
-	memcpy(data, m->data + m->pos, len);
-	m->pos += len;
-	return 0;
-}
-
-static const struct mm_stream stream = { .ctx = &memory,
-					 .write = memory_write,
-					 .read = memory_read };
+static struct image_memory memory;
+static const struct mm_stream stream = IMAGE_MEMORY_STREAM(&memory);
 
 static int hibernate(struct mm **mms, uint32_t nr)
 {
@@ -75,7 +43,7 @@ static void resume_mm(void *arg, uint64_t id, struct mm *mm)
 static int setup(void **state)
 {
 	(void)state;
-	memory = (struct memory){ 0 };
+	memory = (struct image_memory){ 0 };
 	faulty_setup(&e, &tp, NULL);
 	return 0;
 }
@@ -342,8 +310,8 @@ static uint64_t forged_addr;
 static void forge(forger *change)
 {
 	static uint32_t word[IMAGE_CHUNK_MAX / 4];
-	struct memory copy = { 0 };
-	const struct mm_stream to = { .ctx = &copy, .write = memory_write };
+	struct image_memory copy = { 0 };
+	const struct mm_stream to = IMAGE_MEMORY_STREAM(&copy);
 	struct image in, out;
 
 	memory.pos = 0;
@@ -430,7 +398,7 @@ static int setup_phantom(void **state)
 	const struct engine_config config = { .mm.phantom = true };
 
 	(void)state;
-	memory = (struct memory){ 0 };
+	memory = (struct image_memory){ 0 };
 	faulty_setup(&e, &tp, &config);
 	return 0;
 }

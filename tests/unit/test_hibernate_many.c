@@ -13,6 +13,7 @@
  */
 #include "failed.h"
 #include "faulty.h"
+#include "image_memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,35 +38,8 @@ static struct testport *tp;
 
 /* ---------------------------------------------------------------- an image in memory */
 
-static struct {
-	unsigned char *data;
-	uint64_t len, size, pos;
-} image;
-
-static int image_write(void *ctx, const void *data, uint64_t len)
-{
-	(void)ctx;
-	if (image.len + len > image.size) {
-		image.size = (image.len + len) * 2;
-		image.data = realloc(image.data, image.size);
-		assert_non_null(image.data);
-	}
-	memcpy(image.data + image.len, data, len);
-	image.len += len;
-	return 0;
-}
-
-static int image_read(void *ctx, void *data, uint64_t len)
-{
-	(void)ctx;
-	if (len > image.len - image.pos)
-		return RMAP_EBADMSG;
-	memcpy(data, image.data + image.pos, len);
-	image.pos += len;
-	return 0;
-}
-
-static const struct mm_stream stream = { .write = image_write, .read = image_read };
+static struct image_memory image;
+static const struct mm_stream stream = IMAGE_MEMORY_STREAM(&image);
 
 /* ---------------------------------------------------------------- the family */
 

@@ -9,6 +9,7 @@
  *                  in swap shared private
  */
 #include "faulty.h"
+#include "image_memory.h"
 #include "image_verdicts.h"
 
 #include <stdlib.h>
@@ -30,37 +31,7 @@
 
 enum { MMS = 4, WORDS = 48, VALUES = 11 };
 
-/* ---------------------------------------------------------------- an image in memory, cut into chunks */
-
-struct memory {
-	unsigned char *data;
-	uint64_t len, size, pos;
-};
-
-static int memory_write(void *ctx, const void *data, uint64_t len)
-{
-	struct memory *m = ctx;
-
-	if (m->len + len > m->size) {
-		m->size = (m->len + len) * 2;
-		m->data = realloc(m->data, m->size);
-		assert_non_null(m->data);
-	}
-	memcpy(m->data + m->len, data, len);
-	m->len += len;
-	return 0;
-}
-
-static int memory_read(void *ctx, void *data, uint64_t len)
-{
-	struct memory *m = ctx;
-
-	if (len > m->len - m->pos)
-		return RMAP_EBADMSG;
-	memcpy(data, m->data + m->pos, len);
-	m->pos += len;
-	return 0;
-}
+/* ---------------------------------------------------------------- an image, cut into chunks */
 
 struct chunk {
 	uint32_t type, words;
@@ -68,10 +39,8 @@ struct chunk {
 };
 
 static struct engine e;
-static struct memory memory;
-static const struct mm_stream stream = { .ctx = &memory,
-					 .write = memory_write,
-					 .read = memory_read };
+static struct image_memory memory;
+static const struct mm_stream stream = IMAGE_MEMORY_STREAM(&memory);
 static struct chunk *chunks;
 static unsigned int nr_chunks;
 
@@ -277,7 +246,7 @@ static void make_the_image(void)
 static int set_up(void **state)
 {
 	(void)state;
-	memory = (struct memory){ 0 };
+	memory = (struct image_memory){ 0 };
 	chunks = NULL;
 	nr_chunks = nr_mms = 0;
 	start();

@@ -6,6 +6,7 @@
  */
 #include "failed.h"
 #include "faulty.h"
+#include "image_memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -162,32 +163,8 @@ static void test_balance(void **state)
 
 /* ---------------------------------------------------------------- images */
 
-static struct {
-	unsigned char data[1 << 20];
-	uint64_t len, pos;
-} image;
-
-static int image_write(void *ctx, const void *data, uint64_t len)
-{
-	(void)ctx;
-	if (len > sizeof(image.data) - image.len)
-		return RMAP_ENOSPC;
-	memcpy(image.data + image.len, data, len);
-	image.len += len;
-	return 0;
-}
-
-static int image_read(void *ctx, void *data, uint64_t len)
-{
-	(void)ctx;
-	if (len > image.len - image.pos)
-		return RMAP_EBADMSG;
-	memcpy(data, image.data + image.pos, len);
-	image.pos += len;
-	return 0;
-}
-
-static const struct mm_stream stream = { .write = image_write, .read = image_read };
+static struct image_memory image;
+static const struct mm_stream stream = IMAGE_MEMORY_STREAM(&image);
 
 static int give_file(void *arg, uint64_t id, uint64_t size, void **handle)
 {
@@ -227,7 +204,7 @@ static void test_no_memory_for_a_file(void **state)
 	file = pattern_file(&e, 2, 5);
 	map_with(&e, mm, A, 2, RW, MM_MAP_PRIVATE, file, 0);
 	poke(&e, mm, A, 1);
-	image.len = 0;
+	image = (struct image_memory){ 0 };
 	assert_int_equal(STEP(&e, mm_hibernate(e.sys, &mm, &id, 1, &stream)), 0);
 	mm_put(mm);
 	mm_file_put(file);
@@ -244,6 +221,7 @@ static void test_no_memory_for_a_file(void **state)
 	assert_int_equal(peek(&e, resumed, A), 1);
 	assert_int_equal(peek(&e, resumed, A + PAGE), pattern_word(5, PAGE));
 	mm_put(resumed);
+	free(image.data);
 	settle(&e);
 	faulty_teardown(&e, tp);
 }
@@ -267,13 +245,14 @@ static void test_no_image_of_a_page_that_moves(void **state)
 	before = *pte;
 	inject_test_system(NULL); /* the checker knows of no such migration */
 	*pte = (before & PTE_PFN_MASK) | PTE_KIND_MIGRATION;
-	image.len = 0;
+	image = (struct image_memory){ 0 };
 	assert_int_equal(mm_hibernate(e.sys, &mm, &id, 1, &stream), RMAP_EBUSY);
 	*pte = before;
 	inject_test_system(e.sys);
 	engine_check(&e);
 	assert_int_equal(peek(&e, mm, A + PAGE), 2);
 	assert_int_equal(STEP(&e, mm_hibernate(e.sys, &mm, &id, 1, &stream)), 0);
+	free(image.data);
 	mm_put(mm);
 	engine_teardown(&e);
 }
