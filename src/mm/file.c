@@ -14,6 +14,7 @@
  */
 #include "file.h"
 
+#include "../base/refs.h"
 #include "reclaim.h"
 
 /* ---------------------------------------------------------------- life of a file */
@@ -47,14 +48,7 @@ void mm_file_get(struct mm_file *file)
 
 bool file_try_get(struct mm_file *file)
 {
-	uint32_t refs = atomic_load_explicit(&file->refs, memory_order_relaxed);
-
-	while (refs != 0)
-		if (atomic_compare_exchange_weak_explicit(&file->refs, &refs, refs + 1,
-							  memory_order_acq_rel,
-							  memory_order_relaxed))
-			return true;
-	return false;
+	return refs_try_get(&file->refs);
 }
 
 struct mm_file *file_next(struct mm_system *sys, struct mm_file *pos)

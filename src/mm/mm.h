@@ -3,6 +3,7 @@
 #ifndef MM_MM_INTERNAL_H
 #define MM_MM_INTERNAL_H
 
+#include "../base/refs.h"
 #include "mm_types.h"
 
 /* A struct mm with an empty top table, one user, on no list, unknown to tier 1. NULL: no memory. */
@@ -18,14 +19,7 @@ void mm_discard(struct mm *mm);
  */
 static inline bool mm_try_get(struct mm *mm)
 {
-	uint32_t users = atomic_load_explicit(&mm->users, memory_order_relaxed);
-
-	while (users != 0)
-		if (atomic_compare_exchange_weak_explicit(&mm->users, &users, users + 1,
-							  memory_order_acq_rel,
-							  memory_order_relaxed))
-			return true;
-	return false;
+	return refs_try_get(&mm->users);
 }
 
 #endif

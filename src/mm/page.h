@@ -15,12 +15,13 @@
 
 #include <rmap/mm.h>
 
+#include "../base/refs.h"
+
 enum page_flags {
 	PG_LOCKED = 1 << 0,  /* the page lock */
 	PG_WAITERS = 1 << 1, /* somebody sleeps for it */
-	PG_LRU =
-		1
-		<< 2, /* on an LRU list, or bound for one in a processor's batch; see PG_LRU_LIST */
+	/* on an LRU list, or bound for one in a processor's batch; see PG_LRU_LIST */
+	PG_LRU = 1 << 2,
 	PG_ACTIVE = 1 << 3,	/* on (or bound for) an active list; LRU lock */
 	PG_REFERENCED = 1 << 4, /* met once by ageing */
 	/* contents differ from the store; page lock or PTL + reference */
@@ -163,13 +164,7 @@ static inline void page_get(struct page *page)
 /* One more reference unless it is being freed: for those who found it without holding one. */
 static inline bool page_try_get(struct page *page)
 {
-	uint32_t old = atomic_load_explicit(&page->refs, memory_order_relaxed);
-
-	while (old != 0)
-		if (atomic_compare_exchange_weak_explicit(
-			    &page->refs, &old, old + 1, memory_order_acq_rel, memory_order_relaxed))
-			return true;
-	return false;
+	return refs_try_get(&page->refs);
 }
 
 /* n references less; the last one frees it. Spin locks above the CPU lock may be held. */

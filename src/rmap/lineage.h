@@ -336,8 +336,7 @@ void lineage_slot_restore(struct rmap *rmap, struct rmap_slot *slot, struct rmap
 void lineage_slot_rejoin(struct rmap *rmap, struct rmap_slot *slot, struct rmap_page *page);
 void lineage_slot_free(struct rmap *rmap, struct rmap_slot *slot);
 
-/* One more of a list or sieve, unless there is none any more (RCU); and one less of what an anonymous page's mapping names. */
-bool lineage_set_try_get(struct co_owners *set);
+/* One less of what an anonymous page's mapping names. */
 void lineage_mapping_put(struct rmap *rmap, uintptr_t mapping);
 
 /*

@@ -68,19 +68,6 @@ static void mapping_get(uintptr_t mapping, uint64_t count)
 	}
 }
 
-bool lineage_set_try_get(struct co_owners *set)
-{
-	uint32_t refs = atomic_load_explicit(&set->refs, memory_order_relaxed);
-
-	while (refs != 0) {
-		if (atomic_compare_exchange_weak_explicit(&set->refs, &refs, refs + 1,
-							  memory_order_acquire,
-							  memory_order_relaxed))
-			return true;
-	}
-	return false;
-}
-
 void lineage_mapping_put(struct rmap *rmap, uintptr_t mapping)
 {
 	if (mapping & LINEAGE_MAPPING_SET) {

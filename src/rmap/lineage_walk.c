@@ -17,6 +17,8 @@
  * What it found may be worth keeping: see lineage_settle.c.
  */
 #include "lineage_tour.h"
+
+#include "../base/refs.h"
 #include "count.h"
 
 enum {
@@ -326,7 +328,7 @@ void lineage_walk_owners(struct tour *t)
 	}
 	/* Without the page lock it may be no page's any more by the time we come back from a breath. */
 	set = lineage_co_owners(mapping);
-	if (!lineage_set_try_get(set))
+	if (!refs_try_get(&set->refs))
 		return;
 	if (set->nr)
 		walk_set(t, set);

@@ -8,19 +8,6 @@
 
 #define A 0x10000000ull
 
-/* A list that has just lost its last page is nobody's any more; one that has any may be held. */
-static void test_a_list_that_ends(void **state)
-{
-	struct co_owners set = { .refs = 0 };
-
-	(void)state;
-	assert_false(lineage_set_try_get(&set));
-	assert_int_equal(set.refs, 0);
-	set.refs = 1;
-	assert_true(lineage_set_try_get(&set));
-	assert_int_equal(set.refs, 2);
-}
-
 /*
  *	P      40 children, of which three keep the page: worth a list, if there is memory to be had
  */
@@ -122,7 +109,6 @@ static void test_a_long_walk_breathes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_list_that_ends),
 		cmocka_unit_test(test_nothing_is_allocated_unasked),
 		cmocka_unit_test(test_a_long_walk_breathes),
 	};
