@@ -6,6 +6,7 @@
  * it, and a phantom one. What the second saves is the price of bytes: clearing, copying, moving to and from the swap file.
  */
 #include "bench.h"
+#include "memory.h"
 
 #include <hosted/hosted.h>
 #include <mm/page.h>
@@ -90,32 +91,6 @@ void engine_stop(void)
 
 /* ---------------------------------------------------------------- memory to work on */
 
-static int map_fixed(struct mm *mm, uint64_t addr, uint64_t pages, struct mm_file *file)
-{
-	struct mm_mmap args = {
-		.addr = addr,
-		.len = pages * PAGE,
-		.prot = MM_PROT_READ | MM_PROT_WRITE,
-		.flags = MM_MAP_FIXED | (file ? MM_MAP_SHARED : MM_MAP_PRIVATE | MM_MAP_ANONYMOUS),
-		.file = file,
-		.file_mode = file ? MM_FILE_READ | MM_FILE_WRITE : 0,
-	};
-	uint64_t result;
-
-	return mm_mmap(mm, &args, &result);
-}
-
-static int write_pages(struct machine *m, struct mm *mm, uint64_t addr, uint64_t pages)
-{
-	static const char byte = 1;
-	uint64_t i;
-	int r = 0;
-
-	for (i = 0; i < pages && !r; i++)
-		r = hosted_write(m->cpu, mm, addr + i * PAGE, &byte, 1, NULL);
-	return r;
-}
-
 static int read_pages(struct machine *m, struct mm *mm, uint64_t addr, uint64_t pages)
 {
 	uint64_t i;
@@ -134,9 +109,9 @@ static int make(struct machine *m, uint64_t pages, struct mm **out)
 
 	if (r)
 		return r;
-	r = map_fixed(*out, HERE, pages, NULL);
+	r = bench_map(*out, HERE, pages, NULL, false);
 	if (!r)
-		r = write_pages(m, *out, HERE, pages);
+		r = bench_write(m->cpu, *out, HERE, pages);
 	if (r)
 		mm_put(*out);
 	return r;
@@ -152,10 +127,10 @@ static int do_zero_fill(struct machine *m, const struct bench_scale *s, double *
 
 	if (r)
 		return r;
-	r = map_fixed(mm, HERE, s->pages, NULL);
+	r = bench_map(mm, HERE, s->pages, NULL, false);
 	if (!r) {
 		t = bench_now();
-		r = write_pages(m, mm, HERE, s->pages);
+		r = bench_write(m->cpu, mm, HERE, s->pages);
 		*ns = (bench_now() - t) / (double)s->pages;
 	}
 	mm_put(mm);
@@ -173,7 +148,7 @@ static int do_cow(struct machine *m, const struct bench_scale *s, double *ns)
 	r = mm_fork(mm, &child);
 	if (!r) {
 		t = bench_now();
-		r = write_pages(m, child, HERE, s->pages);
+		r = bench_write(m->cpu, child, HERE, s->pages);
 		*ns = (bench_now() - t) / (double)s->pages;
 		mm_put(child);
 	}
@@ -230,9 +205,9 @@ static int make_vmas(struct machine *m, uint64_t vmas, struct mm **out)
 	if (r)
 		return r;
 	for (i = 0; i < vmas && !r; i++) {
-		r = map_fixed(*out, HERE + 2 * i * PAGE, 1, NULL);
+		r = bench_map(*out, HERE + 2 * i * PAGE, 1, NULL, false);
 		if (!r)
-			r = write_pages(m, *out, HERE + 2 * i * PAGE, 1);
+			r = bench_write(m->cpu, *out, HERE + 2 * i * PAGE, 1);
 	}
 	if (r)
 		mm_put(*out);
@@ -318,9 +293,9 @@ static int make_mappings(struct machine *m, uint64_t mappings, struct mm **out,
 		return r;
 	}
 	for (i = 0; i < mappings && !r; i++) {
-		r = map_fixed(*out, HERE + 2 * i * PAGE, 1, *file);
+		r = bench_map(*out, HERE + 2 * i * PAGE, 1, *file, true);
 		if (!r)
-			r = write_pages(m, *out, HERE + 2 * i * PAGE, 1);
+			r = bench_write(m->cpu, *out, HERE + 2 * i * PAGE, 1);
 	}
 	if (r) {
 		mm_put(*out);
@@ -444,7 +419,7 @@ static int do_million(struct machine *m, const struct bench_scale *s, double *ns
 	for (n = 0; n < s->children && !r; n += !r)
 		r = mm_fork(mm, &child[n]);
 	for (i = 0; i < n && !r; i++)
-		r = write_pages(m, child[i], HERE, s->child_pages);
+		r = bench_write(m->cpu, child[i], HERE, s->child_pages);
 	for (i = 0; i < n; i++)
 		mm_put(child[i]);
 	*ns = bench_now() - t;

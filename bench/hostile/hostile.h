@@ -69,8 +69,6 @@ struct hostile_result {
 };
 
 /* kinds.c */
-int hostile_map(struct mm *mm, uint64_t addr, uint64_t pages, struct mm_file *file);
-int hostile_write(struct machine *m, struct mm *mm, uint64_t addr, uint64_t pages);
 
 /* measure.c */
 void hostile_measure(const struct rmap_ops *design, const struct hostile_kind *kind,

@@ -4,34 +4,11 @@
  */
 #include "hostile.h"
 
+#include "../memory.h"
+
 #include <stdlib.h>
 
 #define PAGE RMAP_PAGE_SIZE
-
-int hostile_map(struct mm *mm, uint64_t addr, uint64_t pages, struct mm_file *file)
-{
-	struct mm_mmap args = {
-		.addr = addr,
-		.len = pages * PAGE,
-		.prot = MM_PROT_READ | MM_PROT_WRITE,
-		.flags = MM_MAP_FIXED | (file ? MM_MAP_SHARED : MM_MAP_PRIVATE | MM_MAP_ANONYMOUS),
-		.file = file,
-		.file_mode = file ? MM_FILE_READ | MM_FILE_WRITE : 0,
-	};
-	uint64_t result;
-
-	return mm_mmap(mm, &args, &result);
-}
-
-int hostile_write(struct machine *m, struct mm *mm, uint64_t addr, uint64_t pages)
-{
-	static const char byte = 1;
-	int error = 0;
-
-	for (uint64_t i = 0; i < pages && !error; i++)
-		error = hosted_write(m->cpu, mm, addr + i * PAGE, &byte, 1, NULL);
-	return error;
-}
 
 /* A child of parent that lives until the end. */
 static int fork_mine(struct machine *m, struct mm *parent, struct mm **child)
@@ -63,7 +40,7 @@ static int chain_of_dead(struct machine *m, const struct hostile_scale *scale)
 	for (uint64_t i = 0; i < scale->processes && !error; i++) {
 		struct mm *child;
 
-		error = hostile_write(m, m->hostile, HEAP + i % HOSTILE_PAGES * PAGE, 1);
+		error = bench_write(m->cpu, m->hostile, HEAP + i % HOSTILE_PAGES * PAGE, 1);
 		if (!error)
 			error = mm_fork(m->hostile, &child);
 		if (error)
@@ -83,7 +60,7 @@ static int chain_of_living(struct machine *m, const struct hostile_scale *scale)
 	int error = 0;
 
 	for (uint64_t i = 0; i < depth && !error; i++) {
-		error = hostile_write(m, last, HEAP + i % HOSTILE_PAGES * PAGE, 1);
+		error = bench_write(m->cpu, last, HEAP + i % HOSTILE_PAGES * PAGE, 1);
 		if (!error)
 			error = fork_mine(m, last, &last);
 	}
@@ -112,7 +89,7 @@ static int copied_by_all(struct machine *m, const struct hostile_scale *scale)
 	for (uint64_t i = 0; i < children && !error; i++) {
 		error = fork_mine(m, m->hostile, &child);
 		if (!error)
-			error = hostile_write(m, child, HEAP, HOSTILE_PAGES);
+			error = bench_write(m->cpu, child, HEAP, HOSTILE_PAGES);
 	}
 	return error;
 }
@@ -157,9 +134,9 @@ static int displaced(struct machine *m, const struct hostile_scale *scale)
 	int error = mm_munmap(m->hostile, HEAP, HOSTILE_PAGES * PAGE);
 
 	for (uint64_t i = 0; i < scale->vmas && !error; i++) {
-		error = hostile_map(m->hostile, HEAP, 1, NULL);
+		error = bench_map(m->hostile, HEAP, 1, NULL, false);
 		if (!error)
-			error = hostile_write(m, m->hostile, HEAP, 1);
+			error = bench_write(m->cpu, m->hostile, HEAP, 1);
 		if (!error)
 			error = mm_mremap(m->hostile, HEAP, PAGE, PAGE,
 					  MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, ROOM + i * 2 * PAGE,
@@ -194,8 +171,8 @@ static int file_mapped(struct machine *m, const struct hostile_scale *scale)
 	int error = 0;
 
 	for (uint64_t i = 0; i < scale->vmas && !error; i++)
-		error = hostile_map(m->hostile, ROOM + i * 2 * HOSTILE_PAGES * PAGE, HOSTILE_PAGES,
-				    m->file);
+		error = bench_map(m->hostile, ROOM + i * 2 * HOSTILE_PAGES * PAGE, HOSTILE_PAGES,
+				  m->file, true);
 	for (uint64_t i = 0; i < 15 && !error; i++)
 		error = fork_mine(m, m->hostile, &child);
 	return error;

@@ -7,6 +7,8 @@
  */
 #include "hostile.h"
 
+#include "../memory.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,11 +47,11 @@ static int family(struct machine *m, struct mm **parent, struct mm **child)
 	int error = mm_create(m->sys, parent);
 
 	if (!error)
-		error = hostile_map(*parent, HEAP, HOSTILE_PAGES, NULL);
+		error = bench_map(*parent, HEAP, HOSTILE_PAGES, NULL, false);
 	if (!error)
-		error = hostile_write(m, *parent, HEAP, HOSTILE_PAGES);
+		error = bench_write(m->cpu, *parent, HEAP, HOSTILE_PAGES);
 	if (!error)
-		error = hostile_map(*parent, FRESH, HOSTILE_PAGES, NULL);
+		error = bench_map(*parent, FRESH, HOSTILE_PAGES, NULL, false);
 	return error ? error : mm_fork(*parent, child);
 }
 
@@ -82,7 +84,7 @@ static int start(struct machine *m, const struct rmap_ops *design,
 	if (!error)
 		error = mm_file_create(m->sys, handle, HOSTILE_PAGES * PAGE, &m->file);
 	if (!error)
-		error = hostile_map(m->stranger, FILES, HOSTILE_PAGES, m->file);
+		error = bench_map(m->stranger, FILES, HOSTILE_PAGES, m->file, true);
 	return error ? error : hosted_read(m->cpu, m->stranger, FILES, NULL, PAGE, NULL);
 }
 
@@ -208,9 +210,9 @@ static int measure_late(struct machine *m, struct hostile_cost *cost)
 	int error = mm_fork(m->relative, &m->late);
 
 	if (!error)
-		error = hostile_write(m, m->relative, addr, WALK_PAGES);
+		error = bench_write(m->cpu, m->relative, addr, WALK_PAGES);
 	if (!error)
-		error = hostile_write(m, m->relatives_child, addr, WALK_PAGES);
+		error = bench_write(m->cpu, m->relatives_child, addr, WALK_PAGES);
 	return error ? error : measure_walks(m, m->late, addr, cost);
 }
 

@@ -88,30 +88,3 @@ bool scale_engine_stop(struct scale_engine *e, char why[SCALE_WHY])
 		snprintf(why, SCALE_WHY, "%llu objects were left behind", (unsigned long long)left);
 	return !left;
 }
-
-int scale_map(struct mm *mm, uint64_t addr, uint64_t pages, struct mm_file *file, bool shared)
-{
-	struct mm_mmap args = {
-		.addr = addr,
-		.len = pages * RMAP_PAGE_SIZE,
-		.prot = MM_PROT_READ | MM_PROT_WRITE,
-		.flags = MM_MAP_FIXED | (shared ? MM_MAP_SHARED : MM_MAP_PRIVATE) |
-			 (file ? 0 : MM_MAP_ANONYMOUS),
-		.file = file,
-		.file_mode = file ? MM_FILE_READ | MM_FILE_WRITE : 0,
-	};
-	uint64_t result;
-
-	return mm_mmap(mm, &args, &result);
-}
-
-int scale_write(struct hosted_cpu *cpu, struct mm *mm, uint64_t addr, uint64_t pages)
-{
-	static const char byte = 1;
-	uint64_t i;
-	int r = 0;
-
-	for (i = 0; i < pages && !r; i++)
-		r = hosted_write(cpu, mm, addr + i * RMAP_PAGE_SIZE, &byte, 1, NULL);
-	return r;
-}

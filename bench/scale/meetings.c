@@ -15,6 +15,8 @@
  */
 #include "scale.h"
 
+#include "../memory.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,7 +103,7 @@ static int have_child(struct party *p, uint64_t place)
 
 static int write_own(struct party *p, uint64_t place, uint64_t pages)
 {
-	return scale_write(cpu_of(p, 0), p->mm[place], HERE + SHARED * RMAP_PAGE_SIZE, pages);
+	return bench_write(cpu_of(p, 0), p->mm[place], HERE + SHARED * RMAP_PAGE_SIZE, pages);
 }
 
 /*
@@ -132,9 +134,9 @@ static int family_open(struct party *p)
 	int r = child ? mm_create(p->engine.sys, &p->mm[0]) : RMAP_ENOMEM;
 
 	if (!r)
-		r = scale_map(p->mm[0], HERE, SPAN, NULL, false);
+		r = bench_map(p->mm[0], HERE, SPAN, NULL, false);
 	if (!r)
-		r = scale_write(cpu_of(p, 0), p->mm[0], HERE, SHARED);
+		r = bench_write(cpu_of(p, 0), p->mm[0], HERE, SHARED);
 	for (uint64_t i = 1; i < p->nr && !r; i++)
 		r = have_child(p, i);
 	if (!r)
@@ -217,13 +219,13 @@ static int out_and_in(void *party, uint64_t *done)
 static int fault_process(void *party, uint64_t *done)
 {
 	struct party *p = party;
-	int r = scale_map(p->mm[1], HERE, SPAN / 4, NULL, false);
+	int r = bench_map(p->mm[1], HERE, SPAN / 4, NULL, false);
 	double before = scale_now();
 
 	for (uint64_t i = 0; i < SPAN / 4 && !r; i++) {
 		double now;
 
-		r = scale_write(cpu_of(p, 0), p->mm[1], HERE + i * RMAP_PAGE_SIZE, 1);
+		r = bench_write(cpu_of(p, 0), p->mm[1], HERE + i * RMAP_PAGE_SIZE, 1);
 		now = scale_now();
 		note(p, now - before);
 		before = now;
@@ -239,9 +241,9 @@ static int two_processes(struct party *p)
 	if (!r)
 		r = mm_create(p->engine.sys, &p->mm[1]);
 	if (!r)
-		r = scale_map(p->mm[0], HERE, p->own, NULL, false);
+		r = bench_map(p->mm[0], HERE, p->own, NULL, false);
 	if (!r)
-		r = scale_write(cpu_of(p, 0), p->mm[0], HERE, p->own);
+		r = bench_write(cpu_of(p, 0), p->mm[0], HERE, p->own);
 	if (!r)
 		r = mm_madvise(p->mm[0], HERE, p->own * RMAP_PAGE_SIZE, MM_MADV_COLD);
 	return r;
@@ -267,7 +269,7 @@ static int live_and_die(void *party, uint64_t *done)
 		r = write_own(p, place, p->own < BATCH ? p->own : BATCH);
 	place = 1 + any(p, p->nr - 1);
 	for (unsigned int i = 0; i < BATCH && !r; i++)
-		r = scale_write(cpu_of(p, 0), p->mm[place],
+		r = bench_write(cpu_of(p, 0), p->mm[place],
 				HERE + (SHARED + any(p, p->own)) * RMAP_PAGE_SIZE, 1);
 	*done += !r;
 	return r;

@@ -96,10 +96,6 @@ bool scale_engine_check(struct scale_engine *e, char why[SCALE_WHY]);
 bool scale_engine_stop(struct scale_engine *e, char why[SCALE_WHY]);
 bool scale_refuse(char why[SCALE_WHY], const char *what, int error);
 
-/* Memory of mm at addr, mapped anew; file NULL: anonymous. */
-int scale_map(struct mm *mm, uint64_t addr, uint64_t pages, struct mm_file *file, bool shared);
-int scale_write(struct hosted_cpu *cpu, struct mm *mm, uint64_t addr, uint64_t pages);
-
 /* ---------------------------------------------------------------- shapes.c */
 
 enum scale_variant {

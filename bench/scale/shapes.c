@@ -8,6 +8,8 @@
  */
 #include "scale.h"
 
+#include "../memory.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,10 +47,10 @@ struct shape {
 
 static int write_all(struct seat *s, bool shared, uint64_t *done)
 {
-	int r = scale_map(s->mm, s->addr, s->pages, s->file, shared);
+	int r = bench_map(s->mm, s->addr, s->pages, s->file, shared);
 
 	if (!r)
-		r = scale_write(s->cpu, s->mm, s->addr, s->pages);
+		r = bench_write(s->cpu, s->mm, s->addr, s->pages);
 	if (r)
 		return r;
 	*done += s->pages;
@@ -67,14 +69,14 @@ static int page_fault_shared(void *seat, uint64_t *done)
 
 static int fault_sit(struct seat *s)
 {
-	return scale_map(s->mm, s->addr, s->pages, NULL, false);
+	return bench_map(s->mm, s->addr, s->pages, NULL, false);
 }
 
 /* Nothing but faults, and as little as can be to have them again: the VMA stays. */
 static int fault_only(void *seat, uint64_t *done)
 {
 	struct seat *s = seat;
-	int r = scale_write(s->cpu, s->mm, s->addr, s->pages);
+	int r = bench_write(s->cpu, s->mm, s->addr, s->pages);
 
 	if (r)
 		return r;
@@ -88,7 +90,7 @@ static int map_unmap(void *seat, uint64_t *done)
 	int r = 0;
 
 	for (int i = 0; i < 64 && !r; i++) {
-		r = scale_map(s->mm, s->addr, s->pages, s->file, false);
+		r = bench_map(s->mm, s->addr, s->pages, s->file, false);
 		if (!r)
 			r = mm_munmap(s->mm, s->addr, s->pages * RMAP_PAGE_SIZE);
 		*done += !r;
@@ -122,9 +124,9 @@ static int fork_sit(struct seat *s)
 	for (unsigned int i = 0; i < FORK_VMAS && !r; i++) {
 		uint64_t addr = s->addr + i * 2 * FORK_PAGES * RMAP_PAGE_SIZE;
 
-		r = scale_map(s->mm, addr, FORK_PAGES, NULL, false);
+		r = bench_map(s->mm, addr, FORK_PAGES, NULL, false);
 		if (!r)
-			r = scale_write(s->cpu, s->mm, addr, FORK_PAGES);
+			r = bench_write(s->cpu, s->mm, addr, FORK_PAGES);
 	}
 	return r;
 }
