@@ -8,6 +8,7 @@
  * workload; the others go on.
  */
 #include "fuzz_ops.h"
+#include "number.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -473,18 +474,6 @@ static const struct argp_option argp_options[] = {
 	{ 0 },
 };
 
-static uint64_t number(struct argp_state *state, const char *text, uint64_t most)
-{
-	char *end;
-	uint64_t value;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end || errno || value > most)
-		argp_error(state, "'%s' is no number from 0 to %" PRIu64, text, most);
-	return value;
-}
-
 static void seeds(struct argp_state *state, char *text, struct arguments *a)
 {
 	char *dots = strstr(text, "..");
@@ -492,8 +481,8 @@ static void seeds(struct argp_state *state, char *text, struct arguments *a)
 	if (!dots)
 		argp_error(state, "seeds are A..B");
 	*dots = '\0';
-	a->first = number(state, text, UINT64_MAX / 2);
-	a->last = dots[2] ? number(state, dots + 2, UINT64_MAX / 2) : 0;
+	a->first = number_option(state, "--seeds", text, 0, UINT64_MAX / 2);
+	a->last = dots[2] ? number_option(state, "--seeds", dots + 2, 0, UINT64_MAX / 2) : 0;
 	if (dots[2] && a->last < a->first)
 		argp_error(state, "the last seed is before the first");
 }
@@ -507,21 +496,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		seeds(state, arg, a);
 		break;
 	case 'n':
-		a->operations = number(state, arg, UINT64_MAX);
+		a->operations = number_option(state, "--ops", arg, 0, UINT64_MAX);
 		break;
 	case 't':
-		a->seconds = number(state, arg, UINT32_MAX);
+		a->seconds = number_option(state, "--seconds", arg, 0, UINT32_MAX);
 		break;
 	case 'l':
-		a->records = (uint32_t)number(state, arg, LENGTH_MOST);
+		a->records = (uint32_t)number_option(state, "--records", arg, 0, LENGTH_MOST);
 		break;
 	case 'j':
-		a->jobs = (uint32_t)number(state, arg, JOBS_MOST);
-		if (!a->jobs)
-			argp_error(state, "at least one job");
+		a->jobs = (uint32_t)number_option(state, "--jobs", arg, 1, JOBS_MOST);
 		break;
 	case 'c':
-		a->check_every = (uint32_t)number(state, arg, UINT32_MAX);
+		a->check_every = (uint32_t)number_option(state, "--check", arg, 0, UINT32_MAX);
 		break;
 	case 'f':
 		a->state = arg;
@@ -532,7 +519,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->design = arg;
 		break;
 	case 'r':
-		a->reproduce = number(state, arg, UINT64_MAX / 2);
+		a->reproduce = number_option(state, "--reproduce", arg, 0, UINT64_MAX / 2);
 		break;
 	case 'q':
 		a->quiet = true;

@@ -7,6 +7,8 @@
  */
 #include "hostile.h"
 
+#include "../../tools/rmap/number.h"
+
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -186,28 +188,16 @@ static const struct argp_option argp_options[] = {
 	{ 0 },
 };
 
-static uint64_t number(struct argp_state *state, const char *text, uint64_t most)
-{
-	char *end;
-	uint64_t value;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (text[0] < '1' || text[0] > '9' || *end || errno || value > most)
-		argp_error(state, "'%s' is no number from 1 to %" PRIu64, text, most);
-	return value;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
 
 	switch (key) {
 	case 'p':
-		a->scale.processes = number(state, arg, 1000000);
+		a->scale.processes = number_option(state, "--processes", arg, 1, 1000000);
 		break;
 	case 'v':
-		a->scale.vmas = number(state, arg, 65000);
+		a->scale.vmas = number_option(state, "--vmas", arg, 1, 65000);
 		break;
 	case 'd':
 		if (!rmap_design_by_name(arg))

@@ -4,6 +4,8 @@
  */
 #include "scale.h"
 
+#include "../../tools/rmap/number.h"
+
 #include <argp.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -44,18 +46,6 @@ static const struct argp_option argp_options[] = {
 	{ 0 },
 };
 
-static unsigned int number(struct argp_state *state, const char *what, const char *arg,
-			   unsigned long least, unsigned long most)
-{
-	char *end;
-	unsigned long n = strtoul(arg, &end, 10);
-
-	if (*arg < '0' || *arg > '9' || *end || n < least || n > most)
-		argp_failure(state, EXIT_USAGE, 0, "%s must be a number from %lu to %lu, not '%s'",
-			     what, least, most, arg);
-	return (unsigned int)n;
-}
-
 /* Calls each with every part of a list between commas. */
 static void split(struct argp_state *state, struct command *c, char *list,
 		  void (*each)(struct argp_state *state, struct command *c, const char *part))
@@ -72,7 +62,8 @@ static void add_threads(struct argp_state *state, struct command *c, const char 
 
 	if (o->nr_threads == sizeof(o->threads) / sizeof(o->threads[0]))
 		argp_failure(state, EXIT_USAGE, 0, "--threads: too many numbers");
-	o->threads[o->nr_threads++] = number(state, "--threads", part, 1, SCALE_THREADS);
+	o->threads[o->nr_threads++] =
+		(unsigned int)number_option(state, "--threads", part, 1, SCALE_THREADS);
 }
 
 static void add_design(struct argp_state *state, struct command *c, const char *part)
@@ -155,13 +146,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		split(state, c, arg, add_threads);
 		return 0;
 	case 'r':
-		c->o.rounds = number(state, "--rounds", arg, 1, SCALE_ROUNDS);
+		c->o.rounds = (unsigned int)number_option(state, "--rounds", arg, 1, SCALE_ROUNDS);
 		return 0;
 	case 's':
-		c->o.slice_ns = 1e6 * number(state, "--slice", arg, 1, 10000);
+		c->o.slice_ns = 1e6 * (double)number_option(state, "--slice", arg, 1, 10000);
 		return 0;
 	case 'p':
-		c->o.pages = number(state, "--pages", arg, 1, 65536);
+		c->o.pages = (unsigned int)number_option(state, "--pages", arg, 1, 65536);
 		return 0;
 	case 'c':
 		c->o.contents = true;

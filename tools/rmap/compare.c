@@ -7,6 +7,7 @@
  */
 #include "commands.h"
 #include "compare.h"
+#include "number.h"
 
 #include <argp.h>
 #include <stdlib.h>
@@ -63,17 +64,6 @@ static const struct argp_option options[] = {
 
 /* ---------------------------------------------------------------- the command line */
 
-static uint64_t number(struct argp_state *state, const char *what, const char *arg, uint64_t most)
-{
-	char *end;
-	uint64_t n = strtoull(arg, &end, 10);
-
-	if (*arg < '0' || *arg > '9' || *end || n > most)
-		argp_error(state, "%s must be a number up to %llu, not '%s'", what,
-			   (unsigned long long)most, arg);
-	return n;
-}
-
 static uint64_t frames(struct argp_state *state, const char *what, const char *arg,
 		       bool plain_frames)
 {
@@ -103,7 +93,7 @@ static error_t parse_machine(int key, const char *arg, struct runner_options *o,
 			argp_error(state, "--swap must be at most 2^36 pages");
 		return 0;
 	case KEY_CHECK:
-		o->check_every = number(state, "--check", arg, UINT32_MAX);
+		o->check_every = number_option(state, "--check", arg, 0, UINT32_MAX);
 		if (!o->check_every)
 			argp_error(state, "--check=0 would never check");
 		return 0;
@@ -111,7 +101,7 @@ static error_t parse_machine(int key, const char *arg, struct runner_options *o,
 		o->phantom = true;
 		return 0;
 	case KEY_SEED:
-		o->seed = number(state, "--seed", arg, UINT64_MAX - 1);
+		o->seed = number_option(state, "--seed", arg, 0, UINT64_MAX - 1);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -127,7 +117,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		command->designs = arg;
 		break;
 	case KEY_PROBES:
-		command->c.probes = number(state, "--probes", arg, 1000000);
+		command->c.probes = number_option(state, "--probes", arg, 0, 1000000);
 		break;
 	case KEY_JSON:
 		command->json = true;

@@ -7,6 +7,7 @@
  */
 #include "commands.h"
 #include "draw.h"
+#include "number.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -51,19 +52,6 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static uint64_t parse_number(const char *text, struct argp_state *state, const char *what,
-			     uint64_t most)
-{
-	char *end;
-	uint64_t value;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (errno || *end || end == text || *text == '-' || !value || value > most)
-		argp_error(state, "%s: '%s' is no number from 1 to %" PRIu64, what, text, most);
-	return value;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct args *args = state->input;
@@ -73,7 +61,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->design = arg;
 		break;
 	case 'a':
-		args->at = parse_number(arg, state, "--at", UINT64_MAX);
+		args->at = number_option(state, "--at", arg, 1, UINT64_MAX);
 		break;
 	case 'p':
 		args->request.page = arg;
@@ -86,10 +74,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case 'n':
 		args->request.limits.processes =
-			(unsigned int)parse_number(arg, state, "--processes", 1000);
+			(unsigned int)number_option(state, "--processes", arg, 1, 1000);
 		break;
 	case 'm':
-		args->request.limits.vmas = (unsigned int)parse_number(arg, state, "--vmas", 1000);
+		args->request.limits.vmas =
+			(unsigned int)number_option(state, "--vmas", arg, 1, 1000);
 		break;
 	case ARGP_KEY_ARG:
 		if (args->request.workload)

@@ -3,6 +3,7 @@
  * rmap sharing: what a group of running processes shares, within and beyond it, and what broke off.
  */
 #include "commands.h"
+#include "number.h"
 #include "sharing_check.h"
 #include "sharing_count.h"
 #include "sharing_show.h"
@@ -71,12 +72,10 @@ static const struct argp_option options[] = {
 
 static uint64_t number(struct argp_state *state, const char *what, const char *text, uint64_t most)
 {
-	char *end, safe[LIVE_SAFE_SIZE];
+	char safe[LIVE_SAFE_SIZE];
 	uint64_t n;
 
-	errno = 0;
-	n = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || n > most)
+	if (!number_parse(text, 0, most, &n))
 		argp_error(state, "%s: '%s' is no number up to %llu", what,
 			   live_safe(text, safe, sizeof(safe)), (unsigned long long)most);
 	return n;

@@ -5,10 +5,10 @@
 #include "verify.h"
 
 #include "commands.h"
+#include "number.h"
 #include "verify_seeds.h"
 
 #include <argp.h>
-#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +63,6 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct verify *v = state->input;
-	char *end;
 
 	switch (key) {
 	case ARGP_KEY_INIT:
@@ -79,10 +78,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		v->json = true;
 		break;
 	case KEY_SEED:
-		errno = 0;
-		v->options.seed = strtoull(arg, &end, 10);
-		if (*arg < '0' || *arg > '9' || *end || errno)
-			argp_error(state, "--seed must be a number below 2^64, not '%s'", arg);
+		v->options.seed = number_option(state, "--seed", arg, 0, UINT64_MAX);
 		break;
 	case KEY_KERNEL:
 		v->options.release = ops_parse_release(arg);

@@ -4,6 +4,7 @@
  */
 #include "verify_seeds.h"
 
+#include "number.h"
 #include "verify_coverage.h"
 #include "verify_list.h"
 #include "verify_random.h"
@@ -50,15 +51,6 @@ static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
-static bool number(const char *text, uint64_t most, uint64_t *out)
-{
-	char *end;
-
-	errno = 0;
-	*out = strtoull(text, &end, 10);
-	return *text >= '0' && *text <= '9' && !*end && !errno && *out <= most;
-}
-
 static bool two_numbers(const char *text, uint64_t *first, uint64_t *last)
 {
 	const char *dots = strstr(text, "..");
@@ -68,28 +60,24 @@ static bool two_numbers(const char *text, uint64_t *first, uint64_t *last)
 		return false;
 	memcpy(head, text, (size_t)(dots - text));
 	head[dots - text] = '\0';
-	return number(head, UINT64_MAX - 1, first) && number(dots + 2, UINT64_MAX - 1, last) &&
-	       *first <= *last;
+	return number_parse(head, 0, UINT64_MAX - 1, first) &&
+	       number_parse(dots + 2, *first, UINT64_MAX - 1, last);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct seeds_options *o = state->input;
-	uint64_t n;
 
 	switch (key) {
 	case ARGP_KEY_INIT:
 		o->ops = DEFAULT_OPS;
 		return 0;
 	case KEY_OPS:
-		if (!number(arg, (uint64_t)1 << 40, &o->ops) || !o->ops)
-			argp_error(state, "--ops must be a number from 1 on, not '%s'", arg);
+		o->ops = number_option(state, "--ops", arg, 1, (uint64_t)1 << 40);
 		break;
 	case KEY_PROCESSES:
-		if (!number(arg, RANDOM_MAX_PROCESSES, &n) || !n)
-			argp_error(state, "--processes must be a number from 1 to %u, not '%s'",
-				   RANDOM_MAX_PROCESSES, arg);
-		o->processes = (uint32_t)n;
+		o->processes =
+			(uint32_t)number_option(state, "--processes", arg, 1, RANDOM_MAX_PROCESSES);
 		break;
 	case KEY_SEEDS:
 		if (!two_numbers(arg, &o->first, &o->last))
@@ -97,8 +85,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->range = true;
 		break;
 	case KEY_SECONDS:
-		if (!number(arg, UINT32_MAX, &o->seconds) || !o->seconds)
-			argp_error(state, "--seconds must be a number from 1 on, not '%s'", arg);
+		o->seconds = number_option(state, "--seconds", arg, 1, UINT32_MAX);
 		break;
 	case KEY_COVERAGE:
 		o->coverage = true;

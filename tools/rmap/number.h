@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Numbers on a command line: digits and nothing else, within bounds. strtoull() alone takes signs, spaces and what is too large. */
+#ifndef RMAP_TOOL_NUMBER_H
+#define RMAP_TOOL_NUMBER_H
+
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+/* False: text is no decimal number from least to most, and *out says nothing. */
+static inline bool number_parse(const char *text, uint64_t least, uint64_t most, uint64_t *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	return *text >= '0' && *text <= '9' && !*end && !errno && *out >= least && *out <= most;
+}
+
+/* The number that option what (its name, with dashes) was given; if that is none, says so and ends the program with 2. */
+static inline uint64_t number_option(struct argp_state *state, const char *what, const char *text,
+				     uint64_t least, uint64_t most)
+{
+	uint64_t value;
+
+	if (!number_parse(text, least, most, &value))
+		argp_failure(state, 2, 0,
+			     "%s must be a number from %" PRIu64 " to %" PRIu64 ", not '%s'", what,
+			     least, most, text);
+	return value;
+}
+
+#endif
