@@ -321,7 +321,12 @@ static struct staleness entry_wrong(const struct hosted *h, const struct tlb_ent
 /* The processor goes by this entry: note it if the tables say otherwise by now. */
 static void watch(const struct hosted *h, struct tlb_entry *entry, enum mm_access kind)
 {
-	if (!entry_wrong(h, entry).what)
+	bool wrong;
+
+	hosted_rcu_read_lock((void *)(uintptr_t)h);
+	wrong = entry_wrong(h, entry).what != NULL;
+	hosted_rcu_read_unlock((void *)(uintptr_t)h);
+	if (!wrong)
 		return;
 	if (kind == MM_ACCESS_WRITE)
 		entry->stale_writes++;
@@ -353,7 +358,10 @@ static pte_t translate(struct hosted_cpu *cpu, uint64_t addr, enum mm_access kin
 	cpu->misses++;
 	if (vpn >> REGION_SHIFT != cpu->region)
 		saw_region(cpu, vpn >> REGION_SHIFT);
+	/* Tables that have emptied go without a flush, if nobody can have had a translation from them, after a grace period. */
+	hosted_rcu_read_lock(cpu->h);
 	pte = walk_and_mark(cpu, addr, kind);
+	hosted_rcu_read_unlock(cpu->h);
 	if (pte && !cpu->h->no_tlb)
 		tlb_insert(cpu, vpn, pte);
 	return pte;

@@ -84,8 +84,10 @@ static inline bool mm_since(const struct mm_system *sys, uint32_t major, uint32_
 static inline struct mm_cpu *this_cpu(const struct mm_system *sys)
 {
 	const struct rmap_port *os = &sys->port->os;
+	uint32_t number = sys->nr_cpus == 1 ? 0 : os->cpu(os->ctx);
 
-	return sys->nr_cpus == 1 ? sys->cpus : &sys->cpus[os->cpu(os->ctx)];
+	MM_DEBUG_ASSERT(sys, number < sys->nr_cpus);
+	return &sys->cpus[number];
 }
 
 /* n pages more, or fewer, of a sum. */
