@@ -170,56 +170,57 @@ uint64_t table_next(const struct mm *mm, uint64_t addr, uint64_t end)
 	return end;
 }
 
+/* What was unmapped, and how far around it nothing is mapped. */
+struct freed {
+	uint64_t start, end;
+	uint64_t floor, ceiling;
+};
+
 /*
- * Free what lies wholly in [floor, ceiling) below one table. A table inside that range is reached by no VMA, so everything below
- * it goes too, also what lies outside the range that was just unmapped.
+ * Free the tables below one that [start, end) touches and that lie wholly in [floor, ceiling): no VMA reaches them. Whatever else
+ * was below them went when the VMAs there did.
  */
-static void free_below(struct mm *mm, pte_t *table, int level, uint64_t base, uint64_t floor,
-		       uint64_t ceiling)
+static void free_below(struct mm *mm, pte_t *table, int level, uint64_t base, const struct freed *f)
 {
 	uint64_t span = (uint64_t)1 << PT_LEVEL_SHIFT(level);
-	uint64_t first = floor > base ? (floor - base) / span : 0;
-	uint64_t last = (ceiling - 1 - base) / span;
+	uint64_t first = f->start > base ? (f->start - base) / span : 0;
+	uint64_t last = (f->end - 1 - base) / span;
 
 	if (last >= PTRS_PER_TABLE)
 		last = PTRS_PER_TABLE - 1;
 	for (uint64_t i = first; i <= last; i++) {
 		uint64_t start = base + i * span;
 		pte_t entry = pte_read(&table[i]);
+		struct page *below;
 
 		if (!pte_present(entry))
 			continue;
 		if (level > 2)
-			free_below(mm, entry_table(mm->sys, entry), level - 1, start, floor,
-				   ceiling);
-		if (start < floor || start + span > ceiling)
+			free_below(mm, entry_table(mm->sys, entry), level - 1, start, f);
+		if (start < f->floor || start + span > f->ceiling)
 			continue;
+		below = pfn_to_page(mm->sys, pte_pfn(entry));
+		MM_ASSERT(mm->sys, level == 2 || below->entries == 0);
 		rmap_spin_lock(&mm->table_lock);
 		pte_write(&table[i], 0);
 		page_of_address(mm->sys, table)->entries--;
 		rmap_spin_unlock(&mm->table_lock);
-		table_free(mm, pfn_to_page(mm->sys, pte_pfn(entry)));
+		table_free(mm, below);
 	}
 }
 
 void table_free_range(struct mm *mm, uint64_t start, uint64_t end, uint64_t floor, uint64_t ceiling)
 {
-	uint64_t top = (uint64_t)1 << 47;
+	const struct freed f = {
+		.start = start,
+		.end = end,
+		.floor = floor,
+		/* Nothing is ever mapped in the last page below the top. */
+		.ceiling = ceiling >= MM_TASK_SIZE ? (uint64_t)1 << 47 : ceiling,
+	};
 
-	/* Only tables that the range touches can have become free; their spans decide how far around it we look. */
-	uint64_t span = (uint64_t)1 << PT_LEVEL_SHIFT(4);
-	uint64_t low = start & ~(span - 1);
-	uint64_t high = (end + span - 1) & ~(span - 1);
-
-	if (floor < low)
-		floor = low;
-	/* Nothing is ever mapped in the last page below the top. */
-	if (ceiling >= MM_TASK_SIZE)
-		ceiling = top;
-	if (ceiling > high)
-		ceiling = high;
 	rmap_assert_write_held(&mm->mmap_lock);
-	free_below(mm, mm->pgd, PT_LEVELS, 0, floor, ceiling);
+	free_below(mm, mm->pgd, PT_LEVELS, 0, &f);
 }
 
 /* ---------------------------------------------------------------- tier 1's view */

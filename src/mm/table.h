@@ -55,8 +55,8 @@ struct gather {
 	struct mm *mm;
 	enum mm_flush why;
 	uint64_t start, end; /* to be flushed; start > end: nothing */
-	int64_t rss
-		[RSS_KINDS]; /* what the entries of this table have changed; settled before its PTL is dropped */
+	/* What the entries of this table have changed; settled before its PTL is dropped. */
+	int64_t rss[RSS_KINDS];
 	unsigned int nr;
 	struct page *pages[GATHER_PAGES]; /* one reference each to return after the flush */
 };
