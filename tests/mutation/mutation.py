@@ -18,6 +18,7 @@ that is printed is Wilson's at 95 %.
 import argparse
 import collections
 import concurrent.futures
+import dataclasses
 import hashlib
 import json
 import math
@@ -47,6 +48,9 @@ LABELS = ["unit", "design", "scenario", "figures", "example", "fuzz", "cli"]
 LEFT_OUT = re.compile(r"cli/(record|compare)")
 # Seconds of processor time: tests that take longer are left out. The default design's may take more.
 SLOWEST, SLOWEST_MAIN = 2.0, 12.0
+# A unit test that takes longer is cut into the cmocka tests that it holds.
+SPLIT = 0.25
+CASE = re.compile(rb"^\[ RUN      \] (\w+)$", re.M)
 MEMORY = 6 << 30         # bytes of address space
 GOALS = {"src/rmap": 95.0, "src/mm": 90.0}
 DIRECTORIES = tuple(GOALS)
@@ -139,8 +143,46 @@ def program_of(test):
     return [(word, os.stat(word).st_mtime_ns) for word in words if os.path.isfile(word)]
 
 
+def case_of(test, case):
+    """One of the cmocka tests of a program (RMAP_TEST, tests/unit/failed.c) as a test by itself."""
+    return dataclasses.replace(test, name=f"{test.name}:{case}", environment=dict(test.environment, RMAP_TEST=case))
+
+
+def trace_one(test, path, count, cpu):
+    """Runs it once: how it went, and the marks of what it came by."""
+    path.write_bytes(bytes(count + 1))
+    result = suite.run(test, {"RMAP_MUTANT_REACH": str(path)}, cpu=cpu, memory=MEMORY)
+    marks = path.read_bytes()
+    path.unlink()
+    return result, zlib.compress(marks, 1)
+
+
+def trace_all(todo, count):
+    """Traces them on all processors; yields (test, result, marks) as they come."""
+    def one(number_test):
+        number, test = number_test
+        return test, *trace_one(test, REACH / str(number), count, SLOWEST_MAIN)
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + 1) as pool:
+        for done, answer in enumerate(pool.map(one, enumerate(todo)), 1):
+            progress(f"{done} of {len(todo)} tests traced")
+            yield answer
+
+
+def cases(test, result):
+    """The tests inside a program that takes long, each to be run by itself; none where it knows no RMAP_TEST."""
+    names = [name.decode() for name in CASE.findall(result.output)]
+    if result.seconds < SPLIT or len(set(names)) < 2 or not {"unit", "design"} & set(test.labels):
+        return []
+    one = suite.run(case_of(test, names[0]), cpu=SLOWEST_MAIN, memory=MEMORY)
+    return sorted(set(names)) if len(CASE.findall(one.output)) == 1 else []
+
+
 def trace(tests, made):
-    """Runs each test once; returns name -> (seconds, marks). What a former run has noted of the same programs is kept."""
+    """Runs each test once; returns the tests, long ones cut into their cases, and name -> (seconds, marks).
+
+    What a former run has noted of the same programs is kept.
+    """
     numbers = hashlib.sha256(" ".join(m.key for m in made).encode()).hexdigest()
     try:
         kept = pickle.loads(TRACE.read_bytes())
@@ -149,32 +191,29 @@ def trace(tests, made):
     kept = kept.get("tests", {}) if kept.get("numbers") == numbers else {}
     shutil.rmtree(REACH, ignore_errors=True)
     REACH.mkdir()
-    todo = [test for test in tests if test.name not in kept or kept[test.name][2] != program_of(test)]
+    todo = [test for test in tests if test.name not in kept or kept[test.name]["program"] != program_of(test)]
 
-    def slowest(test):
-        return SLOWEST if OTHER_DESIGNS.match(test.name) or test.name.startswith("lineage/") else SLOWEST_MAIN
+    def keep(test, result, marks, parts):
+        seconds = SLOWEST if OTHER_DESIGNS.match(test.name) or test.name.startswith("lineage/") else SLOWEST_MAIN
+        slow = result.outcome != "passed" or result.seconds > seconds
+        kept[test.name] = {"seconds": result.seconds, "marks": b"" if slow else marks, "program": program_of(test), "cases": parts}
 
-    def one(number_test):
-        number, test = number_test
-        path = REACH / str(number)
-        path.write_bytes(bytes(len(made) + 1))
-        program = program_of(test)
-        result = suite.run(test, {"RMAP_MUTANT_REACH": str(path)}, cpu=slowest(test), memory=MEMORY)
-        marks = path.read_bytes()
-        path.unlink()
-        return test, result, zlib.compress(marks, 1), program
-
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + 1) as pool:
-        for done, (test, result, marks, program) in enumerate(pool.map(one, enumerate(todo)), 1):
-            if result.outcome == "failed":
-                say(f"mutation: {test.name} fails without any mistake; left out")
-                say(result.output.decode(errors="replace")[-600:])
-            slow = result.outcome != "passed" or result.seconds > slowest(test)
-            kept[test.name] = (result.seconds, b"" if slow else marks, program)
-            progress(f"{done} of {len(todo)} tests traced")
+    inside = []
+    for test, result, marks in trace_all(todo, len(made)):
+        if result.outcome == "failed":
+            say(f"mutation: {test.name} fails without any mistake; left out")
+            say(result.output.decode(errors="replace")[-600:])
+        parts = cases(test, result) if result.outcome in ("passed", "timeout") else []
+        keep(test, result, marks, parts)
+        inside += [case_of(test, part) for part in parts]
+    for test, result, marks in trace_all(inside, len(made)):
+        keep(test, result, marks, [])
     TRACE.write_bytes(pickle.dumps({"numbers": numbers, "tests": kept}))
-    names = {test.name for test in tests}
-    return {name: (seconds, zlib.decompress(marks)) for name, (seconds, marks, _) in kept.items() if marks and name in names}
+    found = []
+    for test in tests:
+        found += [case_of(test, part) for part in kept[test.name]["cases"]] or [test]
+    reach = {t.name: (kept[t.name]["seconds"], zlib.decompress(kept[t.name]["marks"])) for t in found if kept[t.name]["marks"]}
+    return found, reach
 
 
 def weave_command(weaver, designs, seconds):
@@ -220,7 +259,7 @@ class Killer:
     def promise(self, mutant, name):
         """What a test has killed, the nearer the better, for the time that it takes; before it has killed any, the quicker the better."""
         near = 20 * self.kills[(mutant.file, mutant.function), name] + 4 * self.kills[mutant.file, name]
-        own = 4 if name == f"unit/{pathlib.Path(mutant.file).stem}" else 0
+        own = 4 if name.partition(":")[0] == f"unit/{pathlib.Path(mutant.file).stem}" else 0
         return (near + own + 0.1 * self.kills["", name] + 0.01) / (0.03 + self.reach[name][0])
 
     def order(self, mutant):
@@ -247,7 +286,7 @@ class Killer:
             if self.budget and spent > self.budget:
                 break
             seconds = self.reach[name][0]
-            result = suite.run(self.tests[name], {"RMAP_MUTANT": str(mutant.number)},
+            result = suite.run(self.tests[name], {"RMAP_MUTANT": str(mutant.number), "CMOCKA_TEST_ABORT": "1", "RMAP_HURRY": "1"},
                                cpu=1 + 5 * seconds, wall=15 + 20 * seconds, memory=MEMORY)
             tried += 1
             spent += result.seconds
@@ -466,7 +505,7 @@ def main():
         build(BUILD, ["-DRMAP_LOCKS_HEADER=test/lockdep.h"], [])
         build(WORK / "weave", ["-DRMAP_WEAVE=ON", "-DRMAP_TESTS=OFF"], ["--target", "rmap_weave"])
         tests = [t for t in suite.tests(BUILD, LABELS) if not LEFT_OUT.match(t.name)]
-        reach = trace(tests, made)
+        tests, reach = trace(tests, made)
         say(f"{len(reach)} tests, {sum(s for s, _ in reach.values()):.0f} s of processor time")
         weaver = WORK / "weave" / "rmap-weave"
         attack_all(todo, Killer(tests, reach, weaver, trace_weaver(weaver, len(made)), arguments),

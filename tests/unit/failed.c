@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Stands before cmocka's own _fail(), which every assertion ends in; see failed.h.
+ * Stands before cmocka's own _fail(), which every assertion ends in; see failed.h. And one test alone: RMAP_TEST=NAME, in which * and ?
+ * stand for any letters, runs no other of a program.
  */
 #include "failed.h"
 
@@ -18,6 +19,14 @@
 #include <cmocka.h>
 
 static _Atomic bool failed;
+
+__attribute__((constructor)) static void choose_tests(void)
+{
+	const char *only = getenv("RMAP_TEST");
+
+	if (only)
+		cmocka_set_test_filter(only);
+}
 
 void test_begins(void)
 {
