@@ -66,7 +66,7 @@ if command -v dot >/dev/null; then
 	has "$dir/cow.svg" '<svg' '</svg>' 'AVC'
 	"$rmap" draw "$dir/w.rmw" --at 6 -o "$dir/cow.png"
 	[ "$(head -c 4 "$dir/cow.png" | tail -c 3)" = PNG ] || fail "cow.png is no PNG"
-	bad 'could not write it' "$rmap" draw "$dir/w.rmw" --at 6 -o "$dir/no/such/folder.svg"
+	bad 'cannot be written' "$rmap" draw "$dir/w.rmw" --at 6 -o "$dir/no/such/folder.svg"
 fi
 bad "dot cannot be run" env PATH=/nowhere "$rmap" draw "$dir/w.rmw" --at 6 -o "$dir/bad.svg"
 

@@ -120,6 +120,37 @@ expect_code 2 "$rmap" who "$pid" 1000
 says 'nothing is mapped there'
 kill $odd
 
+# a list of PIDs may be older than a process's end
+sleep 0 &
+ended=$!
+wait $ended
+expect_code 0 "$rmap" sharing $ended $$ 2147483647
+says "there is no process $ended; it is left out"
+says 'there is no process 2147483647; it is left out'
+shows "^ *$$ "
+expect_code 0 "$rmap" sharing --json $ended $$
+python3 -m json.tool "$dir/out" >/dev/null || fail "sharing --json is no JSON when somebody has ended"
+expect_code 2 "$rmap" sharing $ended 2147483647
+says 'none of the 2 processes is there any more'
+expect_code 2 "$rmap" import -o "$dir/x.rmrec" $ended 2147483647
+says 'none of the 2 processes is there any more'
+
+# where nothing can be written, that is said before the work
+expect_code 2 "$rmap" sharing --save "$dir/none/state" $$
+says 'none/state: cannot be written: No such file'
+[ ! -s "$dir/out" ] || fail "sharing --save speaks of its file behind the work"
+expect_code 2 "$rmap" sharing --save "$dir" $$
+says 'Is a directory'
+expect_code 2 "$rmap" import -o "$dir/none/x.rmrec" $$
+says 'cannot be written'
+expect_code 2 "$rmap" draw workloads/tour.rmw -o "$dir/none/x.svg"
+says 'cannot be written'
+expect_code 2 "$rmap" verify --ops 100 --save "$dir/none/x.rmw"
+says 'cannot be written'
+ln -s there "$dir/link"
+expect_code 0 "$rmap" sharing --save "$dir/link" $$
+[ -s "$dir/there" ] || fail "--save does not follow a link"
+
 # what a second --tree or --match would mean is not guessed
 for command in sharing "import -o $dir/x.rmrec" breaks; do
 	expect_code 2 "$rmap" $command --tree $$ --tree $$

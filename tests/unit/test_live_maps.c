@@ -221,7 +221,7 @@ static void plant_group(uint64_t far)
 	free(counts);
 }
 
-static struct sharing count_group(int root, const struct live_choice *choice, uint64_t frames)
+static struct sharing count_group(int root, struct live_choice *choice, uint64_t frames)
 {
 	char err[LIVE_ERR_SIZE];
 	struct live_procs procs;
@@ -253,7 +253,7 @@ static void check_group(const struct sharing *s)
 
 static void sums(void **state)
 {
-	const struct live_choice choice = { .tree = 10 };
+	struct live_choice choice = { .tree = 10 };
 	static const uint64_t far[] = { 0, 5000 };
 	int root = open_root();
 
@@ -279,7 +279,7 @@ static void sums(void **state)
 /* One was there when it was chosen and has its number no more. */
 static void gone_meanwhile(void **state)
 {
-	const struct live_choice choice = { .tree = 10 };
+	struct live_choice choice = { .tree = 10 };
 	char err[LIVE_ERR_SIZE], path[64];
 	struct live_procs procs;
 	struct sharing s;

@@ -126,9 +126,25 @@ static void choices(void **state)
 	assert_int_equal(procs.nr, 4);
 	live_procs_free(&procs);
 
+	/* Who is not there any more, or has no memory, is left out, and forgotten. */
+	assert_int_equal(live_choice_pid(&choice, "2", err), 0);
+	assert_int_equal(live_choice_pid(&choice, "77", err), 0);
+	assert_int_equal(live_procs_choose(root, &choice, &procs, err), 0);
+	assert_int_equal(procs.nr, 4);
+	assert_int_equal(choice.nr_pids, 2);
+	assert_int_equal(choice.pids[0], 20);
+	assert_int_equal(choice.pids[1], 11);
+	live_procs_free(&procs);
+	live_choice_free(&choice);
+
+	/* But somebody must be left. */
 	assert_int_equal(live_choice_pid(&choice, "2", err), 0);
 	assert_int_equal(live_procs_choose(root, &choice, &procs, err), -1);
 	assert_string_equal(err, "process 2 (kthreadd) has no memory: a kernel thread or a zombie");
+	assert_int_equal(choice.nr_pids, 1);
+	assert_int_equal(live_choice_pid(&choice, "77", err), 0);
+	assert_int_equal(live_procs_choose(root, &choice, &procs, err), -1);
+	assert_string_equal(err, "none of the 2 processes is there any more");
 	live_choice_free(&choice);
 
 	choice.match = "wor*";

@@ -46,7 +46,7 @@ expect_code 0 "$rmap" verify --ops=500 --seed=9 --json
 python3 - out <<'PY' || fail "$(cat out)"
 import json, sys
 d = json.load(open(sys.argv[1]))
-assert d["kernel"] and d["seed"] == 9 and d["divergences"] == 0 and d["operations"] >= 400, d
+assert d["version"] == 1 and d["kernel"] and d["seed"] == 9 and d["divergences"] == 0 and d["operations"] >= 400, d
 assert d["coverage"]["operations"]["fork"]["ok"] > 0
 PY
 

@@ -97,7 +97,7 @@ for mistake in merge cow errno copy; do
 	python3 - "$dir/out" <<'EOF' || fail "$mistake: $(cat "$dir/out")"
 import json, sys
 d = json.load(open(sys.argv[1]))
-assert d["divergences"] == 1 and d["kernel"] and d["operations"] > 0 and d["seed"] == 1
+assert d["version"] == 1 and d["divergences"] == 1 and d["kernel"] and d["operations"] > 0 and d["seed"] == 1
 assert d["runs"][0]["result"] == "differs" and d["runs"][0]["history"]
 EOF
 done

@@ -20,10 +20,10 @@
 #include "breaks_target.h"
 #include "commands.h"
 #include "ops.h"
+#include "output.h"
 
 #include <argp.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <sched.h>
@@ -32,7 +32,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -61,7 +60,7 @@ struct arguments {
 };
 
 struct run {
-	const struct arguments *args;
+	struct arguments *args;
 	struct breaks_modules *modules;
 	struct breaks_procs *procs;
 	struct breaks_stacks *stacks;
@@ -283,34 +282,6 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/*
- * Nobody wants to follow for an hour and be told then that there is no such directory. What stands there already is left as it
- * is until there is something to put in its place.
- */
-static int check_output(const char *path, char err[BREAKS_ERR_SIZE])
-{
-	struct stat st;
-	int fd, error = 0;
-
-	if (!path)
-		return 0;
-	if (!stat(path, &st)) {
-		error = S_ISDIR(st.st_mode) ? EISDIR : access(path, W_OK) ? errno : 0;
-	} else {
-		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-		if (fd < 0)
-			error = errno;
-		else
-			unlink(path);
-		if (fd >= 0)
-			close(fd);
-	}
-	if (!error)
-		return 0;
-	snprintf(err, BREAKS_ERR_SIZE, "%.300s: cannot be written: %s", path, strerror(error));
-	return -1;
-}
-
 /* -- set-up ----------------------------------------------------------------------------------- */
 
 static void on_signal(int sig)
@@ -350,7 +321,7 @@ static int follow_command(struct run *r, char err[BREAKS_ERR_SIZE])
 /* Whoever is followed is known before the first event of it is looked at. */
 static int follow_processes(struct run *r, struct breaks_tasks *tasks, char err[BREAKS_ERR_SIZE])
 {
-	const struct arguments *a = r->args;
+	struct arguments *a = r->args;
 
 	if (!a->perf.everything && breaks_tasks_follow(&a->choice, tasks, r->perf, err))
 		return -1;
@@ -607,8 +578,9 @@ int cmd_breaks(int argc, char **argv)
 	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &args))
 		return EXIT_BAD;
 	catch_signals();
-	if (check_output(args.output, err) || check_output(args.svg, err) ||
-	    set_up(&r, &args, err) || follow(&r, err))
+	args.choice.speaker = "rmap breaks";
+	if (output_check(args.output, err, sizeof(err)) ||
+	    output_check(args.svg, err, sizeof(err)) || set_up(&r, &args, err) || follow(&r, err))
 		ret = complain(err);
 	else
 		ret = report(&r);

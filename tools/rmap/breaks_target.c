@@ -58,7 +58,7 @@ static int list_threads(int root, const struct live_proc *proc, struct breaks_ta
 	return 0;
 }
 
-int breaks_tasks_list(const struct live_choice *choice, struct breaks_tasks *tasks,
+int breaks_tasks_list(struct live_choice *choice, struct breaks_tasks *tasks,
 		      char err[BREAKS_ERR_SIZE])
 {
 	int root = live_root_open("/proc", err), ret;
@@ -88,7 +88,7 @@ static bool has(const struct breaks_tasks *tasks, pid_t tid)
  * What a task starts from now on is followed with it. But while one is being opened, another may start a third; so the list
  * is read again until it holds nobody new.
  */
-int breaks_tasks_follow(const struct live_choice *choice, struct breaks_tasks *tasks,
+int breaks_tasks_follow(struct live_choice *choice, struct breaks_tasks *tasks,
 			struct breaks_perf *perf, char err[BREAKS_ERR_SIZE])
 {
 	struct breaks_tasks now;

@@ -15,13 +15,13 @@ struct breaks_tasks {
 };
 
 /* All threads of the processes that are meant, as they are now. 0, or -1 with a sentence. */
-int breaks_tasks_list(const struct live_choice *choice, struct breaks_tasks *tasks,
+int breaks_tasks_list(struct live_choice *choice, struct breaks_tasks *tasks,
 		      char err[BREAKS_ERR_SIZE]);
 void breaks_tasks_free(struct breaks_tasks *tasks);
 /*
  * Follows them, and those that appeared while they were being listed. Then all have been named to @perf, and @tasks has them all.
  */
-int breaks_tasks_follow(const struct live_choice *choice, struct breaks_tasks *tasks,
+int breaks_tasks_follow(struct live_choice *choice, struct breaks_tasks *tasks,
 			struct breaks_perf *perf, char err[BREAKS_ERR_SIZE]);
 
 /* A child that waits before its exec. Its number, or -1 with a sentence. */

@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "draw.h"
 #include "number.h"
+#include "output.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -395,7 +396,10 @@ int cmd_draw(int argc, char **argv)
 	argp_err_exit_status = EXIT_BAD;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
 		return EXIT_BAD;
-	result = format_of(args.request.output, err) ? run_and_draw(&args, err) : EXIT_BAD;
+	result = EXIT_BAD;
+	if (format_of(args.request.output, err) &&
+	    !output_check(args.request.output, err, sizeof(err)))
+		result = run_and_draw(&args, err);
 	if (result)
 		fprintf(stderr, "rmap draw: %s\n", err);
 	return result;

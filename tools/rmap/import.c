@@ -4,6 +4,7 @@
  */
 #include "commands.h"
 #include "import.h"
+#include "output.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -100,6 +101,7 @@ static const struct argp argp = {
 	       "\n"
 	       "Needs CAP_SYS_ADMIN, for frame numbers, and leave to look into the processes. "
 	       "Reads only.\n"
+	       "Of PID... those that have ended are left out, and named on standard error.\n"
 	       "Exit code: 0; 1 when the replay's sharing differs; 2 when there is no record.",
 };
 
@@ -114,7 +116,7 @@ static int write_bytes(const char *path, const void *bytes, size_t size, char er
 }
 
 /* The record in memory. */
-static int make(const struct arguments *a, struct import *imp, void **bytes, size_t *size,
+static int make(struct arguments *a, struct import *imp, void **bytes, size_t *size,
 		char err[LIVE_ERR_SIZE])
 {
 	struct rmrec_info info = { .time = (uint64_t)time(NULL), .clock = "none" };
@@ -173,14 +175,15 @@ static int print_verdict(const struct import_verdict *v)
 	return wrong ? EXIT_WRONG : 0;
 }
 
-static int carry_out(const struct arguments *a, struct import *imp, char err[LIVE_ERR_SIZE])
+static int carry_out(struct arguments *a, struct import *imp, char err[LIVE_ERR_SIZE])
 {
 	struct import_verdict verdict;
 	void *bytes = NULL;
 	size_t size;
 	int ret = EXIT_BAD;
 
-	if (make(a, imp, &bytes, &size, err) || write_bytes(a->output, bytes, size, err))
+	if (output_check(a->output, err, LIVE_ERR_SIZE) || make(a, imp, &bytes, &size, err) ||
+	    write_bytes(a->output, bytes, size, err))
 		goto out;
 	if (!a->quiet)
 		print_found(imp, a->output);
@@ -200,7 +203,7 @@ out:
 
 int cmd_import(int argc, char **argv)
 {
-	struct arguments a = { .root = "/proc" };
+	struct arguments a = { .root = "/proc", .choice.speaker = "rmap import" };
 	struct import imp = { 0 };
 	char err[LIVE_ERR_SIZE];
 	int ret;

@@ -364,17 +364,44 @@ static bool chosen(const struct live_procs *all, const struct live_choice *choic
 	       (choice->tree && live_procs_descends(all, proc->pid, choice->tree));
 }
 
-/* Those named by number must be there. */
-static int check_named(int root, const struct live_procs *all, pid_t pid, char err[LIVE_ERR_SIZE])
+/* Can it be looked at? If not, the sentence. */
+static bool has_memory(int root, const struct live_procs *all, pid_t pid, char err[LIVE_ERR_SIZE])
 {
 	const struct live_proc *proc = live_procs_find(all, pid);
 	char safe[LIVE_SAFE_SIZE];
 
 	if (!proc)
-		return live_fail_absent(root, pid, err);
-	if (proc->bodiless)
-		return live_fail(err, "process %d (%s) has no memory: a kernel thread or a zombie",
-				 (int)pid, live_safe(proc->comm, safe, sizeof(safe)));
+		live_fail_absent(root, pid, err);
+	else if (proc->bodiless)
+		live_fail(err, "process %d (%s) has no memory: a kernel thread or a zombie",
+			  (int)pid, live_safe(proc->comm, safe, sizeof(safe)));
+	return proc && !proc->bodiless;
+}
+
+/* Those named by number that have ended leave the choice, unless that leaves nobody. */
+static int drop_ended(int root, const struct live_procs *all, struct live_choice *choice,
+		      char err[LIVE_ERR_SIZE])
+{
+	size_t there = 0, kept = 0;
+
+	for (size_t i = 0; i < choice->nr_pids; i++) {
+		if (has_memory(root, all, choice->pids[i], err))
+			there++;
+		else if (live_is_thread(root, choice->pids[i]))
+			return -1;
+	}
+	if (choice->nr_pids && !there && !choice->tree && !choice->match)
+		return choice->nr_pids == 1
+			       ? -1
+			       : live_fail(err, "none of the %zu processes is there any more",
+					   choice->nr_pids);
+	for (size_t i = 0; i < choice->nr_pids; i++) {
+		if (has_memory(root, all, choice->pids[i], err))
+			choice->pids[kept++] = choice->pids[i];
+		else if (choice->speaker)
+			fprintf(stderr, "%s: %s; it is left out\n", choice->speaker, err);
+	}
+	choice->nr_pids = kept;
 	return 0;
 }
 
@@ -395,7 +422,7 @@ static int fail_nobody(const struct live_choice *choice, char err[LIVE_ERR_SIZE]
 		(int)choice->tree);
 }
 
-int live_procs_choose(int root, const struct live_choice *choice, struct live_procs *out,
+int live_procs_choose(int root, struct live_choice *choice, struct live_procs *out,
 		      char err[LIVE_ERR_SIZE])
 {
 	struct live_procs all;
@@ -404,13 +431,12 @@ int live_procs_choose(int root, const struct live_choice *choice, struct live_pr
 	*out = (struct live_procs){ 0 };
 	if (live_procs_all(root, &all, err))
 		return -1;
-	for (size_t i = 0; i < choice->nr_pids; i++)
-		if (check_named(root, &all, choice->pids[i], err))
-			goto fail;
 	if (choice->tree && !live_procs_find(&all, choice->tree)) {
 		live_fail_absent(root, choice->tree, err);
 		goto fail;
 	}
+	if (drop_ended(root, &all, choice, err))
+		goto fail;
 	out->v = calloc(all.nr + 1, sizeof(*out->v));
 	if (!out->v) {
 		live_fail(err, "no memory for the list of processes");

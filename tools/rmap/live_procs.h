@@ -37,6 +37,8 @@ struct live_choice {
 	size_t nr_pids;
 	pid_t tree;	   /* this one and all its descendants; 0: not said */
 	const char *match; /* those of this name, a shell pattern; NULL: not said */
+	/* "rmap sharing": who says on standard error which of pids are left out; NULL: nobody */
+	const char *speaker;
 };
 
 /* Writes the sentence and returns -1. */
@@ -84,10 +86,13 @@ bool live_choice_empty(const struct live_choice *choice);
 void live_choice_free(struct live_choice *choice);
 
 /*
- * Those that are meant, out of all, each once. A PID that is not there, or has no memory, is an error; so is a choice that
- * comes to nothing. This very process is not in a tree and matches no name.
+ * Those that are meant, out of all, each once. This very process is not in a tree and matches no name.
+ *
+ * A list of PIDs is older than this moment: who of them has ended, or has no memory, is left out and named by the choice's speaker, and
+ * is gone from the choice, so that whoever gets its number is not taken for it the next time. Where that leaves nobody it is an error; so
+ * is a thread's number, and a tree or a name that comes to nothing.
  */
-int live_procs_choose(int root, const struct live_choice *choice, struct live_procs *out,
+int live_procs_choose(int root, struct live_choice *choice, struct live_procs *out,
 		      char err[LIVE_ERR_SIZE]);
 
 /*

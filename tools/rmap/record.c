@@ -9,6 +9,7 @@
  */
 #include "commands.h"
 #include "ops.h"
+#include "output.h"
 #include "record_build.h"
 #include "record_limit.h"
 #include "record_perf.h"
@@ -18,7 +19,6 @@
 #include "rmrec.h"
 
 #include <argp.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -165,28 +165,13 @@ static void show_progress(const struct recording *r)
 			(double)rec_trace_bytes(r->trace) / (1 << 20));
 }
 
-/* It is better to hear before the command has run that its record cannot be written. */
-static int check_output(const char *path, char err[REC_ERR_SIZE])
-{
-	const char *slash = strrchr(path, '/');
-	char *dir = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-	int ret = 0;
-
-	if (!dir)
-		return rec_fail(err, "no memory");
-	if (access(dir, W_OK) || (access(path, F_OK) == 0 && access(path, W_OK)))
-		ret = rec_fail(err, "%s: cannot be written: %s", path, strerror(errno));
-	free(dir);
-	return ret;
-}
-
 static int set_up(struct recording *r, char err[REC_ERR_SIZE])
 {
 	const struct arguments *a = r->args;
 
 	if (geteuid() != 0)
 		return rec_fail(err, "recording needs root");
-	if (check_output(a->output, err))
+	if (output_check(a->output, err, REC_ERR_SIZE))
 		return -1;
 	rec_limit_clear();
 	if (a->memory) {

@@ -4,6 +4,7 @@
  */
 #include "commands.h"
 #include "number.h"
+#include "output.h"
 #include "sharing_check.h"
 #include "sharing_count.h"
 #include "sharing_show.h"
@@ -204,6 +205,7 @@ static const struct argp argp = {
 	       "Needs CAP_SYS_ADMIN, for frame numbers, and leave to look into the processes. "
 	       "Without "
 	       "it private, shared and swapped are told apart, not within and beyond. Reads only.\n"
+	       "Of PID... those that have ended are left out, and named on standard error.\n"
 	       "Exit code: 0; 1 when --check found a difference; 2 when it could not be done.",
 };
 
@@ -318,7 +320,7 @@ static int check_counted(const struct sharing *s, char err[LIVE_ERR_SIZE])
 	return live_fail(err, "all of the processes have ended");
 }
 
-static int once(const struct arguments *a, int root, char err[LIVE_ERR_SIZE])
+static int once(struct arguments *a, int root, char err[LIVE_ERR_SIZE])
 {
 	struct sharing_verdict verdict = { 0 };
 	struct live_procs procs;
@@ -343,7 +345,7 @@ static int once(const struct arguments *a, int root, char err[LIVE_ERR_SIZE])
 }
 
 /* Until Ctrl-C, or until nobody is left. */
-static int watch(const struct arguments *a, int root, char err[LIVE_ERR_SIZE])
+static int watch(struct arguments *a, int root, char err[LIVE_ERR_SIZE])
 {
 	const struct timespec pause = { .tv_sec = (time_t)a->watch,
 					.tv_nsec = (long)((a->watch - (double)(time_t)a->watch) *
@@ -366,7 +368,10 @@ static int watch(const struct arguments *a, int root, char err[LIVE_ERR_SIZE])
 
 int cmd_sharing(int argc, char **argv)
 {
-	struct arguments a = { .root = "/proc", .frames = SHARING_FRAMES, .top = TOP };
+	struct arguments a = { .choice.speaker = "rmap sharing",
+			       .root = "/proc",
+			       .frames = SHARING_FRAMES,
+			       .top = TOP };
 	char err[LIVE_ERR_SIZE];
 	int root, ret;
 
@@ -376,7 +381,7 @@ int cmd_sharing(int argc, char **argv)
 	if (a.is_diff) {
 		ret = sharing_print_diff(a.diff[0], a.diff[1], a.top, err) ? EXIT_BAD : 0;
 	} else {
-		root = live_root_open(a.root, err);
+		root = output_check(a.save, err, sizeof(err)) ? -1 : live_root_open(a.root, err);
 		ret = root < 0	    ? EXIT_BAD
 		      : a.watch > 0 ? watch(&a, root, err)
 				    : once(&a, root, err);

@@ -323,8 +323,8 @@ static int verify_each(struct verify *v)
 	}
 	free(o);
 	uname(&name);
-	top = json_pack("{s:s, s:I, s:I, s:I, s:o}", "kernel", name.release, "seed",
-			(json_int_t)v->options.seed, "operations", (json_int_t)operations,
+	top = json_pack("{s:i, s:s, s:I, s:I, s:I, s:o}", "version", 1, "kernel", name.release,
+			"seed", (json_int_t)v->options.seed, "operations", (json_int_t)operations,
 			"divergences", (json_int_t)divergences, "runs", runs);
 	if (v->json) {
 		json_dumpf(top, stdout, JSON_INDENT(2));

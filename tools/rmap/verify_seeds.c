@@ -5,6 +5,7 @@
 #include "verify_seeds.h"
 
 #include "number.h"
+#include "output.h"
 #include "verify_coverage.h"
 #include "verify_list.h"
 #include "verify_random.h"
@@ -378,8 +379,8 @@ static void print_json(const struct seeds *s)
 	json_t *top;
 
 	uname(&name);
-	top = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:b, s:O, s:o}", "kernel",
-			name.release, "seed", (json_int_t)s->options->first, "seeds",
+	top = json_pack("{s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:b, s:O, s:o}", "version",
+			1, "kernel", name.release, "seed", (json_int_t)s->options->first, "seeds",
 			(json_int_t)s->seeds, "operations", (json_int_t)s->operations, "errors",
 			(json_int_t)s->errors, "divergences", (json_int_t)s->divergences,
 			"comparisons", (json_int_t)s->comparisons, "seconds",
@@ -439,8 +440,14 @@ static int each_seed(struct seeds *s, uint64_t seed)
 int verify_seeds(const struct verify_options *verify, const struct seeds_options *o)
 {
 	struct seeds s = { .verify = *verify, .options = o };
+	char err[OPS_ERR_SIZE];
 	int code = 0;
 
+	/* A file that is there is not written over. */
+	if (o->save && access(o->save, F_OK) && output_check(o->save, err, sizeof(err))) {
+		fprintf(stderr, "rmap verify: %s\n", err);
+		return 2;
+	}
 	s.coverage = coverage_new();
 	s.found = json_array();
 	s.start_ns = runner_now();
