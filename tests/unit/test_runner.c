@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "oom/inject.h"
 #include "ops.h"
 #include "runner.h"
 #include "shadow.h"
@@ -279,6 +280,67 @@ static void phantoms(void **state)
 	assert_non_null(strstr(err, "no contents"));
 }
 
+/*
+ * Hibernation with its n-th request for memory refused: whatever it was for, the run ends with a sentence or goes on, and leaves nothing
+ * behind on either machine. (runner_destroy() ends the program if something is left.) *refused: there was an n-th.
+ */
+static enum runner_result hibernate_without(uint64_t n, uint64_t *refused, char err[OPS_ERR_SIZE])
+{
+	/* Three files: one mapped, one open only, one mapped only. */
+	static const char text[] = P "C = P fork\nC write a = 7\n"
+				     "file f 3p\nb = P mmap 3p rw shared file=f\nP write b = 5\n"
+				     "file g 2p\nfilewrite g 0 1p = 6\n"
+				     "file h 2p\nc = C mmap 2p r file=h\nC read c\nclose h\n"
+				     "hibernate\n"
+				     "P read a = 1\nC read a = 7\nP read b = 5\n";
+	struct runner_options options = {
+		.seed = 1, .check = true, .check_every = 1, .alone = true
+	};
+	enum runner_result result = RUNNER_OK;
+	struct op_source *source;
+	struct runner *r;
+	struct op op;
+
+	if (lang_open_text("t.rmw", text, strlen(text), &source, err))
+		fail_msg("%s", err);
+	if (runner_create(&options, source, &r, err))
+		fail_msg("%s", err);
+	while (result == RUNNER_OK && source->next(source, &op, err) > 0) {
+		if (op.kind == OP_HIBERNATE)
+			inject_arm(n, false);
+		result = runner_step(r, &op, err);
+		if (op.kind == OP_HIBERNATE)
+			inject_disarm(refused);
+	}
+	if (result == RUNNER_OK)
+		result = runner_finish(r, err);
+	runner_destroy(r);
+	source->close(source);
+	return result;
+}
+
+static void failed_hibernation(void **state)
+{
+	unsigned int resumes_failed = 0;
+	uint64_t refused = 1;
+
+	(void)state;
+	/* Somebody else injects already. */
+	if (getenv("RMAP_OOM") || getenv("RMAP_OOM_RATE"))
+		skip();
+	assert_true(inject_open());
+	for (uint64_t n = 1; refused; n++) {
+		char err[OPS_ERR_SIZE] = "";
+		enum runner_result result = hibernate_without(n, &refused, err);
+
+		if (!refused)
+			assert_int_equal(result, RUNNER_OK);
+		resumes_failed += strstr(err, "the image cannot be resumed: ENOMEM") != NULL;
+		assert_true(result == RUNNER_OK || err[0]);
+	}
+	assert_true(resumes_failed > 5);
+}
+
 /* ---------------------------------------------------------------- a source of one's own */
 
 struct list_source {
@@ -357,7 +419,8 @@ int main(void)
 		cmocka_unit_test(stamps),   cmocka_unit_test(stamps_at_random),
 		cmocka_unit_test(patterns), cmocka_unit_test(expectations_fail),
 		cmocka_unit_test(nonsense), cmocka_unit_test(corruption_is_noticed),
-		cmocka_unit_test(phantoms), cmocka_unit_test(imposed),
+		cmocka_unit_test(phantoms), cmocka_unit_test(failed_hibernation),
+		cmocka_unit_test(imposed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

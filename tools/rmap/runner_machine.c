@@ -188,14 +188,25 @@ struct moving {
 	struct {
 		struct rfile *f;
 		uint64_t old_id;
-		struct hosted_file *handle; /* on the new machine */
+		struct hosted_file *handle; /* on the new machine; NULL: not yet, or libmm's */
 	} * files;
 	size_t nr_files;
 	int image; /* a file without a name, so that nothing is left behind; -1: not yet */
 };
 
+/* Copies that nobody has taken are ours to close, as long as the machine stands that they are on. */
+static void close_copies(struct moving *m)
+{
+	for (size_t i = 0; i < m->nr_files; i++) {
+		if (m->files[i].handle)
+			hosted_file_close(m->files[i].handle);
+		m->files[i].handle = NULL;
+	}
+}
+
 static void moving_free(struct moving *m)
 {
+	close_copies(m);
 	free(m->spaces);
 	free(m->mms);
 	free(m->ids);
@@ -427,12 +438,14 @@ static enum runner_result resume(struct moving *m)
 				     rmap_error_name(ret));
 	for (uint32_t i = 0; i < m->nr; i++) {
 		m->spaces[i]->mm = m->resumed[i];
-		if (!m->resumed[i])
-			return runner_broken(r, "hibernate: an address space did not come back");
+		if (!m->resumed[i]) {
+			ret = RMAP_ENOENT;
+			continue;
+		}
 		for (uint32_t u = 1; u < m->spaces[i]->users; u++)
 			mm_get(m->resumed[i]);
 	}
-	return RUNNER_OK;
+	return ret ? runner_broken(r, "hibernate: an address space did not come back") : RUNNER_OK;
 }
 
 /* Files by the places where they were mapped; those that nobody mapped are opened again. */
@@ -462,14 +475,12 @@ static enum runner_result rebind_files(struct moving *m)
 		struct rfile *f = m->files[i].f;
 		struct mm_file *file;
 
-		if (f->seen || !f->named) {
-			if (m->files[i].handle)
-				hosted_file_close(m->files[i].handle);
+		if (f->seen || !f->named)
 			continue;
-		}
-		f->handle = m->files[i].handle;
-		if (mm_file_create(r->sys, f->handle, f->size, &file))
+		if (mm_file_create(r->sys, m->files[i].handle, f->size, &file))
 			return runner_no_memory(r);
+		f->handle = m->files[i].handle;
+		m->files[i].handle = NULL;
 		rfile_rebind(r, f, file);
 	}
 	return RUNNER_OK;
@@ -524,6 +535,7 @@ static enum runner_result move_over(struct moving *m)
 		leave_machine(m);
 	swap_machines(r, &other, &other_port, &other_sys);
 	if (ret != RUNNER_OK) {
+		close_copies(m);
 		runner_machine_down(r);
 		swap_machines(r, &other, &other_port, &other_sys);
 		return ret;
