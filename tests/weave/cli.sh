@@ -30,6 +30,25 @@ expect 0 '0 wrong' "$weave" fork-walk -d lineage --schedule 'a1000000'
 expect 0 'two-faults' "$weave" --list
 expect 0 '"wrong": 0' "$weave" two-faults -d lineage --json
 
+# Results are kept: the same command runs nothing again, whoever works at it; another one begins anew; what is no such file stays as it is.
+kept=$(mktemp -d)
+trap 'rm -rf "$kept"' EXIT
+expect 2 'From 1 to' "$weave" two-faults --jobs 0
+expect 0 '2 cases.* 0 cut short.* 0 wrong' "$weave" two-faults fork-walk -d anon_vma --jobs 2 --state "$kept/state"
+head -n -1 "$kept/state" >"$kept/less"
+printf '{"scenario": "fork-w' >>"$kept/less"
+expect 0 '2 cases.* 0 cut short.* 0 wrong' "$weave" two-faults fork-walk -d anon_vma --state "$kept/less"
+cmp <(sed 's/"seconds":[^,]*//' "$kept/state" | sort) <(sed 's/"seconds":[^,]*//' "$kept/less" | sort) || failed=1
+cp "$kept/state" "$kept/before"
+expect 0 '2 cases.* 0 wrong' "$weave" two-faults fork-walk -d anon_vma --jobs 2 --state "$kept/state"
+cmp "$kept/state" "$kept/before" || failed=1
+expect 0 'begins anew' "$weave" two-faults -d anon_vma --preemptions 1 --state "$kept/state"
+echo 'not results' >"$kept/other"
+expect 2 'no file of results' "$weave" two-faults --state "$kept/other"
+expect 2 'cannot be written' "$weave" two-faults --state "$kept/nowhere/state"
+# One in which a worker finds something says so as one alone does.
+expect 1 '1 wrong' "$build/rmap-weave-lost-busy" mremap+walk-a0 two-faults -d anon_vma_chain --jobs 2
+
 # What is given up is no loss: all without it has no class of interleavings more.
 for scenario in two-faults fork+walk-a4 mremap+walk-a0 munmap-walk; do
 	few=$("$weave" $scenario -d anon_vma --preemptions 2 --json)

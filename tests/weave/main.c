@@ -16,7 +16,7 @@
 #include <test/weave/explore.h>
 #include <test/weave/port.h>
 
-#include "world.h"
+#include "cases.h"
 
 #define DESIGNS_MAX 16
 
@@ -85,6 +85,8 @@ enum {
 	OPT_SHARE,
 	OPT_TRACE,
 	OPT_ALL,
+	OPT_JOBS,
+	OPT_STATE,
 };
 
 static const struct argp_option argp_options[] = {
@@ -95,7 +97,14 @@ static const struct argp_option argp_options[] = {
 	{ "executions", OPT_EXECUTIONS, "N", 0,
 	  "At most N a scenario and design (default: no limit for exhaustive, 10000 otherwise)",
 	  0 },
-	{ "seconds", OPT_SECONDS, "S", 0, "Shared out over the scenarios and designs", 0 },
+	{ "seconds", OPT_SECONDS, "S", 0,
+	  "For all together: a share for each scenario and design, and what is left of it for "
+	  "those "
+	  "that need more",
+	  0 },
+	{ "jobs", OPT_JOBS, "N", 0, "So many at a time (default 1)", 0 },
+	{ "state", OPT_STATE, "FILE", 0,
+	  "Keep results there; the same command goes on where it was broken off", 0 },
 	{ "seed", OPT_SEED, "N", 0, "For pct, random and --share (default 1)", 0 },
 	{ "schedule", OPT_SCHEDULE, "TEXT", 0,
 	  "Execute this one schedule of one scenario under one design", 0 },
@@ -117,11 +126,10 @@ static struct {
 	const char *scenario[1024];
 	unsigned int nr_scenarios;
 	enum explore_strategy strategy;
-	uint64_t preemptions, executions, seed, seconds, share;
+	uint64_t preemptions, executions, seed, seconds, share, jobs;
 	bool has_executions, pairs, json, trace, all;
-	const char *schedule;
-	bool terminal;
-} conf = { .preemptions = 2, .seed = 1, .share = 1 };
+	const char *schedule, *state;
+} conf = { .preemptions = 2, .seed = 1, .share = 1, .jobs = 1 };
 
 static uint64_t number(const char *text, struct argp_state *state)
 {
@@ -191,6 +199,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!conf.share)
 			argp_failure(state, 2, 0, "One in none of them is no share.");
 		return 0;
+	case OPT_JOBS:
+		conf.jobs = number(arg, state);
+		if (!conf.jobs || conf.jobs > JOBS_MAX)
+			argp_failure(state, 2, 0, "From 1 to %d jobs.", JOBS_MAX);
+		return 0;
+	case OPT_STATE:
+		conf.state = arg;
+		return 0;
 	case OPT_SCHEDULE:
 		conf.schedule = arg;
 		return 0;
@@ -221,17 +237,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 /* ---------------------------------------------------------------- one scenario under one design */
 
-struct total {
-	uint64_t cases, executions, distinct, pruned, incomplete, wrong;
-	double seconds;
-	json_t *all;
-};
-
-static double now(void)
+/* Of this process. What a case costs is counted so, since others may be busy as well. */
+static double processor_seconds(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
@@ -262,50 +273,29 @@ static unsigned int parse_threads(const char *text, const struct op **threads)
 	}
 }
 
-static const char *current_name, *current_design;
-
-static void progress(void *arg, uint64_t executions)
+static json_t *result_json(const struct run_case *c, const struct explore_result *r, double seconds)
 {
-	const struct total *t = arg;
-
-	if (conf.terminal)
-		fprintf(stderr, "\r%-40.40s %-16s %10llu  all: %llu\033[K", current_name,
-			current_design, (unsigned long long)executions,
-			(unsigned long long)(t->executions + executions));
-}
-
-static void print_failure(const char *name, const struct rmap_ops *design,
-			  const struct explore_result *r)
-{
-	printf("%s under %s: wrong after %llu executions\n  %s\n", name, rmap_design_name(design),
-	       (unsigned long long)r->found_after, r->message);
-	printf("  schedule (%u preemptions): %s\n", r->preemptions, r->schedule);
-	printf("  with the fewest (%u): %s\n", r->shrunk_preemptions, r->shrunk);
-	printf("  again: rmap-weave %s --design %s --schedule '%s'\n", name,
-	       rmap_design_name(design), r->shrunk);
-}
-
-static json_t *result_json(const char *name, const struct rmap_ops *design,
-			   const struct explore_result *r, double seconds)
-{
-	json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:f, s:b}", "scenario", name,
-			      "design", rmap_design_name(design), "executions",
+	/* Chance is through when it was tried as often as was asked for, or as long. */
+	bool complete = r->complete || conf.strategy != EXPLORE_EXHAUSTIVE;
+	json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:b, s:f, s:b}", "scenario",
+			      c->name, "design", rmap_design_name(c->design), "executions",
 			      (json_int_t)r->executions, "distinct", (json_int_t)r->distinct,
 			      "pruned", (json_int_t)r->pruned, "points", (json_int_t)r->points,
-			      "complete", r->complete, "seconds", seconds, "wrong", r->failed);
+			      "passes", (int)r->passes, "complete", complete, "seconds", seconds,
+			      "wrong", r->failed);
 
 	if (r->failed) {
 		json_object_set_new(o, "found_after", json_integer((json_int_t)r->found_after));
 		json_object_set_new(o, "message", json_string(r->message));
 		json_object_set_new(o, "schedule", json_string(r->schedule));
 		json_object_set_new(o, "shrunk", json_string(r->shrunk));
+		json_object_set_new(o, "preemptions_found", json_integer(r->preemptions));
 		json_object_set_new(o, "preemptions", json_integer(r->shrunk_preemptions));
 	}
 	return o;
 }
 
-static void run_case(struct total *total, const char *name, const struct op *const *threads,
-		     unsigned int nr, const struct rmap_ops *design, uint64_t nanoseconds)
+static json_t *run_case(const struct run_case *rc, uint64_t nanoseconds)
 {
 	static struct explore_result r;
 	struct explore_case c = {
@@ -317,56 +307,80 @@ static void run_case(struct total *total, const char *name, const struct op *con
 				     .all = conf.all,
 				     .seed = conf.seed,
 				     .nanoseconds = nanoseconds,
-				     .progress = progress,
-				     .arg = total };
-	double began = now(), took;
+				     .progress = case_progress };
+	double began = processor_seconds();
 	unsigned int i;
 	bool made;
 
-	current_name = name;
-	current_design = rmap_design_name(design);
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < rc->nr; i++)
 		c.body[i] = world_thread;
-	made = world_make(design, threads, nr);
+	made = world_make(rc->design, rc->threads, rc->nr);
 	c.ways = world_ways();
 	if (!made) {
 		memset(&r, 0, sizeof(r));
 		r.failed = true;
 		snprintf(r.message, sizeof(r.message), "%s", weave_message());
-	} else if (conf.schedule) {
-		if (!explore_replay(&c, conf.schedule, conf.trace, &r)) {
-			fprintf(stderr, "rmap-weave: '%s' is not a schedule.\n", conf.schedule);
-			exit(2);
-		}
-	} else {
+	} else if (!conf.schedule) {
 		explore(&c, &o, &r);
+	} else if (!explore_replay(&c, conf.schedule, conf.trace, &r)) {
+		fprintf(stderr, "rmap-weave: '%s' is not a schedule.\n", conf.schedule);
+		exit(2);
 	}
-	took = now() - began;
-	if (conf.terminal)
-		fprintf(stderr, "\r\033[K");
-	total->cases++;
-	total->executions += r.executions;
-	total->distinct += r.distinct;
-	total->pruned += r.pruned;
-	total->wrong += r.failed;
-	total->incomplete += conf.strategy == EXPLORE_EXHAUSTIVE && !conf.schedule && !r.complete;
-	total->seconds += took;
+	return result_json(rc, &r, processor_seconds() - began);
+}
+
+/* ---------------------------------------------------------------- results */
+
+static uint64_t number_of(const struct run_case *c, const char *what)
+{
+	return (uint64_t)json_integer_value(json_object_get(c->result, what));
+}
+
+static const char *text_of(const struct run_case *c, const char *what)
+{
+	return json_string_value(json_object_get(c->result, what));
+}
+
+static bool is_wrong(const struct run_case *c)
+{
+	return json_is_true(json_object_get(c->result, "wrong"));
+}
+
+static void print_failure(const struct run_case *c)
+{
+	const char *design = rmap_design_name(c->design);
+
+	if (conf.schedule) {
+		printf("%s under %s: wrong\n  %s\n  schedule: %s\n", c->name, design,
+		       text_of(c, "message"), text_of(c, "schedule"));
+		return;
+	}
+	printf("%s under %s: wrong after %llu executions\n  %s\n", c->name, design,
+	       (unsigned long long)number_of(c, "found_after"), text_of(c, "message"));
+	printf("  schedule (%llu preemptions): %s\n",
+	       (unsigned long long)number_of(c, "preemptions_found"), text_of(c, "schedule"));
+	printf("  with the fewest (%llu): %s\n", (unsigned long long)number_of(c, "preemptions"),
+	       text_of(c, "shrunk"));
+	printf("  again: rmap-weave %s --design %s --schedule '%s'\n", c->name, design,
+	       text_of(c, "shrunk"));
+}
+
+static void print_case(const struct run_case *c)
+{
 	if (conf.json)
-		json_array_append_new(total->all, result_json(name, design, &r, took));
-	else if (r.failed && conf.schedule)
-		printf("%s under %s: wrong\n  %s\n  schedule: %s\n", name, rmap_design_name(design),
-		       r.message, r.schedule);
-	else if (r.failed)
-		print_failure(name, design, &r);
-	else if (!conf.pairs)
-		printf("%-36s %-15s %9llu executions %9llu distinct %9llu given up %5llu points "
-		       "%6.2f s%s\n",
-		       name, rmap_design_name(design), (unsigned long long)r.executions,
-		       (unsigned long long)r.distinct, (unsigned long long)r.pruned,
-		       (unsigned long long)r.points, took,
-		       conf.strategy == EXPLORE_EXHAUSTIVE && !conf.schedule && !r.complete
-			       ? ", cut short"
-			       : "");
+		return;
+	if (is_wrong(c))
+		print_failure(c);
+	else if (!conf.pairs || !case_settled(c))
+		printf("%-36s %-15s %9llu executions %9llu distinct %9llu given up %6llu points "
+		       "%7.2f s%s\n",
+		       c->name, rmap_design_name(c->design),
+		       (unsigned long long)number_of(c, "executions"),
+		       (unsigned long long)number_of(c, "distinct"),
+		       (unsigned long long)number_of(c, "pruned"),
+		       (unsigned long long)number_of(c, "points"),
+		       json_real_value(json_object_get(c->result, "seconds")),
+		       case_settled(c) || conf.schedule ? "" : ", cut short");
 	fflush(stdout);
 }
 
@@ -384,20 +398,18 @@ static bool pair_is_in_share(unsigned int i, unsigned int j)
 	return mix(conf.seed * 1000003u + i * 1009u + j) % conf.share == 0;
 }
 
-static unsigned int count_pairs(void)
+static void add_cases(struct cases *cases, const char *name, const struct op *const *threads,
+		      unsigned int nr)
 {
-	unsigned int i, j, n = 0;
+	unsigned int d;
 
-	for (i = 0; i < nr_ops; i++) {
-		for (j = i; j < nr_ops; j++)
-			n += pair_is_in_share(i, j);
-	}
-	return n;
+	for (d = 0; d < conf.nr_designs; d++)
+		cases_add(cases, name, threads, nr, conf.design[d]);
 }
 
-static void run_pairs(struct total *total, uint64_t nanoseconds)
+static void add_pairs(struct cases *cases)
 {
-	unsigned int i, j, d;
+	unsigned int i, j;
 
 	for (i = 0; i < nr_ops; i++) {
 		for (j = i; j < nr_ops; j++) {
@@ -407,22 +419,20 @@ static void run_pairs(struct total *total, uint64_t nanoseconds)
 			if (!pair_is_in_share(i, j))
 				continue;
 			snprintf(name, sizeof(name), "%s+%s", ops[i].name, ops[j].name);
-			for (d = 0; d < conf.nr_designs; d++)
-				run_case(total, name, threads, 2, conf.design[d], nanoseconds);
+			add_cases(cases, name, threads, 2);
 		}
 	}
 }
 
-static void run_scenarios(struct total *total, uint64_t nanoseconds)
+static void add_scenarios(struct cases *cases)
 {
-	unsigned int i, d;
+	unsigned int i;
 
 	for (i = 0; i < conf.nr_scenarios; i++) {
 		const struct op *threads[WEAVE_THREADS_MAX];
 		unsigned int nr = parse_threads(threads_of(conf.scenario[i]), threads);
 
-		for (d = 0; d < conf.nr_designs; d++)
-			run_case(total, conf.scenario[i], threads, nr, conf.design[d], nanoseconds);
+		add_cases(cases, conf.scenario[i], threads, nr);
 	}
 }
 
@@ -453,7 +463,49 @@ static void complete_conf(void)
 		fprintf(stderr, "rmap-weave: --schedule needs one scenario and one design.\n");
 		exit(2);
 	}
-	conf.terminal = isatty(STDERR_FILENO) && !conf.json;
+}
+
+struct total {
+	uint64_t cases, executions, distinct, pruned, incomplete, wrong;
+	double seconds;
+	json_t *all;
+};
+
+static struct total sum_up(const struct cases *cases)
+{
+	struct total t = { .cases = cases->nr, .all = json_array() };
+	unsigned int i;
+
+	for (i = 0; i < cases->nr; i++) {
+		const struct run_case *c = &cases->list[i];
+
+		t.incomplete += !case_settled(c);
+		if (!c->result)
+			continue;
+		t.executions += number_of(c, "executions");
+		t.distinct += number_of(c, "distinct");
+		t.pruned += number_of(c, "pruned");
+		t.wrong += is_wrong(c);
+		t.seconds += json_real_value(json_object_get(c->result, "seconds"));
+		json_array_append(t.all, c->result);
+	}
+	return t;
+}
+
+/* With those that are not complete: all of them, for nothing is to be taken for explored that is not. */
+static void print_incomplete(const struct cases *cases)
+{
+	unsigned int i, untried = 0;
+
+	for (i = 0; !conf.json && !cases->once && i < cases->nr; i++) {
+		const struct run_case *c = &cases->list[i];
+
+		untried += !c->result;
+		if (c->result && !case_settled(c))
+			print_case(c);
+	}
+	if (untried && !conf.json)
+		printf("%u cases were not begun: there was no time left.\n", untried);
 }
 
 static void print_total(const struct total *t)
@@ -496,23 +548,29 @@ int main(int argc, char **argv)
 		NULL,
 		NULL,
 	};
-	struct total total = { .all = json_array() };
-	uint64_t nanoseconds = 0;
+	struct cases cases = { .run = run_case, .done = print_case };
+	struct total total;
 
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
 	complete_conf();
 	weave_start();
 	weave_port_create();
-	if (conf.seconds) {
-		uint64_t cases = (conf.pairs ? count_pairs() : conf.nr_scenarios);
-
-		cases *= conf.nr_designs;
-		nanoseconds = cases ? conf.seconds * 1000000000u / cases : 0;
-	}
 	if (conf.pairs)
-		run_pairs(&total, nanoseconds);
-	run_scenarios(&total, nanoseconds);
+		add_pairs(&cases);
+	add_scenarios(&cases);
+	cases.jobs = conf.schedule ? 1 : (unsigned int)conf.jobs;
+	cases.seconds = conf.seconds;
+	cases.once = conf.strategy != EXPLORE_EXHAUSTIVE || conf.has_executions || conf.schedule;
+	cases.file = conf.schedule ? NULL : conf.state;
+	cases.progress = isatty(STDERR_FILENO) && !conf.json && !conf.schedule;
+	cases.options = json_pack("{s:i, s:I, s:I, s:I, s:b}", "strategy", (int)conf.strategy,
+				  "preemptions", (json_int_t)conf.preemptions, "executions",
+				  (json_int_t)conf.executions, "seed", (json_int_t)conf.seed, "all",
+				  conf.all);
+	cases_run(&cases);
+	print_incomplete(&cases);
+	total = sum_up(&cases);
 	print_total(&total);
 	return total.wrong != 0;
 }

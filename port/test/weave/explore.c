@@ -11,11 +11,13 @@
 
 #define NODES_MAX     8192
 #define DECISIONS_MAX WEAVE_SEGMENTS
-#define PASSES_MAX    6
+/* Random executions before the exhaustive search, from which it learns most of the words that matter. */
+#define WARM_UP	      24
 #define CHANGES_MAX   16
 
 struct node {
 	uint8_t options[WEAVE_THREADS_MAX];
+	uint64_t key[WEAVE_THREADS_MAX]; /* what each leads to */
 	uint8_t nr, taken;
 	uint8_t preemptions; /* that were spent before */
 	bool continues;	     /* the first option preempts nobody, the others do */
@@ -46,7 +48,8 @@ struct explorer {
 	uint32_t nr_nodes, depth;
 	uint32_t spent;
 	struct seen seen;
-	struct seen ends; /* of whole executions */
+	struct seen ends;	     /* of whole executions */
+	struct explore_result early; /* the failure of a random execution before the search */
 	/* pct */
 	uint32_t priority[WEAVE_THREADS_MAX + 1];
 	uint64_t change[CHANGES_MAX];
@@ -154,14 +157,29 @@ static bool seen_before(struct seen *s, uint64_t key, uint32_t spent)
 
 /* ---------------------------------------------------------------- choices */
 
+/* With the option that is next to be taken. */
+static uint32_t spent_at(const struct node *n)
+{
+	return n->preemptions + (n->continues && n->taken ? 1u : 0u);
+}
+
 static int take(struct explorer *e, const struct node *n)
 {
-	e->spent = n->preemptions + (n->continues && n->taken ? 1u : 0u);
+	e->spent = spent_at(n);
 	return n->options[n->taken];
 }
 
-/* The choice that stands next on the path, or a new one, whose first option is to continue. */
-static int choice(struct explorer *e, uint32_t mask, int current)
+/* Pass by options that lead to what was seen. False: none is left. */
+static bool node_skip(struct explorer *e, struct node *n)
+{
+	while (n->taken < n->nr && n->key[n->taken] &&
+	       seen_before(&e->seen, n->key[n->taken], spent_at(n)))
+		n->taken++;
+	return n->taken < n->nr;
+}
+
+/* The choice that stands next on the path, or a new one, whose first option is to continue. -1: all that it leads to was seen. */
+static int choice(struct explorer *e, uint32_t mask, int current, bool look)
 {
 	struct node *n;
 	int i;
@@ -180,6 +198,12 @@ static int choice(struct explorer *e, uint32_t mask, int current)
 		if (i != current && (mask >> i & 1))
 			n->options[n->nr++] = (uint8_t)i;
 	}
+	for (i = 0; look && i < n->nr; i++)
+		n->key[i] = weave_state_after(n->options[i]);
+	if (!node_skip(e, n)) {
+		e->nr_nodes--;
+		return -1;
+	}
 	e->depth++;
 	return take(e, n);
 }
@@ -194,23 +218,31 @@ static int choose_in_order(void *arg, uint32_t mask, int current, bool shared)
 		return current;
 	if (!(mask & (mask - 1)))
 		return lowest(mask);
-	return choice(e, mask, current);
+	return choice(e, mask, current, false);
+}
+
+/* The only one that may go on. -1: what it leads to was seen. */
+static int go_on_with(struct explorer *e, int thread, bool look)
+{
+	if (look && e->depth >= e->nr_nodes &&
+	    seen_before(&e->seen, weave_state_after(thread), e->spent))
+		return -1;
+	return thread;
 }
 
 static int choose_exhaustive(void *arg, uint32_t mask, int current, bool shared)
 {
 	struct explorer *e = arg;
 
+	bool look = !e->options->all;
+
 	if (current >= 0 && !shared)
 		return current;
-	if (!e->options->all && e->depth >= e->nr_nodes &&
-	    seen_before(&e->seen, weave_state(current), e->spent))
-		return -1;
 	if (!(mask & (mask - 1)))
-		return lowest(mask);
+		return go_on_with(e, lowest(mask), look);
 	if (current >= 0 && e->spent >= e->options->preemptions)
-		return current;
-	return choice(e, mask, current);
+		return go_on_with(e, current, look);
+	return choice(e, mask, current, look);
 }
 
 static int choose_random(void *arg, uint32_t mask, int current, bool shared)
@@ -450,7 +482,7 @@ static bool go_on(struct explorer *e)
 		return false;
 	if (((n + e->result->pruned) & 31) == 0) {
 		if (o->progress && ((n + e->result->pruned) & 1023) == 0)
-			o->progress(o->arg, n);
+			o->progress(n);
 		if (o->nanoseconds && nanoseconds() - e->began > o->nanoseconds)
 			return false;
 	}
@@ -471,7 +503,7 @@ static bool execute_counted(struct explorer *e, weave_choose_fn *choose, bool ea
 	case WEAVE_DONE:
 	default:
 		e->result->executions++;
-		if (!seen_before(&e->ends, weave_state(-1), 0))
+		if (!seen_before(&e->ends, weave_state(), 0))
 			e->result->distinct++;
 		return true;
 	}
@@ -483,7 +515,8 @@ static bool next_path(struct explorer *e)
 	while (e->nr_nodes) {
 		struct node *n = &e->node[e->nr_nodes - 1];
 
-		if (++n->taken < n->nr)
+		n->taken++;
+		if (node_skip(e, n))
 			return true;
 		e->nr_nodes--;
 	}
@@ -523,32 +556,81 @@ static bool learn_ends(struct explorer *e)
 	return ok;
 }
 
-static bool explore_pass(struct explorer *e)
+enum pass {
+	PASS_COMPLETE, /* nothing is left */
+	PASS_AGAIN,    /* with what it learned */
+	PASS_STOP,     /* wrong, or enough */
+};
+
+/*
+ * What is learned late makes all that came before worth little, so a pass looks whether it has learned something when it is twice
+ * as old as when it last looked.
+ */
+static enum pass explore_pass(struct explorer *e)
 {
+	uint64_t runs = 0, look = 32;
+
 	seen_clear(&e->seen);
 	e->nr_nodes = 0;
 	e->result->passes++;
 	do {
 		e->depth = 0;
 		e->spent = 0;
-		if (!execute_counted(e, choose_exhaustive, true))
-			return false;
+		if (!execute_counted(e, choose_exhaustive, true) || !go_on(e))
+			return PASS_STOP;
+		if (++runs == look) {
+			look *= 2;
+			if (weave_words_learn())
+				return PASS_AGAIN;
+		}
+	} while (next_path(e));
+	return weave_words_learn() ? PASS_AGAIN : PASS_COMPLETE;
+}
+
+/*
+ * The states that these pass are not noted: what they find the search finds again, with the fewest preemptions. A failure is kept in
+ * case it needs more of them than are searched.
+ */
+static bool warm_up(struct explorer *e)
+{
+	uint32_t i;
+
+	for (i = 0; i < WARM_UP; i++) {
+		if (!execute_counted(e, choose_random, true)) {
+			e->early = *e->result;
+			e->result->failed = false;
+			break;
+		}
 		if (!go_on(e))
 			return false;
-	} while (next_path(e));
+	}
+	weave_words_learn();
 	return true;
+}
+
+static void fail_as_early(struct explorer *e)
+{
+	struct explore_result *r = e->result;
+
+	e->early.executions = r->executions;
+	e->early.distinct = r->distinct;
+	e->early.pruned = r->pruned;
+	e->early.points = r->points;
+	e->early.passes = r->passes;
+	*r = e->early;
 }
 
 static void explore_exhaustive(struct explorer *e)
 {
-	while (e->result->passes < PASSES_MAX) {
-		if (!explore_pass(e))
-			return;
-		if (!weave_words_learn()) {
-			e->result->complete = true;
-			return;
-		}
+	enum pass pass = PASS_AGAIN;
+
+	if (warm_up(e)) {
+		while (pass == PASS_AGAIN)
+			pass = explore_pass(e);
 	}
+	if (e->early.failed && !e->result->failed)
+		fail_as_early(e);
+	e->result->complete = pass == PASS_COMPLETE;
 }
 
 static int compare_points(const void *a, const void *b)

@@ -42,18 +42,16 @@ struct explore_options {
 	uint64_t seed;
 	uint64_t nanoseconds; /* stop after them; 0: never */
 	/* Every few executions: how many so far. */
-	void (*progress)(void *arg, uint64_t executions);
-	void *arg;
+	void (*progress)(uint64_t executions);
 };
 
 #define EXPLORE_TEXT 4096
 
 struct explore_result {
 	uint64_t executions; /* that came to their ends and were judged */
-	uint64_t
-		distinct; /* exhaustive: of the last pass, no two of them equivalent in their choices */
-	uint64_t pruned; /* given up: seen before */
-	uint64_t points; /* of the longest execution */
+	uint64_t distinct;   /* no two of them equivalent in their choices */
+	uint64_t pruned;     /* given up: seen before */
+	uint64_t points;     /* of the longest execution */
 	uint32_t passes;
 	bool complete; /* exhaustive: nothing within the bound is left */
 	bool failed;

@@ -356,7 +356,7 @@ static struct thread *pick(void)
 	uint32_t mask = users_that_can();
 	int current = w.last, chosen;
 	const struct thread *last;
-	bool ended = !mask && users_ended();
+	bool ended = !mask && users_ended(), shared;
 
 	if (ended && !rcu && w.thread[WEAVE_RCU].wait == WEAVE_WAIT_CALLBACK)
 		return NULL;
@@ -371,8 +371,10 @@ static struct thread *pick(void)
 	last = &w.thread[current];
 	if (!(mask >> current & 1))
 		current = -1;
-	chosen = w.run->choose(w.run->choose_arg, mask, current,
-			       current >= 0 && word_is_shared(last->object, current, last->kind));
+	/* Between two callbacks anybody may go on. */
+	shared = last->wait == WEAVE_WAIT_CALLBACK ||
+		 word_is_shared(last->object, current, last->kind);
+	chosen = w.run->choose(w.run->choose_arg, mask, current, current >= 0 && shared);
 	if (chosen < 0) {
 		to_main(WEAVE_PRUNED);
 		abort();
@@ -641,24 +643,18 @@ bool weave_lock_wanted(const void *lock)
 
 /* ---------------------------------------------------------------- RCU */
 
-/* All of RCU is one word: sections read it, deferring and the end of a section that is waited for write it. */
+/*
+ * RCU is one word: sections read it where they begin and end, who defers writes it, for the order of these two decides who is
+ * waited for. A callback comes after the ends that it waits for in any order, so it need not touch the word.
+ */
 static const uint64_t rcu_word;
+/* What the RCU thread touches between callbacks; nobody else does. */
+static const uint64_t callback_word;
 
 void weave_rcu_enter(void)
 {
 	weave_at(&rcu_word, WEAVE_READ);
 	w.running->rcu++;
-}
-
-static bool rcu_is_waited_for(uint32_t bit)
-{
-	uint32_t i;
-
-	for (i = 0; i < w.nr_callbacks; i++) {
-		if (w.callback[i].readers & bit)
-			return true;
-	}
-	return false;
 }
 
 void weave_rcu_leave(void)
@@ -672,9 +668,6 @@ void weave_rcu_leave(void)
 	weave_at(&rcu_word, WEAVE_READ);
 	if (--t->rcu)
 		return;
-	/* Whether anybody waits for it is known only now. */
-	if (rcu_is_waited_for(bit))
-		weave_changed(&rcu_word);
 	fiber_sync_release(&w.callback);
 	for (i = 0; i < w.nr_callbacks; i++)
 		w.callback[i].readers &= ~bit;
@@ -722,8 +715,8 @@ static void rcu_thread(void *arg)
 		if (first) {
 			passed(t);
 		} else {
-			t->object = &rcu_word;
-			t->kind = WEAVE_WRITE;
+			t->object = &callback_word;
+			t->kind = WEAVE_READ;
 			t->wait = WEAVE_WAIT_CALLBACK;
 			schedule(t);
 		}
@@ -823,8 +816,8 @@ enum weave_outcome weave_run(const struct weave_run *run)
 	thread_reset(&w.thread[WEAVE_RCU]);
 	w.thread[WEAVE_RCU].state = THREAD_RUNS;
 	w.thread[WEAVE_RCU].wait = WEAVE_WAIT_CALLBACK;
-	w.thread[WEAVE_RCU].object = &rcu_word;
-	w.thread[WEAVE_RCU].kind = WEAVE_WRITE;
+	w.thread[WEAVE_RCU].object = &callback_word;
+	w.thread[WEAVE_RCU].kind = WEAVE_READ;
 	/* At the end of an execution it stands where it begins, waiting for a callback. */
 	if (!w.rcu_waits)
 		fiber_prepare(w.thread[WEAVE_RCU].fiber, rcu_thread, NULL);
@@ -885,13 +878,28 @@ uint32_t weave_preemptions(void)
 	return w.preemptions;
 }
 
-uint64_t weave_state(int current)
+uint64_t weave_state(void)
 {
-	uint64_t h = (uint64_t)(current + 2);
+	uint64_t h = 0;
 	int i;
 
 	for (i = 0; i <= WEAVE_RCU; i++)
 		h = word_mix(h, w.thread[i].hash);
+	return h;
+}
+
+uint64_t weave_state_after(int thread)
+{
+	uint64_t h = (uint64_t)(thread + 1);
+	int i;
+
+	for (i = 0; i <= WEAVE_RCU; i++) {
+		const struct thread *t = &w.thread[i];
+
+		/* Who has not begun is about to do nothing that others could see. */
+		h = word_mix(h, i == thread && t->points ? word_after(t->object, t->kind, t->hash)
+							 : t->hash);
+	}
 	return h;
 }
 

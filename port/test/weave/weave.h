@@ -101,8 +101,10 @@ void weave_step(void);
 /* Does the running thread stand at one? */
 bool weave_at_step(void);
 
-/* A hash of what happened and who could go on; see above. */
-uint64_t weave_state(int current);
+/* A hash of what happened; see above. */
+uint64_t weave_state(void);
+/* The same when this thread, which can go on, will have done what it is about to do, and runs. */
+uint64_t weave_state_after(int thread);
 
 /* ---------------------------------------------------------------- words */
 

@@ -39,12 +39,11 @@ void words_begin(void)
 	table.run++;
 }
 
-uint64_t word_note(const volatile void *object, int thread, enum weave_kind kind, uint64_t before)
+uint64_t word_after(const volatile void *object, enum weave_kind kind, uint64_t before)
 {
 	struct word *word = word_at(object);
-	uint64_t after, dependent;
+	uint64_t dependent;
 
-	word->seen[kind] |= (uint8_t)(1u << thread);
 	if (word->run != table.run) {
 		word->run = table.run;
 		word->wrote = word->added = word->read = 0;
@@ -54,7 +53,16 @@ uint64_t word_note(const volatile void *object, int thread, enum weave_kind kind
 		dependent = word_mix(dependent, word->read);
 	if (kind != WEAVE_ADD)
 		dependent = word_mix(dependent, word->added);
-	after = word_mix(word_mix(before, (uintptr_t)object + (uint64_t)kind), dependent);
+	return word_mix(word_mix(before, (uintptr_t)object + (uint64_t)kind), dependent);
+}
+
+uint64_t word_note(const volatile void *object, int thread, enum weave_kind kind, uint64_t before)
+{
+	struct word *word = word_at(object);
+	uint64_t after;
+
+	word->seen[kind] |= (uint8_t)(1u << thread);
+	after = word_after(object, kind, before);
 	if (kind == WEAVE_READ) {
 		word->read += after;
 	} else if (kind == WEAVE_ADD) {

@@ -35,6 +35,9 @@ void words_begin(void);
 /* The thread does that now; before: the hash of what it did so far. Returns the new one. */
 uint64_t word_note(const volatile void *object, int thread, enum weave_kind kind, uint64_t before);
 
+/* What word_note() would return, and nothing else happens. */
+uint64_t word_after(const volatile void *object, enum weave_kind kind, uint64_t before);
+
 /* Did another thread ever do something to it that does not commute with this? As known at the beginning of the pass. */
 bool word_is_shared(const volatile void *object, int thread, enum weave_kind kind);
 
