@@ -340,6 +340,22 @@ static enum runner_result copies_cut(struct runner *r, struct rfile *f, uint64_t
 	return RUNNER_OK;
 }
 
+/*
+ * The file may become longer. What its last page has behind the old end reads as zeros then; a copy has what stood there, which
+ * who maps the page may write to.
+ */
+static bool rfile_grown(struct runner *r, struct rfile *f, uint64_t size)
+{
+	uint64_t at = page_of(f->size);
+
+	if (size <= f->size)
+		return true;
+	if (f->size != at && !keep_copies(r, f, at, at + RMAP_PAGE_SIZE))
+		return false;
+	f->size = size;
+	return true;
+}
+
 static enum runner_result do_truncate(struct runner *r, const struct op *op, struct rfile *f)
 {
 	uint64_t at = page_of(op->len), cut = op->len - at;
@@ -370,9 +386,9 @@ static enum runner_result do_truncate(struct runner *r, const struct op *op, str
 			return runner_no_memory(r);
 		if (!r->phantom)
 			ret = copies_cut(r, f, op->len);
+		f->size = op->len;
 	}
-	f->size = op->len;
-	return ret;
+	return rfile_grown(r, f, op->len) ? ret : runner_no_memory(r);
 }
 
 static enum runner_result do_write(struct runner *r, const struct op *op, struct rfile *f)
@@ -400,9 +416,8 @@ static enum runner_result do_write(struct runner *r, const struct op *op, struct
 		error = mm_file_write(f->file, at, r->page, len, NULL);
 		if (error)
 			break;
-		if (at + len > f->size)
-			f->size = at + len;
-		if (!rfile_written(r, f, at, STAMP_WRITTEN | (value & STAMP_VALUE)))
+		if (!rfile_grown(r, f, at + len) ||
+		    !rfile_written(r, f, at, STAMP_WRITTEN | (value & STAMP_VALUE)))
 			ret = runner_no_memory(r);
 	}
 	if (f->handle && f->size > hosted_file_size(f->handle) &&
