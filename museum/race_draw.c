@@ -6,6 +6,7 @@
  * address belongs to; where it is not installed the drawing shows counts alone.
  */
 #include "race.h"
+#include "xml.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -189,14 +190,7 @@ static unsigned int lines_of(const struct segment *s)
 static void print_text(FILE *out, int x, int y, const char *style, const char *text)
 {
 	fprintf(out, "<text x=\"%d\" y=\"%d\" class=\"%s\">", x, y, style);
-	for (; *text; text++) {
-		if (*text == '<')
-			fputs("&lt;", out);
-		else if (*text == '&')
-			fputs("&amp;", out);
-		else
-			fputc(*text, out);
-	}
+	xml_put(text, SIZE_MAX, out);
 	fputs("</text>\n", out);
 }
 

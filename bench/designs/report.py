@@ -10,6 +10,9 @@ import re
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from machine import command, cpu, memory  # noqa: E402
+
 DIR, REPORT = sys.argv[1:3]
 QUICK = "--quick" in sys.argv[3:]
 ORDER = ["scan", "pte_chain", "anon_vma", "anonmm", "anon_vma_chain", "cow_context", "lineage"]
@@ -168,31 +171,6 @@ def table(rows, designs, get, form):
             cells.append("**%s**" % text if v is not None and v <= best and len(set(known)) > 1 else text)
         out.append("| %s | %s |" % (title, " | ".join(cells)))
     return out if len(out) > 2 else []
-
-
-def cpu():
-    try:
-        with open("/proc/cpuinfo") as f:
-            text = f.read()
-    except OSError:
-        return platform.processor() or "?"
-    model = re.search(r"model name\s*: (.*)", text)
-    family = re.search(r"cpu family\s*: (.*)", text)
-    return "%s (family %s), %d processors" % (
-        model.group(1) if model else platform.machine(), family.group(1) if family else "?",
-        text.count("processor\t"))
-
-
-def memory():
-    with open("/proc/meminfo") as f:
-        return "%.0f GiB" % (int(re.search(r"MemTotal:\s*(\d+)", f.read()).group(1)) / 1048576)
-
-
-def command(*args):
-    try:
-        return subprocess.run(args, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "?"
 
 
 def revision():

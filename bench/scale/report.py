@@ -10,6 +10,9 @@ import re
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from machine import command, cpu  # noqa: E402
+
 DIR, TEXT, PAGE = sys.argv[1:4]
 PLOTS = os.path.join(os.path.dirname(PAGE) or ".", "img")
 ORDER = ["scan", "pte_chain", "anon_vma", "anonmm", "anon_vma_chain", "cow_context", "lineage"]
@@ -79,25 +82,6 @@ def by_design(title, rows):
 
 
 # ---------------------------------------------------------------- the machine
-
-def cpu():
-    try:
-        with open("/proc/cpuinfo") as f:
-            text = f.read()
-    except OSError:
-        return platform.processor() or "?"
-    model = re.search(r"model name\s*: (.*)", text)
-    family = re.search(r"cpu family\s*: (.*)", text)
-    return "%s (family %s), %d processors" % (
-        model.group(1) if model else platform.machine(), family.group(1) if family else "?", text.count("processor\t"))
-
-
-def command(*args):
-    try:
-        return subprocess.run(args, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "?"
-
 
 def median(values):
     values = sorted(values)

@@ -19,6 +19,7 @@
 #include "breaks_report.h"
 #include "breaks_target.h"
 #include "commands.h"
+#include "number.h"
 #include "ops.h"
 #include "output.h"
 
@@ -142,17 +143,6 @@ static double parse_seconds(const char *text, struct argp_state *state)
 	return seconds;
 }
 
-static size_t parse_top(const char *text, struct argp_state *state)
-{
-	char *end, safe[LIVE_SAFE_SIZE];
-	long n = strtol(text, &end, 10);
-
-	if (end == text || *end || n < 1 || n > 1000000)
-		argp_error(state, "--top: '%s' is no number between 1 and 1000000",
-			   live_safe(text, safe, sizeof(safe)));
-	return (size_t)n;
-}
-
 static void choose_form(struct arguments *a, enum form form, struct argp_state *state)
 {
 	if (a->form != TABLES && a->form != form)
@@ -195,7 +185,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->seconds = parse_seconds(arg, state);
 		break;
 	case KEY_TOP:
-		a->top = parse_top(arg, state);
+		a->top = number_option(state, "--top", arg, 1, 1000000);
 		break;
 	case KEY_JSON:
 		choose_form(a, JSON, state);

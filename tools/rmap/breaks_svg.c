@@ -6,6 +6,7 @@
  */
 #include "breaks_flame.h"
 #include "breaks_index.h"
+#include "xml.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -27,28 +28,6 @@ struct drawing {
 	double height, scale; /* scale: width of a page */
 };
 
-static void xml(const char *text, size_t max, FILE *out)
-{
-	for (size_t i = 0; text[i] && i < max; i++) {
-		switch (text[i]) {
-		case '&':
-			fputs("&amp;", out);
-			break;
-		case '<':
-			fputs("&lt;", out);
-			break;
-		case '>':
-			fputs("&gt;", out);
-			break;
-		case '"':
-			fputs("&quot;", out);
-			break;
-		default:
-			fputc(text[i], out);
-		}
-	}
-}
-
 /* A colour for each module; grey where nothing is known, orange in the kernel. */
 static void colour(const struct breaks_named *f, uint32_t depth, char buf[32])
 {
@@ -69,15 +48,15 @@ static void title(const struct drawing *d, const struct breaks_node *n)
 	uint64_t all = d->flame->v[0].pages;
 
 	fputs("<title>", d->out);
-	xml(f->function, SIZE_MAX, d->out);
+	xml_put(f->function, SIZE_MAX, d->out);
 	if (f->line && f->file) {
 		fputc(' ', d->out);
-		xml(f->file, SIZE_MAX, d->out);
+		xml_put(f->file, SIZE_MAX, d->out);
 		fprintf(d->out, ":%d", f->line);
 	}
 	if (f->module[0]) {
 		fputs(" (", d->out);
-		xml(f->module, SIZE_MAX, d->out);
+		xml_put(f->module, SIZE_MAX, d->out);
 		fputc(')', d->out);
 	}
 	fprintf(d->out, "%s%s: %" PRIu64 " page%s, %.1f KiB, %.1f %%</title>",
@@ -113,7 +92,7 @@ static void box(const struct drawing *d, const struct breaks_node *n, double x)
 		x, y, width, ROW - 1, fill);
 	if (letters >= 3) {
 		fprintf(d->out, "<text x=\"%.2f\" y=\"%.1f\">", x + 2, y + 12);
-		xml(n->frame.function, letters, d->out);
+		xml_put(n->frame.function, letters, d->out);
 		fputs("</text>", d->out);
 	}
 	fputs("</g>\n", d->out);

@@ -7,6 +7,7 @@
  * goes along, and the legend names those that occur.
  */
 #include "draw_model.h"
+#include "xml.h"
 
 #include "mm/mm_types.h"
 
@@ -34,28 +35,6 @@ struct drawn {
 	bool list, tree, mapping, swap, file, parent, exclusive, shared;
 	bool nothing; /* no way back from a page, said where there is one */
 };
-
-static void put_text(FILE *out, const char *text)
-{
-	for (; *text; text++) {
-		switch (*text) {
-		case '<':
-			fputs("&lt;", out);
-			break;
-		case '>':
-			fputs("&gt;", out);
-			break;
-		case '&':
-			fputs("&amp;", out);
-			break;
-		case '"':
-			fputs("&quot;", out);
-			break;
-		default:
-			fputc(*text, out);
-		}
-	}
-}
 
 /* ---------------------------------------------------------------- VMAs */
 
@@ -149,7 +128,7 @@ static void put_processes(const struct draw_model *m, FILE *out)
 			"CELLBORDER=\"0\" CELLSPACING=\"5\" CELLPADDING=\"1\" BGCOLOR=\"#f4f6f9\" "
 			"COLOR=\"#c3ccd8\"><TR><TD PORT=\"mm\" ALIGN=\"LEFT\"><B>",
 			p);
-		put_text(out, process->name);
+		xml_put(process->name, SIZE_MAX, out);
 		fprintf(out, "&#160;&#160;</B>" SMALL("mm %" PRIu64) "</TD></TR>",
 			mm_id(process->mm));
 		for (uint32_t v = 0; v < m->nr_vmas; v++)
@@ -509,7 +488,7 @@ static void put_head(const struct draw_model *m, FILE *out, const struct drawn *
 	fputs("<TABLE BORDER=\"0\" CELLSPACING=\"2\" CELLPADDING=\"1\"><TR><TD ALIGN=\"LEFT\">"
 	      "<FONT POINT-SIZE=\"14\"><B>",
 	      out);
-	put_text(out, title);
+	xml_put(title, SIZE_MAX, out);
 	fputs("</B></FONT></TD></TR>", out);
 	if (m->processes_left_out)
 		fprintf(out,

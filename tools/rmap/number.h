@@ -20,6 +20,16 @@ static inline bool number_parse(const char *text, uint64_t least, uint64_t most,
 	return *text >= '0' && *text <= '9' && !*end && !errno && *out >= least && *out <= most;
 }
 
+/* How much of what was typed can be shown: what comes behind might be meant for the terminal. */
+static inline int number_shown(const char *text)
+{
+	int n = 0;
+
+	while (n < 60 && text[n] >= ' ' && text[n] <= '~')
+		n++;
+	return n;
+}
+
 /* The number that option what (its name, with dashes) was given; if that is none, says so and ends the program with 2. */
 static inline uint64_t number_option(struct argp_state *state, const char *what, const char *text,
 				     uint64_t least, uint64_t most)
@@ -28,8 +38,8 @@ static inline uint64_t number_option(struct argp_state *state, const char *what,
 
 	if (!number_parse(text, least, most, &value))
 		argp_failure(state, 2, 0,
-			     "%s must be a number from %" PRIu64 " to %" PRIu64 ", not '%s'", what,
-			     least, most, text);
+			     "%s must be a number from %" PRIu64 " to %" PRIu64 ", not '%.*s'",
+			     what, least, most, number_shown(text), text);
 	return value;
 }
 

@@ -71,17 +71,6 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static uint64_t number(struct argp_state *state, const char *what, const char *text, uint64_t most)
-{
-	char safe[LIVE_SAFE_SIZE];
-	uint64_t n;
-
-	if (!number_parse(text, 0, most, &n))
-		argp_error(state, "%s: '%s' is no number up to %llu", what,
-			   live_safe(text, safe, sizeof(safe)), (unsigned long long)most);
-	return n;
-}
-
 static double seconds(struct argp_state *state, const char *text)
 {
 	char *end, safe[LIVE_SAFE_SIZE];
@@ -154,7 +143,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->vmas = true;
 		break;
 	case KEY_TOP:
-		a->top = number(state, "--top", arg, 1000000);
+		a->top = number_option(state, "--top", arg, 0, 1000000);
 		break;
 	case KEY_CHECK:
 		a->check = true;
@@ -163,7 +152,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->root = arg;
 		break;
 	case KEY_FRAMES:
-		a->frames = number(state, "--frames", arg, (uint64_t)1 << 32);
+		a->frames = number_option(state, "--frames", arg, 0, (uint64_t)1 << 32);
 		break;
 	case ARGP_KEY_ARG:
 		parse_word(a, arg, state);
