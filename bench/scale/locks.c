@@ -30,12 +30,6 @@ bool scale_locks_measured(double *taken_off_ns)
 	return false;
 }
 
-const char *scale_lock_name(unsigned int lock_class)
-{
-	(void)lock_class;
-	return "";
-}
-
 void scale_locks_take(struct scale_lock sum[RMAP_LOCK_CLASSES])
 {
 	(void)sum;
@@ -79,33 +73,6 @@ bool scale_locks_measured(double *taken_off_ns)
 		calibrate();
 	*taken_off_ns = empty_ns;
 	return true;
-}
-
-const char *scale_lock_name(unsigned int lock_class)
-{
-	static const char *const names[RMAP_LOCK_CLASSES] = {
-		[RMAP_LOCK_MMAP] = "mmap_lock",
-		[RMAP_LOCK_VMA] = "VMA lock",
-		[RMAP_LOCK_INVALIDATE] = "invalidate lock",
-		[RMAP_LOCK_PAGE] = "page lock",
-		[RMAP_LOCK_FILE_MAP] = "file map lock",
-		[RMAP_LOCK_ANON_VMA] = "root lock",
-		[RMAP_LOCK_DISPLACED] = "displaced lock",
-		[RMAP_LOCK_PAGE_TABLE] = "table_lock",
-		[RMAP_LOCK_PTL] = "PTL",
-		[RMAP_LOCK_VMA_TREE] = "VMA tree lock",
-		[RMAP_LOCK_PTE_CHAIN] = "PTE chain lock",
-		[RMAP_LOCK_SWAP] = "swap lock",
-		[RMAP_LOCK_MM_LIST] = "mm list lock",
-		[RMAP_LOCK_SYSTEM] = "system list",
-		[RMAP_LOCK_FILE_PAGES] = "file pages lock",
-		[RMAP_LOCK_CPU] = "CPU lock",
-		[RMAP_LOCK_LRU] = "LRU lock",
-		[RMAP_LOCK_FRAMES] = "frame lock",
-		[RMAP_LOCK_LINEAGE] = "lineage lock",
-	};
-
-	return names[lock_class] ? names[lock_class] : "a lock";
 }
 
 void scale_locks_take(struct scale_lock sum[RMAP_LOCK_CLASSES])

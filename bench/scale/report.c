@@ -108,7 +108,7 @@ static json_t *json_locks(const struct scale_lock *lock)
 	for (unsigned int i = 0; i < RMAP_LOCK_CLASSES; i++) {
 		if (!lock[i].taken)
 			continue;
-		json_object_set_new(all, scale_lock_name(i),
+		json_object_set_new(all, rmap_lock_name((enum rmap_lock_class)i),
 				    json_pack("{s:I,s:I,s:f,s:f,s:f,s:f}", "taken",
 					      (json_int_t)lock[i].taken, "contended",
 					      (json_int_t)lock[i].contended, "wait_ns",

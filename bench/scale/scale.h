@@ -45,7 +45,6 @@ struct scale_lock {
  * where nothing is done under it, which is not counted.
  */
 bool scale_locks_measured(double *taken_off_ns);
-const char *scale_lock_name(unsigned int lock_class);
 /* What this thread's locks cost since the last call, added to sum (one entry a class) unless that is NULL. */
 void scale_locks_take(struct scale_lock sum[RMAP_LOCK_CLASSES]);
 void scale_locks_add(struct scale_lock sum[RMAP_LOCK_CLASSES],

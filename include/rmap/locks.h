@@ -45,6 +45,9 @@ enum rmap_lock_class {
 	RMAP_LOCK_CLASSES,
 };
 
+/* What docs/locking.md calls it, as "mmap_lock": for who checks or measures locks. "?" for what is no class. Never NULL. */
+const char *rmap_lock_name(enum rmap_lock_class lock_class);
+
 struct rmap_port;
 
 #ifdef RMAP_LOCKS_HEADER

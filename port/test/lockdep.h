@@ -47,17 +47,10 @@ __attribute__((weak)) __thread uint64_t lockdep_taken[RMAP_LOCK_CLASSES + 1];
 /* Called instead of abort() if it is set: tests of the checks themselves. */
 __attribute__((weak)) void (*lockdep_on_violation)(const char *what);
 
+/* As those count: classes + 1. */
 static inline const char *lockdep_name(uint32_t lock_class)
 {
-	static const char *const names[] = {
-		"no class",   "mmap_lock", "VMA lock",	"invalidate lock", "page lock",
-		"file map",   "anon_vma",  "displaced", "table_lock",	   "PTL",
-		"VMA tree",   "PTE chain", "swap lock", "mm list",	   "system list",
-		"file pages", "CPU lock",  "LRU lock",	"frame lock",	   "lineage",
-	};
-
-	_Static_assert(sizeof(names) / sizeof(names[0]) == RMAP_LOCK_CLASSES + 1, "a name a class");
-	return names[lock_class];
+	return lock_class ? rmap_lock_name((enum rmap_lock_class)(lock_class - 1)) : "no class";
 }
 
 static inline void lockdep_violation(const char *what, uint32_t lock_class)

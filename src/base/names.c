@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Names of errors, kinds of objects and purposes of walks, for people. Each function knows every number of its enum and
+ * Names of errors, classes of locks, kinds of objects and purposes of walks, for people. Each function knows every number of its enum and
  * answers any other number with a question mark, since it is called to print what went wrong.
  */
 #include <rmap/rmap.h>
@@ -49,6 +49,53 @@ const char *rmap_error_name(int error)
 	default:
 		return "E?";
 	}
+}
+
+const char *rmap_lock_name(enum rmap_lock_class lock_class)
+{
+	switch (lock_class) {
+	case RMAP_LOCK_MMAP:
+		return "mmap_lock";
+	case RMAP_LOCK_VMA:
+		return "VMA lock";
+	case RMAP_LOCK_INVALIDATE:
+		return "invalidate lock";
+	case RMAP_LOCK_PAGE:
+		return "page lock";
+	case RMAP_LOCK_FILE_MAP:
+		return "file map lock";
+	case RMAP_LOCK_ANON_VMA:
+		return "root lock";
+	case RMAP_LOCK_DISPLACED:
+		return "displaced lock";
+	case RMAP_LOCK_PAGE_TABLE:
+		return "table_lock";
+	case RMAP_LOCK_PTL:
+		return "PTL";
+	case RMAP_LOCK_VMA_TREE:
+		return "VMA tree lock";
+	case RMAP_LOCK_PTE_CHAIN:
+		return "PTE chain lock";
+	case RMAP_LOCK_SWAP:
+		return "swap lock";
+	case RMAP_LOCK_MM_LIST:
+		return "mm list lock";
+	case RMAP_LOCK_SYSTEM:
+		return "system list lock";
+	case RMAP_LOCK_FILE_PAGES:
+		return "file pages lock";
+	case RMAP_LOCK_CPU:
+		return "CPU lock";
+	case RMAP_LOCK_LRU:
+		return "LRU lock";
+	case RMAP_LOCK_FRAMES:
+		return "frame lock";
+	case RMAP_LOCK_LINEAGE:
+		return "lineage lock";
+	case RMAP_LOCK_CLASSES:
+		break;
+	}
+	return "?";
 }
 
 const char *rmap_kind_name(enum rmap_kind kind)

@@ -137,7 +137,7 @@ static void test_wrong_order(void **state)
 
 	rmap_read_lock(&root, NULL);
 	rmap_read_lock(&root2, NULL);
-	expect("second lock of the class (anon_vma)");
+	expect("second lock of the class (root lock)");
 	rmap_read_unlock(&root2, NULL);
 	rmap_read_lock(&root, NULL);
 	expect("takes a lock twice (anon_vma)");

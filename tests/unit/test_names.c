@@ -17,6 +17,11 @@ static const char *kind_name(unsigned int kind)
 	return rmap_kind_name((enum rmap_kind)kind);
 }
 
+static const char *lock_name(unsigned int lock_class)
+{
+	return rmap_lock_name((enum rmap_lock_class)lock_class);
+}
+
 static const char *purpose_name(unsigned int purpose)
 {
 	return rmap_walk_purpose_name((enum rmap_walk_purpose)purpose);
@@ -52,6 +57,12 @@ static void test_kinds(void **state)
 	expect_names(kind_name, RMAP_KINDS, RMAP_KIND_TIER1_END, RMAP_KIND_MM);
 }
 
+static void test_locks(void **state)
+{
+	(void)state;
+	expect_names(lock_name, RMAP_LOCK_CLASSES, 0, 0);
+}
+
 static void test_purposes(void **state)
 {
 	(void)state;
@@ -71,6 +82,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_locks),
 		cmocka_unit_test(test_purposes),
 		cmocka_unit_test(test_flushes),
 	};

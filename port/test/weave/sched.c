@@ -127,33 +127,10 @@ static void to_main(enum weave_outcome outcome)
 	fiber_switch(self->fiber, fiber_main());
 }
 
+/* Threads and locks have classes + 1. */
 static const char *class_name(uint32_t lock_class)
 {
-	static const char *const names[RMAP_LOCK_CLASSES] = {
-		[RMAP_LOCK_MMAP] = "mmap_lock",
-		[RMAP_LOCK_VMA] = "VMA lock",
-		[RMAP_LOCK_INVALIDATE] = "invalidate lock",
-		[RMAP_LOCK_PAGE] = "page lock",
-		[RMAP_LOCK_FILE_MAP] = "file map lock",
-		[RMAP_LOCK_ANON_VMA] = "root lock",
-		[RMAP_LOCK_DISPLACED] = "displaced lock",
-		[RMAP_LOCK_PAGE_TABLE] = "table_lock",
-		[RMAP_LOCK_PTL] = "PTL",
-		[RMAP_LOCK_VMA_TREE] = "VMA tree lock",
-		[RMAP_LOCK_PTE_CHAIN] = "PTE chain lock",
-		[RMAP_LOCK_SWAP] = "swap lock",
-		[RMAP_LOCK_MM_LIST] = "mm list lock",
-		[RMAP_LOCK_SYSTEM] = "system list lock",
-		[RMAP_LOCK_FILE_PAGES] = "file pages lock",
-		[RMAP_LOCK_CPU] = "CPU lock",
-		[RMAP_LOCK_LRU] = "LRU lock",
-		[RMAP_LOCK_FRAMES] = "frame lock",
-		[RMAP_LOCK_LINEAGE] = "lineage lock",
-	};
-
-	if (!lock_class || lock_class > RMAP_LOCK_CLASSES || !names[lock_class - 1])
-		return "a lock";
-	return names[lock_class - 1];
+	return lock_class ? rmap_lock_name((enum rmap_lock_class)(lock_class - 1)) : "a lock";
 }
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
