@@ -140,7 +140,7 @@ static void test_wrong_order(void **state)
 	expect("second lock of the class (root lock)");
 	rmap_read_unlock(&root2, NULL);
 	rmap_read_lock(&root, NULL);
-	expect("takes a lock twice (anon_vma)");
+	expect("takes a lock twice (root lock)");
 	rmap_read_unlock(&root, NULL);
 	rmap_write_lock(&mmap_lock, NULL);
 	expect("wrong order (mmap_lock), holding > anon_vma");
