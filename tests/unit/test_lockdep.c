@@ -143,7 +143,7 @@ static void test_wrong_order(void **state)
 	expect("takes a lock twice (root lock)");
 	rmap_read_unlock(&root, NULL);
 	rmap_write_lock(&mmap_lock, NULL);
-	expect("wrong order (mmap_lock), holding > anon_vma");
+	expect("wrong order (mmap_lock), holding > root lock");
 	rmap_write_unlock(&mmap_lock, NULL);
 	rmap_read_unlock(&root, NULL);
 	expect_nothing();
