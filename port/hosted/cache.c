@@ -214,7 +214,8 @@ static uint64_t depot_size(struct hosted *h, struct hosted_depot *d, enum rmap_k
 			   size_t size)
 {
 	/* What each fault writes to stands apart from its neighbours; both end with a part that hardly anybody touches. */
-	uint64_t line = kind == RMAP_KIND_MM || kind == RMAP_KIND_VMA ? HOSTED_APART : 16;
+	bool apart = kind == RMAP_KIND_MM || kind == RMAP_KIND_VMA || kind == RMAP_KIND_FILE;
+	uint64_t line = apart ? HOSTED_APART : 16;
 	uint64_t rounded = ((uint64_t)size + line - 1) & ~(line - 1);
 	uint64_t old = 0;
 
