@@ -9,11 +9,24 @@
 #include <string.h>
 #include <time.h>
 
+#include "fiber.h"
+#include "words.h"
+
 #define NODES_MAX     8192
 #define DECISIONS_MAX WEAVE_SEGMENTS
-/* Random executions before the exhaustive search, from which it learns most of the words that matter. */
-#define WARM_UP	      24
+/*
+ * Random executions before the exhaustive search, from which it learns most of the words that matter: until so many in a row teach
+ * it nothing, and no more than that.
+ */
+#define WARM_UP_DULL  12
+#define WARM_UP_MAX   200
 #define CHANGES_MAX   16
+/* Images on a path, and points at least between two of them: to copy one out and in takes as long as some hundred points. */
+#define STANDING_MAX  48
+#define STANDING_FAR  80
+
+/* Of the states between choices one in so many is noted. */
+#define NOTED_ONE_IN  8
 
 struct node {
 	uint8_t options[WEAVE_THREADS_MAX];
@@ -22,6 +35,14 @@ struct node {
 	uint8_t preemptions; /* that were spent before */
 	bool continues;	     /* the first option preempts nobody, the others do */
 	uint64_t points;     /* where it stands */
+};
+
+/* The execution as it stood at a choice, so that what other options lead to need not begin at the beginning. */
+struct standing {
+	struct image image;
+	uint32_t depth;	 /* of the choice */
+	uint64_t points; /* that it had passed */
+	size_t words;
 };
 
 /* A thread stops after so many points, and another goes on. */
@@ -47,8 +68,13 @@ struct explorer {
 	struct node node[NODES_MAX];
 	uint32_t nr_nodes, depth;
 	uint32_t spent;
+	struct standing standing[STANDING_MAX];
+	uint32_t nr_standing;
+	bool has_images;
 	struct seen seen;
-	struct seen ends;	     /* of whole executions */
+	struct seen ends; /* of whole executions */
+	bool only_new; /* another order of the events of one that was judged is not judged again */
+	struct weave_run run;
 	struct explore_result early; /* the failure of a random execution before the search */
 	/* pct */
 	uint32_t priority[WEAVE_THREADS_MAX + 1];
@@ -155,6 +181,11 @@ static bool seen_before(struct seen *s, uint64_t key, uint32_t spent)
 	return false;
 }
 
+static bool is_seen(const struct seen *s, uint64_t key)
+{
+	return s->key[seen_slot(s, key | !key)];
+}
+
 /* ---------------------------------------------------------------- choices */
 
 /* With the option that is next to be taken. */
@@ -176,6 +207,36 @@ static bool node_skip(struct explorer *e, struct node *n)
 	       seen_before(&e->seen, n->key[n->taken], spent_at(n)))
 		n->taken++;
 	return n->taken < n->nr;
+}
+
+/* Would coming here again be dearer than an image? */
+static bool is_far(const struct explorer *e)
+{
+	uint64_t last = e->nr_standing ? e->standing[e->nr_standing - 1].points : 0;
+	uint64_t far = e->result->points / STANDING_MAX;
+
+	return e->has_images && e->nr_standing < STANDING_MAX &&
+	       weave_points() - last >= (far > STANDING_FAR ? far : STANDING_FAR);
+}
+
+static void stand(struct explorer *e)
+{
+	struct standing *s = &e->standing[e->nr_standing++];
+
+	s->depth = e->depth;
+	s->points = weave_points();
+	s->words = words_mark();
+	image_begin(&s->image, false);
+	weave_image(&s->image);
+}
+
+static enum weave_outcome go_on_from(struct explorer *e, struct standing *s)
+{
+	e->depth = s->depth;
+	words_back(s->words);
+	image_begin(&s->image, true);
+	weave_image(&s->image);
+	return weave_go_on();
 }
 
 /* The choice that stands next on the path, or a new one, whose first option is to continue. -1: all that it leads to was seen. */
@@ -204,6 +265,9 @@ static int choice(struct explorer *e, uint32_t mask, int current, bool look)
 		e->nr_nodes--;
 		return -1;
 	}
+	/* It is asked again, and finds the choice. */
+	if (look && is_far(e))
+		return WEAVE_PAUSE;
 	e->depth++;
 	return take(e, n);
 }
@@ -221,10 +285,13 @@ static int choose_in_order(void *arg, uint32_t mask, int current, bool shared)
 	return choice(e, mask, current, false);
 }
 
-/* The only one that may go on. -1: what it leads to was seen. */
+/*
+ * The only one that may go on. -1: what it leads to was seen. Where nothing is to be chosen some of the states are enough, picked by
+ * their hashes: who comes to one that was seen but is not among these soon comes to one that is.
+ */
 static int go_on_with(struct explorer *e, int thread, bool look)
 {
-	if (look && e->depth >= e->nr_nodes &&
+	if (look && e->depth >= e->nr_nodes && weave_thread_state(thread) % NOTED_ONE_IN == 0 &&
 	    seen_before(&e->seen, weave_state_after(thread), e->spent))
 		return -1;
 	return thread;
@@ -396,18 +463,29 @@ static void call_reset(void *arg)
 static enum weave_outcome execute(struct explorer *e, weave_choose_fn *choose, bool eager_rcu,
 				  void (*then)(void *arg))
 {
-	struct weave_run run = {
-		.arg = e->c->arg, .choose = choose, .choose_arg = e, .eager_rcu = eager_rcu
-	};
+	void *c = (void *)(uintptr_t)e->c;
 	enum weave_outcome outcome;
 
-	memcpy(run.body, e->c->body, sizeof(run.body));
 	weave_message_clear();
-	outcome = weave_guarded(call_reset, (void *)(uintptr_t)e->c);
+	if (e->nr_standing) {
+		outcome = go_on_from(e, &e->standing[e->nr_standing - 1]);
+	} else {
+		e->run = (struct weave_run){
+			.arg = e->c->arg, .choose = choose, .choose_arg = e, .eager_rcu = eager_rcu
+		};
+		memcpy(e->run.body, e->c->body, sizeof(e->run.body));
+		outcome = weave_guarded(call_reset, c);
+		if (outcome == WEAVE_DONE)
+			outcome = weave_run(&e->run);
+	}
+	while (outcome == WEAVE_PAUSED) {
+		stand(e);
+		outcome = weave_go_on();
+	}
+	if (outcome == WEAVE_DONE && e->only_new && is_seen(&e->ends, weave_state()))
+		outcome = WEAVE_PRUNED;
 	if (outcome == WEAVE_DONE)
-		outcome = weave_run(&run);
-	if (outcome == WEAVE_DONE)
-		outcome = weave_guarded(then, (void *)(uintptr_t)e->c);
+		outcome = weave_guarded(then, c);
 	weave_rcu_forget();
 	if (weave_points() > e->result->points)
 		e->result->points = weave_points();
@@ -463,6 +541,7 @@ static void failed(struct explorer *e)
 {
 	struct explore_result *r = e->result;
 
+	e->nr_standing = 0;
 	r->failed = true;
 	r->found_after = r->executions;
 	snprintf(r->message, sizeof(r->message), "%s", weave_message());
@@ -492,7 +571,12 @@ static bool go_on(struct explorer *e)
 /* One execution that counts. False: it failed, and that is in the result. */
 static bool execute_counted(struct explorer *e, weave_choose_fn *choose, bool eager_rcu)
 {
-	switch (execute(e, choose, eager_rcu, call_judge)) {
+	enum weave_outcome outcome;
+
+	e->only_new = e->options->strategy == EXPLORE_EXHAUSTIVE && !e->options->all;
+	outcome = execute(e, choose, eager_rcu, call_judge);
+	e->only_new = false;
+	switch (outcome) {
 	case WEAVE_PRUNED:
 		e->result->pruned++;
 		return true;
@@ -519,6 +603,8 @@ static bool next_path(struct explorer *e)
 		if (node_skip(e, n))
 			return true;
 		e->nr_nodes--;
+		while (e->nr_standing && e->standing[e->nr_standing - 1].depth >= e->nr_nodes)
+			e->nr_standing--;
 	}
 	return false;
 }
@@ -571,7 +657,7 @@ static enum pass explore_pass(struct explorer *e)
 	uint64_t runs = 0, look = 32;
 
 	seen_clear(&e->seen);
-	e->nr_nodes = 0;
+	e->nr_nodes = e->nr_standing = 0;
 	e->result->passes++;
 	do {
 		e->depth = 0;
@@ -593,9 +679,9 @@ static enum pass explore_pass(struct explorer *e)
  */
 static bool warm_up(struct explorer *e)
 {
-	uint32_t i;
+	uint32_t i, dull = 0;
 
-	for (i = 0; i < WARM_UP; i++) {
+	for (i = 0; i < WARM_UP_MAX && dull < WARM_UP_DULL; i++) {
 		if (!execute_counted(e, choose_random, true)) {
 			e->early = *e->result;
 			e->result->failed = false;
@@ -603,8 +689,8 @@ static bool warm_up(struct explorer *e)
 		}
 		if (!go_on(e))
 			return false;
+		dull = weave_words_learn() ? 0 : dull + 1;
 	}
-	weave_words_learn();
 	return true;
 }
 
@@ -679,6 +765,10 @@ static void explore_random(struct explorer *e)
 
 static void explorer_end(struct explorer *e)
 {
+	uint32_t i;
+
+	for (i = 0; i < STANDING_MAX; i++)
+		image_free(&e->standing[i].image);
 	free(e->seen.key);
 	free(e->seen.spent);
 	free(e->ends.key);
@@ -701,6 +791,7 @@ static struct explorer *explorer_new(const struct explore_case *c,
 	e->random = options ? options->seed : 0;
 	e->began = nanoseconds();
 	e->first = -1;
+	e->has_images = fiber_has_images();
 	seen_clear(&e->ends);
 	weave_words_forget();
 	return e;

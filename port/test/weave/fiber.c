@@ -172,6 +172,32 @@ void fiber_prepare(struct fiber *fiber, void (*fn)(void *arg), void *arg)
 #endif
 }
 
+bool fiber_has_images(void)
+{
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(WEAVE_TSAN)
+	return true;
+#else
+	/* What a sanitizer knows of a stack lies elsewhere, and ucontext does not tell how deep one is. */
+	return false;
+#endif
+}
+
+void fiber_image(struct image *im)
+{
+	unsigned int i;
+
+	for (i = 1; i < nr_fibers; i++) {
+		struct fiber *fiber = &fibers[i];
+
+		image_copy(im, &fiber->sp, sizeof(fiber->sp));
+		image_copy(im, &fiber->ended, sizeof(fiber->ended));
+		if (fiber->sp)
+			image_copy(
+				im, fiber->sp,
+				(size_t)(fiber->stack + STACK_SIZE - (unsigned char *)fiber->sp));
+	}
+}
+
 struct fiber *fiber_main(void)
 {
 	return &fibers[0];

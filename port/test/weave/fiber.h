@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 
+#include "image.h"
+
 struct fiber;
 
 void fiber_start(void);
@@ -30,5 +32,9 @@ void fiber_sync_acquire(void *address);
 void fiber_unwatched(bool on);
 /* All that any fiber did happens before what main does next. */
 void fiber_release_all(void);
+
+/* Can all fibers but the running one, which is main, be copied and put back where they were? */
+bool fiber_has_images(void);
+void fiber_image(struct image *im);
 
 #endif

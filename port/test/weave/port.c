@@ -520,6 +520,40 @@ void weave_port_restore(void)
 	weave_rcu_forget();
 }
 
+static void image_of_store(struct image *im, struct store_page *page, const struct store_page *was)
+{
+	bool dirty = page->dirty;
+
+	image_copy(im, &page->dirty, sizeof(page->dirty));
+	if (page->dirty)
+		image_copy(im, page->data, sizeof(page->data));
+	else if (dirty)
+		memcpy(page->data, was->data, sizeof(page->data));
+}
+
+/* What lies in a frame that nobody has is nobody's business. */
+void weave_port_image(struct image *im)
+{
+	struct state *s = &arena->state;
+	uint32_t i;
+
+	image_copy(im, s, offsetof(struct state, bucket));
+	for (i = 0; i < BUCKETS; i++) {
+		image_copy(im, &s->bucket[i].nr, sizeof(s->bucket[i].nr));
+		image_copy(im, s->bucket[i].free, s->bucket[i].nr * sizeof(s->bucket[i].free[0]));
+	}
+	image_copy(im, arena->heap, s->heap_used);
+	image_copy(im, arena->page, sizeof(arena->page));
+	for (i = 0; i < WEAVE_FRAMES; i++) {
+		if (page_refs(&arena->page[i]))
+			image_copy(im, arena->frame[i], RMAP_PAGE_SIZE);
+	}
+	for (i = 0; i < WEAVE_SLOTS; i++)
+		image_of_store(im, &stores.slot[i], &saved_stores.slot[i]);
+	for (i = 0; i < WEAVE_FILES * WEAVE_FILE_PAGES; i++)
+		image_of_store(im, file_store(&stores, i), file_store(&saved_stores, i));
+}
+
 /* Each thread's own, the RCU thread's too; whoever sets up is the first's. */
 static uint32_t port_cpu(void *ctx)
 {

@@ -16,6 +16,8 @@
 
 #include <rmap/mm.h>
 
+#include "image.h"
+
 #define WEAVE_FRAMES	 96
 #define WEAVE_SLOTS	 16
 #define WEAVE_FILES	 2
@@ -53,5 +55,8 @@ void weave_port_fail_alloc(int thread, uint32_t n);
  */
 int weave_cpu_read(struct mm *mm, uint64_t addr, uint64_t *value);
 int weave_cpu_write(struct mm *mm, uint64_t addr, uint64_t value);
+
+/* The machine in the middle of an execution; see image.h. */
+void weave_port_image(struct image *im);
 
 #endif

@@ -16,6 +16,7 @@
 #include <rmap/locks.h>
 
 #include "fiber.h"
+#include "port.h"
 #include "words.h"
 
 #define HELD_MAX      32
@@ -77,6 +78,7 @@ static struct {
 	uint32_t preemptions;
 	bool too_long;
 	bool trace;
+	struct thread *paused;
 	bool rcu_waits; /* the RCU thread's fiber is in its loop, at its first point */
 	uint32_t nr_segments;
 	struct weave_segment segment[WEAVE_SEGMENTS];
@@ -124,6 +126,17 @@ static void to_main(enum weave_outcome outcome)
 	weave_active = false;
 	w.running = &w.main;
 	fiber_release_all();
+	fiber_switch(self->fiber, fiber_main());
+}
+
+/* The strategy wants main to go on, and this execution later. */
+static void pause_here(void)
+{
+	struct thread *self = w.running;
+
+	w.paused = self;
+	w.outcome = WEAVE_PAUSED;
+	w.running = &w.main;
 	fiber_switch(self->fiber, fiber_main());
 }
 
@@ -351,7 +364,9 @@ static struct thread *pick(void)
 	/* Between two callbacks anybody may go on. */
 	shared = last->wait == WEAVE_WAIT_CALLBACK ||
 		 word_is_shared(last->object, current, last->kind);
-	chosen = w.run->choose(w.run->choose_arg, mask, current, current >= 0 && shared);
+	while ((chosen = w.run->choose(w.run->choose_arg, mask, current, current >= 0 && shared)) ==
+	       WEAVE_PAUSE)
+		pause_here();
 	if (chosen < 0) {
 		to_main(WEAVE_PRUNED);
 		abort();
@@ -772,6 +787,21 @@ static void thread_reset(struct thread *t)
 	t->hash = (uint64_t)number_of(t) * 0x9e3779b97f4a7c15u + 1;
 }
 
+/* From main to the thread that runs, and back here when that execution ends or is paused. */
+static enum weave_outcome run_on(void)
+{
+	w.on = true;
+	fiber_switch(fiber_main(), w.running->fiber);
+	w.on = false;
+	fiber_sync_acquire(&w.main);
+	fiber_sync_acquire(fiber_main());
+	w.running = &w.main;
+	if (w.message[0])
+		w.outcome = WEAVE_FAILED;
+	w.rcu_waits = w.outcome == WEAVE_DONE && w.thread[WEAVE_RCU].points;
+	return w.outcome;
+}
+
 enum weave_outcome weave_run(const struct weave_run *run)
 {
 	int i, first = -1;
@@ -807,17 +837,34 @@ enum weave_outcome weave_run(const struct weave_run *run)
 	if (first < 0)
 		return WEAVE_PRUNED;
 	w.last = first;
-	w.on = true;
 	w.running = &w.thread[first];
-	fiber_switch(fiber_main(), w.running->fiber);
-	w.on = false;
-	fiber_sync_acquire(&w.main);
-	fiber_sync_acquire(fiber_main());
-	w.running = &w.main;
-	if (w.message[0])
-		w.outcome = WEAVE_FAILED;
-	w.rcu_waits = w.outcome == WEAVE_DONE && w.thread[WEAVE_RCU].points;
-	return w.outcome;
+	return run_on();
+}
+
+enum weave_outcome weave_go_on(void)
+{
+	w.running = w.paused;
+	w.outcome = WEAVE_DONE;
+	return run_on();
+}
+
+/* What is not here is the same in all executions, or of no use once one has ended. */
+void weave_image(struct image *im)
+{
+	image_copy(im, w.thread, sizeof(w.thread));
+	image_copy(im, &w.last, sizeof(w.last));
+	image_copy(im, &w.paused, sizeof(w.paused));
+	image_copy(im, &w.points, sizeof(w.points));
+	image_copy(im, &w.writes, sizeof(w.writes));
+	image_copy(im, &w.preemptions, sizeof(w.preemptions));
+	image_copy(im, &w.too_long, sizeof(w.too_long));
+	image_copy(im, &w.nr_segments, sizeof(w.nr_segments));
+	image_copy(im, w.segment, w.nr_segments * sizeof(w.segment[0]));
+	image_copy(im, &w.next_callback, sizeof(w.next_callback));
+	image_copy(im, &w.nr_callbacks, sizeof(w.nr_callbacks));
+	image_copy(im, w.callback, w.nr_callbacks * sizeof(w.callback[0]));
+	fiber_image(im);
+	weave_port_image(im);
 }
 
 enum weave_outcome weave_guarded(void (*fn)(void *arg), void *arg)
@@ -855,29 +902,36 @@ uint32_t weave_preemptions(void)
 	return w.preemptions;
 }
 
+/* A sum over the threads: then what one of them does next changes one term. */
+static uint64_t state_of(const struct thread *t, uint64_t hash)
+{
+	return word_mix(hash, (uint64_t)number_of(t));
+}
+
 uint64_t weave_state(void)
 {
-	uint64_t h = 0;
+	uint64_t sum = 0;
 	int i;
 
 	for (i = 0; i <= WEAVE_RCU; i++)
-		h = word_mix(h, w.thread[i].hash);
-	return h;
+		sum += state_of(&w.thread[i], w.thread[i].hash);
+	return sum;
 }
 
 uint64_t weave_state_after(int thread)
 {
-	uint64_t h = (uint64_t)(thread + 1);
-	int i;
+	const struct thread *t = &w.thread[thread];
+	uint64_t hash = t->hash;
 
-	for (i = 0; i <= WEAVE_RCU; i++) {
-		const struct thread *t = &w.thread[i];
+	/* Who has not begun is about to do nothing that others could see. */
+	if (t->points)
+		hash = word_after(t->object, t->kind, hash);
+	return weave_state() - state_of(t, t->hash) + state_of(t, hash) + (uint64_t)thread + 1;
+}
 
-		/* Who has not begun is about to do nothing that others could see. */
-		h = word_mix(h, i == thread && t->points ? word_after(t->object, t->kind, t->hash)
-							 : t->hash);
-	}
-	return h;
+uint64_t weave_thread_state(int thread)
+{
+	return w.thread[thread].hash;
 }
 
 /* ---------------------------------------------------------------- faults and reports */

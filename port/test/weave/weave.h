@@ -25,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <test/weave/image.h>
 #include <test/weave/point.h>
 
 #define WEAVE_THREADS_MAX 3
@@ -38,6 +39,7 @@ enum weave_outcome {
 	WEAVE_DONE,   /* all threads have ended */
 	WEAVE_FAILED, /* weave_message() says why */
 	WEAVE_PRUNED, /* the strategy said that what follows has been seen */
+	WEAVE_PAUSED, /* the strategy wanted to stop here; weave_go_on() asks it again */
 };
 
 /* Part of a schedule: the thread passed so many points, then another ran. */
@@ -49,8 +51,9 @@ struct weave_segment {
 /*
  * Who goes on? mask: the threads that can, user threads only, and the RCU thread where it is not eager; at least one. current:
  * who ran last of them, or -1 if it cannot go on. shared: may another thread care about the order of current's next operation?
- * Returns the thread, or -1 to give this execution up.
+ * Returns the thread, -1 to give this execution up, or WEAVE_PAUSE.
  */
+#define WEAVE_PAUSE (-2)
 typedef int weave_choose_fn(void *arg, uint32_t mask, int current, bool shared);
 
 struct weave_run {
@@ -63,6 +66,11 @@ struct weave_run {
 
 /* Runs the threads to their ends. Afterwards the schedule is in weave_schedule(). */
 enum weave_outcome weave_run(const struct weave_run *run);
+
+enum weave_outcome weave_go_on(void);
+
+/* An execution that is paused, to an image and back, if fiber_has_images(). Words are not in it (words_mark()). */
+void weave_image(struct image *im);
 
 /* Runs what main does, in which weave_fail() may be called too. */
 enum weave_outcome weave_guarded(void (*fn)(void *arg), void *arg);
@@ -105,6 +113,8 @@ bool weave_at_step(void);
 uint64_t weave_state(void);
 /* The same when this thread, which can go on, will have done what it is about to do, and runs. */
 uint64_t weave_state_after(int thread);
+/* Of what one thread did, and of what that depends on. */
+uint64_t weave_thread_state(int thread);
 
 /* ---------------------------------------------------------------- words */
 

@@ -32,6 +32,10 @@ static inline uint64_t word_mix(uint64_t a, uint64_t b)
 /* An execution begins. */
 void words_begin(void);
 
+/* Where it stands, and back there, within one execution: the hashes are as they were, what threads have ever done stays known. */
+size_t words_mark(void);
+void words_back(size_t mark);
+
 /* The thread does that now; before: the hash of what it did so far. Returns the new one. */
 uint64_t word_note(const volatile void *object, int thread, enum weave_kind kind, uint64_t before);
 
