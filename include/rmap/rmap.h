@@ -404,9 +404,10 @@ int rmap_vma_merge_prepare(struct rmap *rmap, struct rmap_vma *dst, struct rmap_
 			   bool *imported);
 void rmap_vma_merge_undo(struct rmap *rmap, struct rmap_vma *dst);
 
-/* Up to three VMAs of one mm whose bounds change together, and at most one new one. */
+/* Up to three VMAs of one mm, and of one file or none, whose bounds change together, and at most one new one. */
 struct rmap_adjust {
-	struct rmap_vma *vma[3]; /* whose bounds change or that go away; unused ones NULL */
+	/* whose bounds change or that go away: at least the first; the others may be NULL */
+	struct rmap_vma *vma[3];
 	/* this one goes away: it is left out of the trees and unlinked by end */
 	bool removed[3];
 	/* enter this new one in the file's tree at the end; or NULL */

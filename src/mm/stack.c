@@ -37,7 +37,6 @@ int stack_grow(struct vma *vma, uint64_t addr)
 	uint64_t pages;
 	int error;
 
-	addr &= RMAP_PAGE_MASK;
 	if (addr < mm->sys->config.mmap_min_addr)
 		return RMAP_EPERM;
 	if (!guard_is_free(vma, addr))

@@ -118,7 +118,7 @@ int mm_map_locked(struct mm *mm, uint64_t start, uint64_t len, uint64_t flags, s
 /* Remove every VMA and page table (exit). mmap write held, or nobody else knows mm. */
 void mm_unmap_all(struct mm *mm);
 /*
- * addr is below a VM_GROWSDOWN VMA: grow it to cover addr. mmap write held (who met the fault under the read lock drops it,
+ * addr, a page's, is below a VM_GROWSDOWN VMA: grow it down to there. mmap write held (who met the fault under the read lock drops it,
  * takes the write lock and looks again). 0; RMAP_ENOMEM: a limit, the guard gap or no memory; RMAP_EPERM: below mmap_min_addr.
  */
 int stack_grow(struct vma *vma, uint64_t addr);

@@ -95,14 +95,8 @@ void rmap_vma_merge_undo(struct rmap *rmap, struct rmap_vma *dst)
 
 void rmap_adjust_begin(struct rmap *rmap, struct rmap_adjust *adjust)
 {
-	adjust->file = NULL;
+	adjust->file = adjust->vma[0]->file;
 	adjust->design = NULL;
-	for (unsigned int i = 0; i < 3 && !adjust->file; i++) {
-		if (adjust->vma[i])
-			adjust->file = adjust->vma[i]->file;
-	}
-	if (adjust->insert && !adjust->file)
-		adjust->file = adjust->insert->file;
 	if (adjust->file) {
 		file_map_lock(rmap, adjust->file);
 		for (unsigned int i = 0; i < 3; i++) {

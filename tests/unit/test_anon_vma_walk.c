@@ -519,7 +519,7 @@ static void test_adjust_holds_walkers_off(void **state)
 	write_ok(mm, 11, 1);
 	page = tiny_page_at(mm, 11);
 	vma = &mm->vma[0]->rmap;
-	adjust.vma[1] = vma;
+	adjust.vma[0] = vma;
 	rmap_adjust_begin(&vm->rmap, &adjust);
 	assert_int_equal(try_walk(vm, page), RMAP_EAGAIN);
 	assert_null(vma_own(vma)->rb_root.node);

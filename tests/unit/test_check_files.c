@@ -46,6 +46,12 @@ static void system_dirty(struct scene *x)
 	SET(x, x->e.sys->cpus[0].sum[SUM_DIRTY], 77);
 }
 
+/* C has no page of its program, so that nothing but the tree knows where in the file its VMA is. */
+static void file_tree_goes_back(struct scene *x)
+{
+	SET(x, vma_of(x->c, CODE)->rmap.pgoff, 1);
+}
+
 static void file_tree_is_no_tree(struct scene *x)
 {
 	SET(x, x->file->rmap.vmas.node->parent_color, 0);
@@ -88,6 +94,7 @@ static const struct damage damages[] = {
 	DAMAGE(file_size, "something is cached at 0x1, behind its end"),
 	DAMAGE(file_page_not_filled, "was never filled"),
 	DAMAGE(system_dirty, "the system counts 77 dirty pages and has 1"),
+	DAMAGE(file_tree_goes_back, "out of order or cut"),
 	DAMAGE(file_tree_is_no_tree, "its tree of VMAs is no red-black tree"),
 	DAMAGE(file_with_store_has_slot, "a swap slot at 0x0, though it has a store"),
 	DAMAGE(file_tree_has_no_page, "its tree has at 0x0 what is no page"),

@@ -112,10 +112,10 @@ static void test_wrong_walks_are_named(void **state)
 {
 	static const char *const sentences[] = {
 		[WALK_MISSES] = "it finds 0 of 2",
-		[WALK_TWICE] = "twice",
+		[WALK_TWICE] = "meets mm 1 at 0x10000000 twice",
 		[WALK_MISSES_ONE] = "it finds 1 of 2",
 		[WALK_ELSEWHERE] = "at 0x777000, where the page is not",
-		[WALK_ABOVE] = "at 0xc0000000, where the page is not",
+		[WALK_ABOVE] = "meets mm 2 at 0xc0000000, where the page is not",
 		[WALK_UNKNOWN_MM] = "meets an address space that is not there",
 		[WALK_OTHER_SLOT] = "by a slot that does not name it",
 		[WALK_NO_SLOT] = "by a slot that does not name it",

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What is asked behind a first question that is nearly always enough: faults on pages that are there, pages that were advised about
+ * and then go bad, pages of zeros, pages that were not used when they went, objects of many sizes.
+ */
+#include "failed.h"
+#include "faulty.h"
+#include "image_memory.h"
+
+#include <stdlib.h>
+
+#include "mm/mm_types.h"
+#include "mm/page.h"
+
+#define RW (MM_PROT_READ | MM_PROT_WRITE)
+#define A  0x10000000ull
+#define B  0x20000000ull
+
+/* ---------------------------------------------------------------- faults and advice */
+
+/* A processor whose TLB was behind asks for a page that is there and may be read: nothing happens to it. */
+static void test_a_read_that_needs_nothing(void **state)
+{
+	struct mm_counters before, after;
+	struct mm *parent, *child;
+	struct engine e;
+
+	(void)state;
+	engine_setup(&e, NULL);
+	parent = engine_mm(&e);
+	map_anon(&e, parent, A, 1);
+	poke(&e, parent, A, 7);
+	child = engine_fork(&e, parent);
+	before = counters_of(&e);
+	assert_int_equal(STEP(&e, mm_fault(child, A, MM_ACCESS_READ)), 0);
+	after = counters_of(&e);
+	assert_int_equal(after.fault_spurious, before.fault_spurious + 1);
+	assert_int_equal(after.fault_cow_copy, before.fault_cow_copy);
+	assert_true(same_frame(parent, A, child, A));
+	mm_put(child);
+	mm_put(parent);
+	engine_teardown(&e);
+}
+
+/* What is of no use any more has not been used: neither the PTE nor the page says so behind MADV_FREE. */
+static void test_advice_forgets_uses(void **state)
+{
+	struct mm_smaps smaps;
+	struct engine e;
+	struct mm *mm;
+
+	(void)state;
+	engine_setup(&e, NULL);
+	mm = engine_mm(&e);
+	map_anon(&e, mm, A, 1);
+	poke(&e, mm, A, 7);
+	lru_mark_accessed(e.sys, page_info(mm, A).page);
+	assert_int_equal(STEP(&e, mm_madvise(mm, A, PAGE, MM_MADV_FREE)), 0);
+	assert_int_equal(mm_smaps(mm, A, &smaps), 0);
+	assert_int_equal(smaps.lazyfree, PAGE);
+	assert_int_equal(smaps.referenced, 0);
+	mm_put(mm);
+	engine_teardown(&e);
+}
+
+/* It might have been dropped at any time; but it was not, and who comes for it is told that it went bad. */
+static void test_an_advised_page_goes_bad(void **state)
+{
+	struct engine e;
+	struct mm *mm;
+
+	(void)state;
+	engine_setup(&e, NULL);
+	mm = engine_mm(&e);
+	map_anon(&e, mm, A, 1);
+	poke(&e, mm, A, 7);
+	assert_int_equal(STEP(&e, mm_madvise(mm, A, PAGE, MM_MADV_FREE)), 0);
+	assert_int_equal(STEP(&e, mm_poison(mm, A)), 0);
+	assert_int_equal(touch_read(&e, mm, A), RMAP_EHWPOISON);
+	mm_put(mm);
+	engine_teardown(&e);
+}
+
+/*
+ *	file  [0 1 2 3]	all are said to be cold, then 0 is read; that is known when they are unmapped, and of no other
+ */
+static void test_what_was_used_when_it_went(void **state)
+{
+	struct mm_file *file;
+	struct page *page[4];
+	struct engine e;
+	struct mm *mm;
+
+	(void)state;
+	engine_setup(&e, NULL);
+	mm = engine_mm(&e);
+	file = pattern_file(&e, 4, 3);
+	(void)map_with(&e, mm, A, 4, RW, MM_MAP_SHARED, file, 0);
+	for (uint64_t i = 0; i < 4; i++) {
+		(void)peek(&e, mm, A + i * PAGE);
+		page[i] = page_info(mm, A + i * PAGE).page;
+	}
+	assert_int_equal(STEP(&e, mm_madvise(mm, A, 4 * PAGE, MM_MADV_COLD)), 0);
+	(void)peek(&e, mm, A);
+	assert_int_equal(STEP(&e, mm_munmap(mm, A, 4 * PAGE)), 0);
+	assert_true(page_test(page[0], PG_REFERENCED));
+	for (unsigned int i = 1; i < 4; i++)
+		assert_false(page_test(page[i], PG_REFERENCED | PG_ACTIVE));
+	mm_put(mm);
+	mm_file_put(file);
+	engine_teardown(&e);
+}
+
+/*
+ *	A [w]  moved to B; where it was a new VMA stands, whose pages must have other numbers: the record of that is what there is no
+ *	memory for. Then there is no page either, until there is memory.
+ */
+static void test_no_memory_to_be_elsewhere(void **state)
+{
+	struct engine_config config = { .mm.design = &rmap_lineage };
+	struct testport *tp;
+	struct engine e;
+	struct mm *mm;
+	uint64_t to;
+
+	(void)state;
+	faulty_setup(&e, &tp, &config);
+	mm = engine_mm(&e);
+	map_anon(&e, mm, A, 1);
+	poke(&e, mm, A, 7);
+	assert_int_equal(
+		STEP(&e, mm_mremap(mm, A, PAGE, PAGE, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, B, &to)),
+		0);
+	map_anon(&e, mm, A, 1);
+	testport_fail_alloc(tp, RMAP_KIND_REMAP, 1, TESTPORT_ONCE);
+	assert_int_equal(touch_write(&e, mm, A), RMAP_ENOMEM);
+	assert_int_equal(testport_fail_none(tp), 1);
+	assert_int_equal(page_info(mm, A).state, MM_PAGE_NONE);
+	poke(&e, mm, A, 8);
+	assert_int_equal(peek(&e, mm, B), 7);
+	mm_put(mm);
+	faulty_teardown(&e, tp);
+}
+
+/* ---------------------------------------------------------------- numbers */
+
+/* All that is counted for one kind or another, against all there is. Called where an image is being written. */
+static struct mm_system *counted;
+static uint64_t buffers, buffer_bytes;
+
+static int count_and_write(void *ctx, const void *data, uint64_t len)
+{
+	uint64_t objects, bytes, sum = 0;
+	struct mm_memory memory;
+
+	for (unsigned int kind = 0; kind < RMAP_KINDS; kind++) {
+		mm_get_objects(counted, (enum rmap_kind)kind, &objects, &bytes);
+		sum += bytes;
+		assert_int_equal(objects == 0, bytes == 0);
+		if (kind == RMAP_KIND_BUFFER) {
+			buffers = objects;
+			buffer_bytes = bytes;
+		}
+	}
+	mm_get_memory(counted, &memory);
+	assert_int_equal(sum, memory.object_bytes);
+	return image_memory_write(ctx, data, len);
+}
+
+/*
+ * A page of zeros is written without contents, and is there afterwards: in memory, as it was. While an image is written there are
+ * buffers of several sizes, and their bytes are what they are.
+ */
+static void test_a_page_of_zeros(void **state)
+{
+	struct image_memory memory = { 0 };
+	const struct mm_stream stream = { .ctx = &memory,
+					  .write = count_and_write,
+					  .read = image_memory_read };
+	uint64_t id = 1, len[2];
+	struct engine e;
+
+	(void)state;
+	for (unsigned int value = 0; value < 2; value++) {
+		struct mm *mm;
+
+		engine_setup(&e, NULL);
+		mm = engine_mm(&e);
+		map_anon(&e, mm, A, 2);
+		poke(&e, mm, A, value);
+		poke(&e, mm, A + PAGE, 7);
+		memory.len = memory.pos = 0;
+		counted = e.sys;
+		assert_int_equal(STEP(&e, mm_hibernate(e.sys, &mm, &id, 1, &stream)), 0);
+		assert_true(buffers > 1);
+		assert_true(buffer_bytes > buffers);
+		len[value] = memory.len;
+		mm_put(mm);
+		engine_teardown(&e);
+	}
+	assert_true(len[0] + PAGE <= len[1]);
+	free(memory.data);
+}
+
+static struct mm *resumed;
+
+static void take(void *arg, uint64_t id, struct mm *mm)
+{
+	(void)arg;
+	(void)id;
+	resumed = mm;
+}
+
+static void test_a_page_of_zeros_comes_back(void **state)
+{
+	const struct mm_resume resume = { .mm = take };
+	struct image_memory memory = { 0 };
+	const struct mm_stream stream = IMAGE_MEMORY_STREAM(&memory);
+	uint64_t id = 1;
+	struct engine e;
+	struct mm *mm;
+
+	(void)state;
+	engine_setup(&e, NULL);
+	mm = engine_mm(&e);
+	map_anon(&e, mm, A, 1);
+	poke(&e, mm, A, 0);
+	/* What cannot go out stays in memory when the rest is pushed out. */
+	assert_int_equal(STEP(&e, mm_mlock(mm, A, PAGE, 0)), 0);
+	assert_int_equal(STEP(&e, mm_hibernate(e.sys, &mm, &id, 1, &stream)), 0);
+	mm_put(mm);
+	engine_teardown(&e);
+	engine_setup(&e, NULL);
+	assert_int_equal(STEP(&e, mm_resume_image(e.sys, &stream, &resume)), 0);
+	assert_int_equal(page_info(resumed, A).state, MM_PAGE_PRESENT);
+	assert_int_equal(peek(&e, resumed, A), 0);
+	mm_put(resumed);
+	engine_teardown(&e);
+	free(memory.data);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_read_that_needs_nothing),
+		cmocka_unit_test(test_advice_forgets_uses),
+		cmocka_unit_test(test_an_advised_page_goes_bad),
+		cmocka_unit_test(test_what_was_used_when_it_went),
+		cmocka_unit_test(test_no_memory_to_be_elsewhere),
+		cmocka_unit_test(test_a_page_of_zeros),
+		cmocka_unit_test(test_a_page_of_zeros_comes_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
