@@ -362,10 +362,9 @@ static struct thread *pick(void)
 	if (!(mask >> current & 1))
 		current = -1;
 	/* Between two callbacks anybody may go on. */
-	shared = last->wait == WEAVE_WAIT_CALLBACK ||
-		 word_is_shared(last->object, current, last->kind);
-	while ((chosen = w.run->choose(w.run->choose_arg, mask, current, current >= 0 && shared)) ==
-	       WEAVE_PAUSE)
+	shared = current >= 0 && (last->wait == WEAVE_WAIT_CALLBACK ||
+				  word_is_shared(last->object, current, last->kind));
+	while ((chosen = w.run->choose(w.run->choose_arg, mask, current, shared)) == WEAVE_PAUSE)
 		pause_here();
 	if (chosen < 0) {
 		to_main(WEAVE_PRUNED);
