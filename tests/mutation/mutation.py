@@ -48,8 +48,8 @@ LABELS = ["unit", "design", "scenario", "figures", "example", "fuzz", "cli"]
 LEFT_OUT = re.compile(r"cli/(record|compare)|fuzz/planted")
 # Seconds of processor time: tests that take longer are left out. The default design's may take more.
 SLOWEST, SLOWEST_MAIN = 2.0, 12.0
-# A unit test that takes longer is cut into the cmocka tests that it holds.
-SPLIT = 0.25
+# A unit test that takes longer is cut into the cmocka tests that it holds; one under another design that might be left out.
+SPLIT, SPLIT_OTHER = 0.25, 1.5
 CASE = re.compile(rb"^\[ RUN      \] (\w+)$", re.M)
 MEMORY = 6 << 30         # bytes of address space
 GOALS = {"src/rmap": 95.0, "src/mm": 90.0}
@@ -157,11 +157,16 @@ def trace_one(test, path, count, cpu):
     return result, zlib.compress(marks, 1)
 
 
-def trace_all(todo, count):
-    """Traces them on all processors; yields (test, result, marks) as they come."""
+def slowest(test):
+    """The processor time that it may take."""
+    return SLOWEST if OTHER_DESIGNS.match(test.name) or test.name.startswith("lineage/") else SLOWEST_MAIN
+
+
+def trace_all(todo, count, times):
+    """Traces them on all processors, in so many times the time that each may take; yields (test, result, marks) as they come."""
     def one(number_test):
         number, test = number_test
-        return test, *trace_one(test, REACH / str(number), count, SLOWEST_MAIN)
+        return test, *trace_one(test, REACH / str(number), count, times * slowest(test))
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + 1) as pool:
         for done, answer in enumerate(pool.map(one, enumerate(todo)), 1):
@@ -172,7 +177,8 @@ def trace_all(todo, count):
 def cases(test, result):
     """The tests inside a program that takes long, each to be run by itself; none where it knows no RMAP_TEST."""
     names = [name.decode() for name in CASE.findall(result.output)]
-    if result.seconds < SPLIT or len(set(names)) < 2 or not {"unit", "design"} & set(test.labels):
+    split = SPLIT_OTHER if OTHER_DESIGNS.match(test.name) else SPLIT
+    if result.seconds < split or len(set(names)) < 2 or not {"unit", "design"} & set(test.labels):
         return []
     one = suite.run(case_of(test, names[0]), cpu=SLOWEST_MAIN, memory=MEMORY)
     return sorted(set(names)) if len(CASE.findall(one.output)) == 1 else []
@@ -194,19 +200,19 @@ def trace(tests, made):
     todo = [test for test in tests if test.name not in kept or kept[test.name]["program"] != program_of(test)]
 
     def keep(test, result, marks, parts):
-        seconds = SLOWEST if OTHER_DESIGNS.match(test.name) or test.name.startswith("lineage/") else SLOWEST_MAIN
-        slow = result.outcome != "passed" or result.seconds > seconds
+        slow = result.outcome != "passed" or result.seconds > slowest(test)
         kept[test.name] = {"seconds": result.seconds, "marks": b"" if slow else marks, "program": program_of(test), "cases": parts}
 
     inside = []
-    for test, result, marks in trace_all(todo, len(made)):
+    # More time than it may take: who takes too long as a whole may do as cases.
+    for test, result, marks in trace_all(todo, len(made), 3):
         if result.outcome == "failed":
             say(f"mutation: {test.name} fails without any mistake; left out")
             say(result.output.decode(errors="replace")[-600:])
         parts = cases(test, result) if result.outcome in ("passed", "timeout") else []
         keep(test, result, marks, parts)
         inside += [case_of(test, part) for part in parts]
-    for test, result, marks in trace_all(inside, len(made)):
+    for test, result, marks in trace_all(inside, len(made), 1):
         keep(test, result, marks, [])
     TRACE.write_bytes(pickle.dumps({"numbers": numbers, "tests": kept}))
     found = []

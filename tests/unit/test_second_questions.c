@@ -11,6 +11,8 @@
 
 #include "mm/mm_types.h"
 #include "mm/page.h"
+#include "mm/reclaim.h"
+#include "mm/vma.h"
 
 #define RW (MM_PROT_READ | MM_PROT_WRITE)
 #define A  0x10000000ull
@@ -111,6 +113,72 @@ static void test_what_was_used_when_it_went(void **state)
 	engine_teardown(&e);
 }
 
+/* Whoever changes a VMA's bounds has the locks that lead to it: a page's users cannot be asked then, and that is not "none". */
+static void test_users_that_cannot_be_asked(void **state)
+{
+	struct rmap_adjust adjust = { .insert = NULL };
+	struct mm_file *file;
+	struct page *page;
+	uint64_t vm_flags;
+	struct engine e;
+	struct mm *mm;
+
+	(void)state;
+	engine_setup(&e, NULL);
+	mm = engine_mm(&e);
+	file = pattern_file(&e, 1, 3);
+	(void)map_with(&e, mm, A, 1, RW, MM_MAP_SHARED, file, 0);
+	(void)peek(&e, mm, A);
+	page = page_info(mm, A).page;
+	adjust.vma[0] = &vma_find(mm, A)->rmap;
+	/* These two ask every table, or know the PTEs: no VMA is in their way. */
+	if (!engine_design_is("scan") && !engine_design_is("pte_chain")) {
+		rmap_adjust_begin(mm_system_rmap(e.sys), &adjust);
+		assert_int_equal(page_referenced(e.sys, page, false, &vm_flags), -1);
+		rmap_adjust_end(mm_system_rmap(e.sys), &adjust);
+	}
+	assert_int_equal(page_referenced(e.sys, page, false, &vm_flags), 1);
+	assert_int_equal(page_referenced(e.sys, page, false, &vm_flags), 0);
+	engine_check(&e);
+	mm_put(mm);
+	mm_file_put(file);
+	engine_teardown(&e);
+}
+
+/*
+ *	parent - c0 c1 … c9	nine have their own page; a walk that only checks, or that looks for entries, keeps nothing of that, one that
+ *				learns does
+ */
+static void test_who_only_checks_leaves_no_trace(void **state)
+{
+	struct engine_config config = { .mm.design = &rmap_lineage };
+	static const unsigned int flags[] = { RMAP_WALK_CHECK, RMAP_WALK_ENTRIES, 0 };
+	struct mm *parent, *child[10];
+	struct engine e;
+
+	(void)state;
+	engine_setup(&e, &config);
+	parent = engine_mm(&e);
+	map_anon(&e, parent, A, 1);
+	poke(&e, parent, A, 7);
+	for (unsigned int i = 0; i < 10; i++)
+		child[i] = engine_fork(&e, parent);
+	poke(&e, parent, A, 8);
+	for (unsigned int i = 1; i < 10; i++)
+		poke(&e, child[i], A, i);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct rmap_walk walk = { .flags = flags[i] };
+
+		assert_int_equal(mm_walk_page(e.sys, page_info(child[0], A).page, &walk), 0);
+		assert_int_equal(walk_from(&e, child[0], A, true).looks, i < 2 ? 11 : 1);
+	}
+	engine_check(&e);
+	for (unsigned int i = 0; i < 10; i++)
+		mm_put(child[i]);
+	mm_put(parent);
+	engine_teardown(&e);
+}
+
 /*
  *	A [w]  moved to B; where it was a new VMA stands, whose pages must have other numbers: the record of that is what there is no
  *	memory for. Then there is no page either, until there is memory.
@@ -165,6 +233,45 @@ static int count_and_write(void *ctx, const void *data, uint64_t len)
 	mm_get_memory(counted, &memory);
 	assert_int_equal(sum, memory.object_bytes);
 	return image_memory_write(ctx, data, len);
+}
+
+/* What is counted of many walks, more than any of the small counters holds that each processor has of its last ones. */
+static void test_many_walks(void **state)
+{
+	enum { CHILDREN = 20, WALKS = 9000 };
+	struct mm *parent, *child[CHILDREN];
+	struct rmap_walk_counts before, after;
+	uint64_t looks = 0, steps = 0, found = 0;
+	struct rmap_counts counts;
+	struct engine e;
+
+	(void)state;
+	engine_setup(&e, NULL);
+	parent = engine_mm(&e);
+	map_anon(&e, parent, A, 1);
+	poke(&e, parent, A, 7);
+	for (unsigned int i = 0; i < CHILDREN; i++)
+		child[i] = engine_fork(&e, parent);
+	rmap_get_counts(mm_system_rmap(e.sys), &counts);
+	before = counts.walk[RMAP_WALK_PROBE];
+	for (unsigned int i = 0; i < WALKS; i++) {
+		struct rmap_walk walk = walk_from(&e, parent, A, false);
+
+		looks += walk.looks;
+		steps += walk.steps;
+		found += walk.found;
+	}
+	rmap_get_counts(mm_system_rmap(e.sys), &counts);
+	after = counts.walk[RMAP_WALK_PROBE];
+	assert_int_equal(found, WALKS * (CHILDREN + 1));
+	assert_int_equal(after.walks - before.walks, WALKS);
+	assert_int_equal(after.looks - before.looks, looks);
+	assert_int_equal(after.steps - before.steps, steps);
+	assert_int_equal(after.found - before.found, found);
+	for (unsigned int i = 0; i < CHILDREN; i++)
+		mm_put(child[i]);
+	mm_put(parent);
+	engine_teardown(&e);
 }
 
 /*
@@ -246,7 +353,10 @@ int main(void)
 		cmocka_unit_test(test_advice_forgets_uses),
 		cmocka_unit_test(test_an_advised_page_goes_bad),
 		cmocka_unit_test(test_what_was_used_when_it_went),
+		cmocka_unit_test(test_users_that_cannot_be_asked),
+		cmocka_unit_test(test_who_only_checks_leaves_no_trace),
 		cmocka_unit_test(test_no_memory_to_be_elsewhere),
+		cmocka_unit_test(test_many_walks),
 		cmocka_unit_test(test_a_page_of_zeros),
 		cmocka_unit_test(test_a_page_of_zeros_comes_back),
 	};

@@ -53,6 +53,9 @@ static void test_a_length_that_wraps(void **state)
 	map_anon(&e, mm, A, 1);
 	assert_int_equal(STEP(&e, mm_mprotect(mm, A, 0, RW)), 0);
 	assert_int_equal(STEP(&e, mm_mprotect(mm, A, UINT64_MAX, RW)), RMAP_ENOMEM);
+	/* Before anything else is wrong with it. */
+	assert_int_equal(STEP(&e, mm_mprotect(mm, A, UINT64_MAX, 1u << 20)), RMAP_ENOMEM);
+	assert_int_equal(STEP(&e, mm_mprotect(mm, A, PAGE, 1u << 20)), RMAP_EINVAL);
 	mm_put(mm);
 	engine_teardown(&e);
 }

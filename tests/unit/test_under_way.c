@@ -103,12 +103,43 @@ static void test_protect(void **state)
 	assert_int_equal(touch_write(&e, mm, A), RMAP_EACCES);
 }
 
+/*
+ * A child that is forked meanwhile has an entry, too. Neither's says any more that the page is somebody's alone, or may be written to:
+ * it comes back shared, and a write copies it.
+ */
+static void test_forking(void **state)
+{
+	struct mm *child = NULL;
+	pte_t *pte[2];
+
+	(void)state;
+	leave();
+	assert_int_equal(mm_fork(mm, &child), 0);
+	pte[0] = table_find(mm, A);
+	pte[1] = table_find(child, A);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_true(pte_is_migration(*pte[i]));
+		assert_int_equal(pte_pfn(*pte[i]), page_to_pfn(e.sys, page));
+		assert_int_equal(*pte[i] & (PTE_MIG_EXCLUSIVE | PTE_MIG_WRITE), 0);
+		*pte[i] = kept & ~PTE_WRITE;
+	}
+	atomic_store(&page->rmap.mapcount, 2);
+	page_get(page);
+	atomic_store(&page->rmap.exclusive, 0);
+	inject_test_system(e.sys);
+	engine_check(&e);
+	poke(&e, child, A, 9);
+	assert_int_equal(peek(&e, mm, A), 7);
+	mm_put(child);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_views, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_freeing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_protect, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_forking, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
