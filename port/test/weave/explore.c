@@ -12,7 +12,7 @@
 #include "fiber.h"
 #include "words.h"
 
-#define NODES_MAX     8192
+#define NODES_MAX     65536
 #define DECISIONS_MAX WEAVE_SEGMENTS
 /*
  * Random executions before the exhaustive search, from which it learns most of the words that matter: until so many in a row teach
@@ -25,8 +25,11 @@
 #define STANDING_MAX  48
 #define STANDING_FAR  80
 
-/* Of the states between choices one in so many is noted. */
+/* Of the states between choices one in so many is noted, fewer where executions are longer than that. */
 #define NOTED_ONE_IN  8
+#define NOTED_LONG    4096
+/* Slots for states. What does not fit is not noted, and its like is executed again. */
+#define SEEN_MAX      ((uint64_t)1 << 26)
 
 struct node {
 	uint8_t options[WEAVE_THREADS_MAX];
@@ -161,7 +164,7 @@ static void seen_grow(struct seen *s)
 	free(old.spent);
 }
 
-/* Was it seen, with no more preemptions spent? Now it is. */
+/* Was it seen, with no more preemptions spent? Now it is, if there is room. */
 static bool seen_before(struct seen *s, uint64_t key, uint32_t spent)
 {
 	uint64_t slot;
@@ -174,6 +177,8 @@ static bool seen_before(struct seen *s, uint64_t key, uint32_t spent)
 		s->spent[slot] = (uint8_t)spent;
 		return false;
 	}
+	if (s->used == SEEN_MAX / 2)
+		return false;
 	s->key[slot] = key;
 	s->spent[slot] = (uint8_t)spent;
 	if (++s->used > s->size / 2)
@@ -291,7 +296,9 @@ static int choose_in_order(void *arg, uint32_t mask, int current, bool shared)
  */
 static int go_on_with(struct explorer *e, int thread, bool look)
 {
-	if (look && e->depth >= e->nr_nodes && weave_thread_state(thread) % NOTED_ONE_IN == 0 &&
+	uint64_t one_in = NOTED_ONE_IN * (1 + e->result->points / NOTED_LONG);
+
+	if (look && e->depth >= e->nr_nodes && weave_thread_state(thread) % one_in == 0 &&
 	    seen_before(&e->seen, weave_state_after(thread), e->spent))
 		return -1;
 	return thread;
