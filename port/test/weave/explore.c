@@ -70,7 +70,7 @@ struct explorer {
 	/* exhaustive */
 	struct node node[NODES_MAX];
 	uint32_t nr_nodes, depth;
-	uint32_t spent;
+	uint32_t spent, bound; /* preemptions */
 	struct standing standing[STANDING_MAX];
 	uint32_t nr_standing;
 	bool has_images;
@@ -314,7 +314,7 @@ static int choose_exhaustive(void *arg, uint32_t mask, int current, bool shared)
 		return current;
 	if (!(mask & (mask - 1)))
 		return go_on_with(e, lowest(mask), look);
-	if (current >= 0 && e->spent >= e->options->preemptions)
+	if (current >= 0 && e->spent >= e->bound)
 		return go_on_with(e, current, look);
 	return choice(e, mask, current, look);
 }
@@ -656,8 +656,8 @@ enum pass {
 };
 
 /*
- * What is learned late makes all that came before worth little, so a pass looks whether it has learned something when it is twice
- * as old as when it last looked.
+ * What is learned late makes all that came before worth little, so a pass looks whether it has learned something when it is a quarter
+ * older than when it last looked.
  */
 static enum pass explore_pass(struct explorer *e)
 {
@@ -672,7 +672,7 @@ static enum pass explore_pass(struct explorer *e)
 		if (!execute_counted(e, choose_exhaustive, true) || !go_on(e))
 			return PASS_STOP;
 		if (++runs == look) {
-			look *= 2;
+			look += look / 4;
 			if (weave_words_learn())
 				return PASS_AGAIN;
 		}
@@ -713,13 +713,17 @@ static void fail_as_early(struct explorer *e)
 	*r = e->early;
 }
 
+/* With one preemption first, which costs little, and teaches most of the words that random executions did not. */
 static void explore_exhaustive(struct explorer *e)
 {
-	enum pass pass = PASS_AGAIN;
+	uint32_t most = e->options->preemptions;
+	enum pass pass = PASS_STOP;
 
 	if (warm_up(e)) {
-		while (pass == PASS_AGAIN)
+		e->bound = most ? 1 : 0;
+		do {
 			pass = explore_pass(e);
+		} while (pass == PASS_AGAIN || (pass == PASS_COMPLETE && e->bound++ < most));
 	}
 	if (e->early.failed && !e->result->failed)
 		fail_as_early(e);
