@@ -23,7 +23,7 @@
 /* Pages that go back under one lock: as many as gathering collects. */
 #define FREE_RUN 64
 
-int frames_init(struct mm_system *sys)
+void frames_init(struct mm_system *sys)
 {
 	rmap_spin_init(&sys->frame_lock, RMAP_LOCK_FRAMES);
 	sys->zero_page = pfn_to_page(sys, 0);
@@ -33,7 +33,6 @@ int frames_init(struct mm_system *sys)
 	atomic_store(&sys->zero_page->flags, PG_RESERVED | PG_UPTODATE);
 	list_init(&sys->zero_page->lru);
 	page_zero(sys, sys->zero_page);
-	return 0;
 }
 
 void frames_destroy(struct mm_system *sys)
@@ -61,19 +60,17 @@ static bool is_plenty(const struct mm_system *sys)
 	return atomic_load_explicit(&sys->nr_free, memory_order_relaxed) >= sys->plenty;
 }
 
-/* The right to take up to nr frames, without going below floor. Returns to how many. */
+/* The right to take nr frames without going below floor: all of them or none. Returns how many. */
 static uint32_t claim(struct mm_system *sys, uint32_t nr, uint64_t floor)
 {
 	uint64_t free = atomic_load_explicit(&sys->nr_free, memory_order_relaxed);
-	uint64_t n;
 
 	do {
-		if (free <= floor)
+		if (free < floor + nr)
 			return 0;
-		n = free - floor < nr ? free - floor : nr;
 	} while (!atomic_compare_exchange_weak_explicit(
-		&sys->nr_free, &free, free - n, memory_order_acquire, memory_order_relaxed));
-	return (uint32_t)n;
+		&sys->nr_free, &free, free - nr, memory_order_acquire, memory_order_relaxed));
+	return nr;
 }
 
 /* Frames that are there again, or rights that were not used. */

@@ -45,16 +45,10 @@ int mm_charge(struct mm *mm, uint64_t pages)
 	uint64_t sum = mm_commit(sys, (int64_t)pages);
 	bool fits = true;
 
-	switch (sys->config.overcommit) {
-	case MM_OVERCOMMIT_ALWAYS:
-		break;
-	case MM_OVERCOMMIT_GUESS:
+	if (sys->config.overcommit == MM_OVERCOMMIT_GUESS)
 		fits = pages <= sys->nr_frames + sys->swap.nr_slots;
-		break;
-	case MM_OVERCOMMIT_NEVER:
+	else if (sys->config.overcommit == MM_OVERCOMMIT_NEVER)
 		fits = sum < commit_limit(mm);
-		break;
-	}
 	if (fits)
 		return 0;
 	mm_uncharge(sys, pages);

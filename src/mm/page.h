@@ -101,7 +101,7 @@ struct mm_cpu;
 /* ---- frames.c ---- */
 
 /* Put all frames of the port on the free list; sets aside the zero page. */
-int frames_init(struct mm_system *sys);
+void frames_init(struct mm_system *sys);
 void frames_destroy(struct mm_system *sys);
 
 /*

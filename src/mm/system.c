@@ -167,9 +167,7 @@ int mm_system_create(const struct mm_config *config, const struct mm_port *port,
 	atomic_store(&sys->next_id, 1);
 	atomic_store(&sys->next_origin, 1);
 	lru_init(sys);
-	error = frames_init(sys);
-	if (error)
-		goto free_system;
+	frames_init(sys);
 	error = swap_init(sys);
 	if (error)
 		goto free_frames;
@@ -184,7 +182,6 @@ free_swap:
 	swap_destroy(sys);
 free_frames:
 	frames_destroy(sys);
-free_system:
 	port->os.free(port->os.ctx, RMAP_KIND_SYSTEM, sys, sys->bytes);
 	return error;
 }

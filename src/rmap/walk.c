@@ -177,9 +177,9 @@ static void count_walk(struct rmap *rmap, const struct rmap_walk_state *state)
 		family_locks = 0;
 	else if (rmap_unlikely(state->page_locks | state->mm_locks))
 		count_locks(all, state);
+	RMAP_DEBUG_ASSERT(rmap->port, family_locks <= 1);
 	/* Whoever finds a PTE looked at it, but a look need not be a step: scan reads tables without one. */
-	if (rmap_likely(walk->steps <= SHORT_WALK && walk->looks <= SHORT_WALK / 2 &&
-			family_locks <= 1)) {
+	if (rmap_likely(walk->steps <= SHORT_WALK && walk->looks <= SHORT_WALK / 2)) {
 		uint64_t packed = (uint64_t)1 << WALKS_SHIFT |
 				  (uint64_t)family_locks << LOCKS_SHIFT |
 				  walk->found << FOUND_SHIFT | walk->looks << LOOKS_SHIFT |

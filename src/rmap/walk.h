@@ -16,7 +16,7 @@ struct rmap_walk_state {
 	const struct rmap_port *port;
 	unsigned int find_flags; /* enum rmap_find_flags */
 	uint64_t limit;		 /* stop when so many PTEs were found */
-	/* taken by the design, by scope; counted with the walk */
+	/* taken by the design, by scope; counted with the walk. Of a family's one at the most. */
 	unsigned int family_locks, mm_locks, page_locks;
 };
 

@@ -406,7 +406,7 @@ static void test_anon_vma(void **state)
 	family_end(&f);
 }
 
-/* The beginnings of what anonmm.c and cow_context.c keep to themselves. */
+/* The beginnings of what anonmm.c, cow_context.c and pte_chain.c keep to themselves. */
 struct member {
 	struct list_head entry;
 	struct rmap_mm *mm;
@@ -479,6 +479,61 @@ static void test_cow_context(void **state)
 	family_end(&f);
 }
 
+struct block {
+	uintptr_t next_and_used;
+};
+
+enum { BLOCK_BITS = 63 };
+
+static struct block *block_of(uintptr_t word)
+{
+	return (struct block *)(word & ~(uintptr_t)BLOCK_BITS);
+}
+
+/* One block's word is damaged; page_check() and the checker must say so. */
+static void damaged_block(struct family *f, struct rmap_page *page, struct block *block,
+			  uintptr_t word)
+{
+	const char *wrong = "a block of its chain says of itself what cannot be", *said;
+	uintptr_t before = block->next_and_used;
+	struct mm_check check = { 0 };
+	int error;
+
+	block->next_and_used = word;
+	said = rmap_page_check(mm_system_rmap(f->e.sys), page, all_have_it, NULL);
+	error = mm_check(f->e.sys, &check);
+	block->next_and_used = before;
+	assert_non_null(said);
+	assert_string_equal(said, wrong);
+	assert_int_equal(error, RMAP_EBADMSG);
+	assert_non_null(strstr(check.message, wrong));
+	engine_check(&f->e);
+}
+
+/* Nine have the page: the newest block holds two entries and says so, the older one is full and says nothing. */
+static void test_pte_chain(void **state)
+{
+	struct mm *more[6];
+	struct rmap_page *page;
+	struct block *newest, *older;
+	struct family f;
+
+	(void)state;
+	family_make(&f, &rmap_pte_chain);
+	for (int i = 0; i < 6; i++)
+		more[i] = engine_fork(&f.e, f.p);
+	page = mm_page_rmap(page_info(f.p, HOME).page);
+	newest = block_of((uintptr_t)atomic_load(&page->design));
+	older = block_of(newest->next_and_used);
+	assert_int_equal(newest->next_and_used & BLOCK_BITS, 2);
+	assert_int_equal(older->next_and_used, 0);
+	damaged_block(&f, page, newest, newest->next_and_used + 6);
+	damaged_block(&f, page, older, 1);
+	for (int i = 0; i < 6; i++)
+		mm_put(more[i]);
+	family_end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -492,6 +547,7 @@ int main(void)
 		cmocka_unit_test(test_anon_vma),
 		cmocka_unit_test(test_anonmm),
 		cmocka_unit_test(test_cow_context),
+		cmocka_unit_test(test_pte_chain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

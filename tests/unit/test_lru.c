@@ -5,6 +5,8 @@
 #include "mm/mm_types.h"
 #include "mm/reclaim.h"
 
+#include <stdlib.h>
+
 static struct engine e;
 
 static int setup(void **state)
@@ -144,6 +146,66 @@ static void lazily_freed(void **state)
 	mm_put(mm);
 }
 
+/* Touches each of the pages [from, to) by a call. */
+static void touch_file(struct mm_file *file, uint64_t from, uint64_t to)
+{
+	uint8_t byte;
+
+	for (uint64_t i = from; i < to; i++)
+		assert_int_equal(mm_file_read(file, i * PAGE, &byte, 1, NULL), 0);
+}
+
+/* Has reclaim, asked for one page, made active pages inactive? */
+static bool deactivates(struct mm_system *sys)
+{
+	uint64_t active = atomic_load(&sys->nr_lru[LRU_ACTIVE_FILE]);
+
+	assert_true(mm_reclaim(sys, 1) > 0);
+	return atomic_load(&sys->nr_lru[LRU_ACTIVE_FILE]) < active;
+}
+
+/*
+ * A small memory keeps as many pages inactive as active ones. Of a gigabyte on the lists a third as many will do:
+ *
+ *	inactive  active      in proportion
+ *	  70,000  195,000     1 to 2.8: enough inactive
+ *	  60,000  205,000     1 to 3.4: too few
+ */
+static void large_memories_need_fewer_inactive(void **state)
+{
+	struct engine_config config = { .machine = { .nr_frames = 280000, .phantom = true },
+					.mm.phantom = true };
+	struct mm_file *file;
+
+	(void)state;
+	/* No design has a say in this, and there is too much of it to be done for each refusal of memory. */
+	if (!engine_design_is("anon_vma_chain") || getenv("RMAP_OOM") || getenv("RMAP_OOM_RATE"))
+		skip();
+	engine_teardown(&e);
+	engine_setup(&e, &config);
+	file = pattern_file(&e, 265000, 0);
+	touch_file(file, 0, 265000);
+	touch_file(file, 0, 195000);
+	assert_int_equal(on_list(LRU_ACTIVE_FILE), 195000);
+	assert_int_equal(on_list(LRU_INACTIVE_FILE), 70000);
+	assert_false(deactivates(e.sys));
+	touch_file(file, 195000, 205000);
+	lru_drain(e.sys);
+	assert_true(deactivates(e.sys));
+	mm_file_put(file);
+
+	/* In a small one the first of these is too few, and 1,330 to 1,320 is not. */
+	file = pattern_file(&e, 2650, 0);
+	touch_file(file, 0, 2650);
+	touch_file(file, 0, 1320);
+	lru_drain(e.sys);
+	assert_false(deactivates(e.sys));
+	touch_file(file, 1320, 1950);
+	lru_drain(e.sys);
+	assert_true(deactivates(e.sys));
+	mm_file_put(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -152,6 +214,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(second_touch_activates, setup, teardown),
 		cmocka_unit_test_setup_teardown(locked_pages_stand_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(lazily_freed, setup, teardown),
+		cmocka_unit_test_setup_teardown(large_memories_need_fewer_inactive, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
