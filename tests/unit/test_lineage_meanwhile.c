@@ -575,6 +575,45 @@ static void stopped_walks(void **state)
 	family_ends();
 }
 
+static int try_walk(uint64_t addr, unsigned int flags, struct rmap_walk *walk)
+{
+	*walk = (struct rmap_walk){ .flags = RMAP_WALK_TRYLOCK | flags,
+				    .purpose = RMAP_WALK_REFERENCE };
+	return rmap_walk(mm_system_rmap(e.sys), mm_page_rmap(page_info(parent, addr).page), walk);
+}
+
+/*
+ * In a process that has moved something, whose lock another has; the walk may not wait. What is at home is found all the same, whether he
+ * stops there or not; of what was moved he hears that he must come again.
+ */
+static void another_has_the_lock(void **state)
+{
+	uint64_t away = BASE + 32 * PAGE;
+	struct rmap_walk walk;
+	uint64_t at;
+
+	(void)state;
+	family(1, all_write);
+	map_anon(&e, parent, BASE + 16 * PAGE, 1);
+	poke(&e, parent, BASE + 16 * PAGE, 1);
+	assert_int_equal(STEP(&e, mm_mremap(parent, BASE + 16 * PAGE, PAGE, PAGE,
+					    MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, away, &at)),
+			 0);
+	rmap_spin_lock(&node_of(parent)->lock);
+	assert_int_equal(try_walk(a, 0, &walk), 0);
+	assert_int_equal(walk.found, 1);
+	assert_int_equal(walk.looks, 2);
+	assert_int_equal(try_walk(a, RMAP_WALK_STOP_AT_MAPCOUNT, &walk), 0);
+	assert_int_equal(walk.found, 1);
+	assert_int_equal(walk.looks, 1);
+	assert_int_equal(try_walk(away, RMAP_WALK_STOP_AT_MAPCOUNT, &walk), RMAP_EAGAIN);
+	assert_int_equal(walk.found, 0);
+	rmap_spin_unlock(&node_of(parent)->lock);
+	assert_int_equal(try_walk(away, 0, &walk), 0);
+	assert_int_equal(walk.found, 1);
+	family_ends();
+}
+
 /* Who passes by VMAs may have missed somebody: nothing is learned from him. */
 static void who_passes_by_learns_nothing(void **state)
 {
@@ -737,6 +776,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(more_than_a_sieve_holds, setup_large, teardown),
 		cmocka_unit_test_setup_teardown(from_list_to_sieve, setup, teardown),
 		cmocka_unit_test_setup_teardown(stopped_walks, setup, teardown),
+		cmocka_unit_test_setup_teardown(another_has_the_lock, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_passes_by_learns_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(too_few_blocks_put_by, setup, teardown),
 		cmocka_unit_test_setup_teardown(memory_for_half_a_list, setup, teardown),
