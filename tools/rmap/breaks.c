@@ -255,7 +255,8 @@ static const struct argp argp = {
 	       "/proc (CAP_SYS_PTRACE for those of others). Lines of the source need debug "
 	       "information (packages whose names end in -dbgsym or -dbg); names of functions come "
 	       "from what a stripped program exports otherwise.\n\n"
-	       "A page is 4 KiB. A write to a huge page splits it, and costs one such page.",
+	       "A page is 4 KiB. A write to a huge page splits it, and costs one such page. Of "
+	       "PID... those that have ended are left out, and named on standard error.",
 };
 
 static int complain(const char *sentence)
