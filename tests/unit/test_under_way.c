@@ -124,7 +124,6 @@ static void test_forking(void **state)
 		*pte[i] = kept & ~PTE_WRITE;
 	}
 	atomic_store(&page->rmap.mapcount, 2);
-	page_get(page);
 	atomic_store(&page->rmap.exclusive, 0);
 	inject_test_system(e.sys);
 	engine_check(&e);
