@@ -307,7 +307,6 @@ static int go_on_with(struct explorer *e, int thread, bool look)
 static int choose_exhaustive(void *arg, uint32_t mask, int current, bool shared)
 {
 	struct explorer *e = arg;
-
 	bool look = !e->options->all;
 
 	if (current >= 0 && !shared)

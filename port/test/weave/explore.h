@@ -3,8 +3,9 @@
  * Strategies: which interleavings of a case are executed. See weave.h for what an execution is.
  *
  *   exhaustive   every interleaving with at most so many preemptions, each class of equivalent ones once. At each point where
- *                a switch can matter there is a choice; the choices are gone through depth first. A prefix that is another order of
- *                events that were seen before (the same hashes, no more preemptions to spend) is given up.
+ *                a switch can matter there is a choice; the choices are gone through depth first, with one preemption, then with two,
+ *                and so on. A prefix that is another order of events that were seen before (the same hashes, no more preemptions to
+ *                spend) is given up.
  *   pct          random priorities with few change points (Burckhardt and others, 2010): a bug that needs d orderings among n
  *                points and k threads is found with a probability of at least 1 / (k n^(d - 1)) by each execution. Only points that matter are counted.
  *   random       any thread that can go on, at each point that matters.
