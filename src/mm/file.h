@@ -125,7 +125,7 @@ int file_sync_range(struct mm_file *file, uint64_t first, uint64_t last);
 bool file_remove_page(struct mm_system *sys, struct page *page);
 /* Migration: new takes old's place in the tree, and the tree's reference. Both page locks held. */
 void file_replace_page(struct mm_system *sys, struct page *old, struct page *new_page);
-/* Drop [first, last] from the cache, swap and all address spaces. Private copies stay. Takes invalidate_lock for writing. */
+/* Drop [first, last] from the cache, swap and all address spaces. Private copies stay. invalidate_lock held for writing. */
 void file_punch(struct mm_file *file, uint64_t first, uint64_t last);
 
 /* The file of a page in its tree, NULL for any other page. Page lock. */

@@ -279,7 +279,7 @@ void madvise_willneed(struct vma *vma, uint64_t start, uint64_t end)
  */
 static int page_to_zero(struct mm_file *file, uint64_t index, struct page **page)
 {
-	int error = file_get_page(file, index, page);
+	int error = file_get_page_held(file, index, 0, page);
 
 	if (error || page_refs(*page) <= 2 + rmap_page_mapcount(&(*page)->rmap))
 		return error;
@@ -289,10 +289,11 @@ static int page_to_zero(struct mm_file *file, uint64_t index, struct page **page
 	if (error)
 		return error;
 	file_punch(file, index, index);
-	return file_get_page(file, index, page);
+	return file_get_page_held(file, index, 0, page);
 }
 
-int file_zero_range(struct mm_file *file, uint64_t first, uint64_t last)
+/* invalidate_lock held for writing. */
+static int zero_range(struct mm_file *file, uint64_t first, uint64_t last)
 {
 	uint64_t pages = mm_file_is_shmem(file) ? 0 : file_pages(file);
 	int error;
@@ -314,5 +315,17 @@ int file_zero_range(struct mm_file *file, uint64_t first, uint64_t last)
 	error = file_write_range(file, first, last);
 	if (!error)
 		file_punch(file, first, last);
+	return error;
+}
+
+/* One at a time: between the zeros and their way to the store another one's punch would drop them. */
+int file_zero_range(struct mm_file *file, uint64_t first, uint64_t last)
+{
+	const struct rmap_port *os = &file->sys->port->os;
+	int error;
+
+	rmap_write_lock(&file->invalidate_lock, os);
+	error = zero_range(file, first, last);
+	rmap_write_unlock(&file->invalidate_lock, os);
 	return error;
 }

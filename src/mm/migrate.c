@@ -143,6 +143,7 @@ static int migrate_locked(struct migration *m, struct page *to)
 	struct mm_system *sys = m->sys;
 	struct page *old = m->old;
 	uint32_t stores;
+	bool mapped;
 	void *pin;
 	int error = 0;
 
@@ -150,9 +151,13 @@ static int migrate_locked(struct migration *m, struct page *to)
 		return RMAP_EAGAIN;
 	if (!rmap_page_is_anon(&old->rmap) && !rmap_page_file(&old->rmap))
 		return RMAP_EAGAIN; /* it left its file, or was never mapped */
-	/* While entries stand for it nothing maps the page, and the last VMA that had it may go: its owner must not. */
+	/*
+	 * While entries stand for it nothing maps the page, and the last VMA that had it may go: its owner must not. A page of a first
+	 * touch that is only now being mapped cannot be pinned yet; then it is left alone, though it is mapped a moment later.
+	 */
+	mapped = rmap_page_mapcount(&old->rmap);
 	pin = rmap_page_pin(&sys->rmap, &old->rmap);
-	if (rmap_page_mapcount(&old->rmap))
+	if (mapped)
 		walk_entries(m);
 	stores = (page_test(old, PG_SWAPCACHE) ? 1u : 0u) + (rmap_page_file(&old->rmap) ? 1u : 0u);
 	if (rmap_page_mapcount(&old->rmap) || page_refs(old) != 1 + stores)

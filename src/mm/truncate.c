@@ -178,7 +178,6 @@ out:
 
 void file_punch(struct mm_file *file, uint64_t first, uint64_t last)
 {
-	rmap_write_lock(&file->invalidate_lock, &file->sys->port->os);
+	rmap_assert_write_held(&file->invalidate_lock);
 	drop_everywhere(file, first, last, ZAP_KEEP_PRIVATE);
-	rmap_write_unlock(&file->invalidate_lock, &file->sys->port->os);
 }

@@ -70,6 +70,8 @@ static const struct named named[] = {
 	{ "cow-cache", "write-a1+pageout" },
 	{ "fault-munmap", "write-a3+munmap" },
 	{ "fork-fork-walk", "fork+fork-c+walk-a0" },
+	{ "stack-migrate", "exec+migrate-stack" },
+	{ "remove-both", "remove-f0+remove-f0" },
 };
 
 enum {
