@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct rmap_ops;
+
 enum bench_machine {
 	BENCH_CONTENTS,
 	BENCH_PHANTOM,
@@ -60,10 +62,14 @@ bool engine_run(enum bench_machine machine, enum bench_op op, const struct bench
 		double *ns, char why[BENCH_WHY]);
 bool native_run(enum bench_op op, const struct bench_scale *scale, double *ns, char why[BENCH_WHY]);
 
-/* The machines. engine_start after native_start, which splits off a small process that does the system calls. */
+/*
+ * The machines. engine_start after native_start, which splits off a small process that does the system calls; the engine does
+ * without it. design NULL: the engine's own choice.
+ */
 bool native_start(char why[BENCH_WHY]);
 void native_stop(void);
-bool engine_start(const struct bench_scale *scale, char why[BENCH_WHY]);
+bool engine_start(const struct bench_scale *scale, const struct rmap_ops *design,
+		  char why[BENCH_WHY]);
 void engine_stop(void);
 
 /* Sizes that have aims: bytes of a page descriptor, and bytes of all besides tables and contents per byte of one large mapping. */
@@ -77,9 +83,11 @@ void engine_sizes(struct bench_sizes *out);
 
 /*
  * Nanoseconds that this thread has used the processor for, so that a loaded machine measures the same as an idle one; and of the
- * clock on the wall, where waiting for a disk is part of the matter.
+ * clock on the wall, where waiting for a disk is part of the matter. After bench_count_instructions() both are instructions that
+ * this thread has executed outside of the kernel; false: they cannot be counted here, with a reason in why.
  */
 double bench_now(void);
 double bench_wall(void);
+bool bench_count_instructions(char why[BENCH_WHY]);
 
 #endif

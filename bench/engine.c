@@ -28,6 +28,7 @@ struct machine {
 };
 
 static struct machine machines[BENCH_LINUX];
+static const struct rmap_ops *wanted; /* NULL: what the engine takes by itself */
 
 static bool refuse(char why[BENCH_WHY], const char *what, int error)
 {
@@ -43,7 +44,8 @@ static bool machine_start(struct machine *m, bool phantom, uint64_t frames, uint
 	struct hosted_config machine = { .nr_frames = frames,
 					 .nr_swap_slots = slots,
 					 .phantom = phantom };
-	struct mm_config config = { .phantom = phantom,
+	struct mm_config config = { .design = wanted,
+				    .phantom = phantom,
 				    .overcommit = MM_OVERCOMMIT_ALWAYS,
 				    .max_map_count = UINT32_MAX };
 	const struct mm_port *port;
@@ -73,11 +75,12 @@ static void machine_stop(struct machine *m)
 	m->h = NULL;
 }
 
-bool engine_start(const struct bench_scale *s, char why[BENCH_WHY])
+bool engine_start(const struct bench_scale *s, const struct rmap_ops *design, char why[BENCH_WHY])
 {
 	uint64_t frames = 4 * s->pages + 4 * s->vmas + 65536;
 	uint64_t million = (s->children + 1) * (s->child_pages + 16) + 65536;
 
+	wanted = design;
 	return machine_start(&machines[BENCH_CONTENTS], false, frames, 2 * s->pages, why) &&
 	       machine_start(&machines[BENCH_PHANTOM], true, frames > million ? frames : million,
 			     2 * s->pages, why);

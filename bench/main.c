@@ -4,6 +4,8 @@
  */
 #include "bench.h"
 
+#include <rmap/rmap.h>
+
 #include <argp.h>
 #include <jansson.h>
 #include <sched.h>
@@ -52,10 +54,19 @@ static struct result results[BENCH_OPS][BENCH_MACHINES];
 
 struct options {
 	bool json, quick;
+	bool engine; /* leave Linux out */
+	bool instructions;
 	unsigned int rounds;
+	const struct rmap_ops *design; /* NULL: the engine's own choice */
 	bool wanted[BENCH_OPS];
 	bool only;
 };
+
+/* Sizes are no operation's, and nothing that takes instructions. */
+static bool with_sizes(const struct options *o)
+{
+	return !o->only && !o->instructions;
+}
 
 /* ---------------------------------------------------------------- measuring */
 
@@ -93,13 +104,13 @@ static void measure(enum bench_op op, enum bench_machine machine, const struct b
 		r->round[r->rounds++] = ns;
 }
 
-static void measure_op(enum bench_op op, const struct bench_scale *scale)
+static void measure_op(enum bench_op op, const struct bench_scale *scale, unsigned int machines)
 {
 	unsigned int round, rounds = op == BENCH_MILLION ? scale->million_rounds : scale->rounds;
-	int machine;
+	unsigned int machine;
 
 	for (round = 0; round < rounds; round++) {
-		for (machine = 0; machine < BENCH_MACHINES; machine++)
+		for (machine = 0; machine < machines; machine++)
 			measure(op, (enum bench_machine)machine, scale);
 	}
 }
@@ -140,9 +151,11 @@ static void pin(void)
 
 /* ---------------------------------------------------------------- the table */
 
-static const char *readable(char *text, size_t room, double ns)
+static const char *readable(char *text, size_t room, double ns, bool instructions)
 {
-	if (ns < 1000)
+	if (instructions)
+		snprintf(text, room, "%.1f", ns);
+	else if (ns < 1000)
 		snprintf(text, room, "%.1f ns", ns);
 	else if (ns < 1e6)
 		snprintf(text, room, "%.2f us", ns / 1e3);
@@ -153,7 +166,7 @@ static const char *readable(char *text, size_t room, double ns)
 	return text;
 }
 
-static void print_row(enum bench_op op)
+static void print_row(enum bench_op op, bool instructions)
 {
 	char text[32];
 	double ns[BENCH_MACHINES];
@@ -163,7 +176,7 @@ static void print_row(enum bench_op op)
 	printf("%-38s", rows[op].what);
 	for (i = 0; i < BENCH_MACHINES; i++) {
 		have[i] = median(&results[op][i], &ns[i]);
-		printf(" %10s", have[i] ? readable(text, sizeof(text), ns[i]) : "-");
+		printf(" %10s", have[i] ? readable(text, sizeof(text), ns[i], instructions) : "-");
 	}
 	i = have[BENCH_CONTENTS] ? BENCH_CONTENTS : BENCH_PHANTOM;
 	if (have[i] && have[BENCH_LINUX] && ns[i] > 0)
@@ -171,8 +184,8 @@ static void print_row(enum bench_op op)
 	else
 		strcpy(text, "-");
 	printf(" %9s", text);
-	if (rows[op].aim > 0) {
-		printf("   <= %s (%s)", readable(text, sizeof(text), rows[op].aim),
+	if (rows[op].aim > 0 && !instructions) {
+		printf("   <= %s (%s)", readable(text, sizeof(text), rows[op].aim, false),
 		       machine_name[rows[op].aim_for]);
 		if (have[rows[op].aim_for])
 			printf(": %s", ns[rows[op].aim_for] <= rows[op].aim ? "met" : "MISSED");
@@ -215,17 +228,21 @@ static void print_table(const struct options *o, const struct bench_scale *s,
 	printf("%-38s %10s %10s %10s %9s   %s\n", "", "engine", "phantom", "Linux", "ratio", "aim");
 	for (op = 0; op < BENCH_OPS; op++) {
 		if (o->wanted[op])
-			print_row((enum bench_op)op);
+			print_row((enum bench_op)op, o->instructions);
 	}
-	print_sizes(z);
-	printf("\nengine: with contents. phantom: without, so besides clearing, copying and I/O.\n"
-	       "ratio: Linux's time to the engine's.\n");
+	if (with_sizes(o))
+		print_sizes(z);
+	printf("\nengine: with contents. phantom: without, so besides clearing, copying and "
+	       "I/O.\n%s",
+	       o->instructions ? "Instructions, not time.\n"
+	       : o->engine     ? ""
+			       : "ratio: Linux's time to the engine's.\n");
 	print_reasons(o);
 }
 
 /* ---------------------------------------------------------------- JSON */
 
-static json_t *json_row(enum bench_op op)
+static json_t *json_row(enum bench_op op, const struct options *o)
 {
 	json_t *row = json_object(), *rounds;
 	double ns[BENCH_MACHINES];
@@ -238,19 +255,20 @@ static json_t *json_row(enum bench_op op)
 
 		have[i] = median(result, &ns[i]);
 		if (have[i])
-			json_object_set_new(machine, "median_ns", json_real(ns[i]));
+			json_object_set_new(machine, o->instructions ? "median" : "median_ns",
+					    json_real(ns[i]));
 		else
 			json_object_set_new(machine, "skipped", json_string(result->why));
 		rounds = json_array();
 		for (r = 0; r < result->rounds; r++)
 			json_array_append_new(rounds, json_real(result->round[r]));
-		json_object_set_new(machine, "rounds_ns", rounds);
+		json_object_set_new(machine, o->instructions ? "rounds" : "rounds_ns", rounds);
 		json_object_set_new(row, machine_name[i], machine);
 	}
 	i = have[BENCH_CONTENTS] ? BENCH_CONTENTS : BENCH_PHANTOM;
 	if (have[i] && have[BENCH_LINUX] && ns[i] > 0)
 		json_object_set_new(row, "ratio", json_real(ns[BENCH_LINUX] / ns[i]));
-	if (rows[op].aim > 0) {
+	if (rows[op].aim > 0 && !o->instructions) {
 		json_object_set_new(row, "aim_ns", json_real(rows[op].aim));
 		json_object_set_new(row, "aim_for", json_string(machine_name[rows[op].aim_for]));
 		if (have[rows[op].aim_for])
@@ -263,24 +281,26 @@ static json_t *json_row(enum bench_op op)
 static int print_json(const struct options *o, const struct bench_scale *s,
 		      const struct bench_sizes *z)
 {
-	json_t *all = json_object(), *ops = json_object(), *scale, *sizes;
+	json_t *all = json_object(), *ops = json_object(), *scale, *sizes = NULL;
 	int op, failed;
 
 	for (op = 0; op < BENCH_OPS; op++) {
 		if (o->wanted[op])
-			json_object_set_new(ops, rows[op].name, json_row((enum bench_op)op));
+			json_object_set_new(ops, rows[op].name, json_row((enum bench_op)op, o));
 	}
 	scale = json_pack("{s:I,s:I,s:I,s:I,s:I,s:i}", "pages", (json_int_t)s->pages, "vmas",
 			  (json_int_t)s->vmas, "mappings", (json_int_t)s->mappings, "children",
 			  (json_int_t)s->children, "child_pages", (json_int_t)s->child_pages,
 			  "rounds", (int)s->rounds);
-	sizes = json_pack("{s:f,s:f,s:f,s:f}", "descriptor_bytes", z->descriptor_bytes,
-			  "metadata_percent", z->metadata_percent, "vma_object_bytes", z->vma_bytes,
-			  "fork_vma_object_bytes", z->fork_vma_bytes);
+	if (with_sizes(o))
+		sizes = json_pack("{s:f,s:f,s:f,s:f}", "descriptor_bytes", z->descriptor_bytes,
+				  "metadata_percent", z->metadata_percent, "vma_object_bytes",
+				  z->vma_bytes, "fork_vma_object_bytes", z->fork_vma_bytes);
 	json_object_set_new(all, "version", json_integer(1));
 	json_object_set_new(all, "scale", scale);
 	json_object_set_new(all, "operations", ops);
-	json_object_set_new(all, "sizes", sizes);
+	if (sizes)
+		json_object_set_new(all, "sizes", sizes);
 	failed = json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 	printf("\n");
 	json_decref(all);
@@ -292,6 +312,10 @@ static int print_json(const struct options *o, const struct bench_scale *s,
 static const struct argp_option argp_options[] = {
 	{ "json", 'j', NULL, 0, "Print JSON instead of a table", 0 },
 	{ "quick", 'q', NULL, 0, "Small and short: only to see that it works", 0 },
+	{ "design", 'd', "NAME", 0, "The reverse map (default: anon_vma_chain)", 0 },
+	{ "engine", 'e', NULL, 0, "Only the engine, no system calls", 0 },
+	{ "instructions", 'i', NULL, 0,
+	  "Instructions outside of the kernel instead of time; only the engine's", 0 },
 	{ "rounds", 'r', "N", 0, "Rounds per operation (1 to 99)", 0 },
 	{ "only", 'o', "NAME", 0, "Only this operation; may be given several times", 0 },
 	{ 0 },
@@ -323,6 +347,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'q':
 		o->quick = true;
+		return 0;
+	case 'e':
+		o->engine = true;
+		return 0;
+	case 'i':
+		o->instructions = o->engine = true;
+		return 0;
+	case 'd':
+		o->design = rmap_design_by_name(arg);
+		if (!o->design)
+			argp_failure(state, 2, 0, "there is no design '%s'", arg);
 		return 0;
 	case 'r':
 		rounds = strtoul(arg, &end, 10);
@@ -358,8 +393,9 @@ int main(int argc, char **argv)
 {
 	struct options o = { 0 };
 	struct bench_scale scale;
-	struct bench_sizes sizes;
+	struct bench_sizes sizes = { 0 };
 	char why[BENCH_WHY] = "";
+	unsigned int machines;
 	int op, failed = 0;
 
 	argp_err_exit_status = 2;
@@ -370,17 +406,20 @@ int main(int argc, char **argv)
 	for (op = 0; !o.only && op < BENCH_OPS; op++)
 		o.wanted[op] = true;
 	pin();
-	if (!native_start(why) || !engine_start(&scale, why)) {
+	machines = o.engine ? BENCH_LINUX : BENCH_MACHINES;
+	if ((o.instructions && !bench_count_instructions(why)) ||
+	    (!o.engine && !native_start(why)) || !engine_start(&scale, o.design, why)) {
 		fprintf(stderr, "rmap-bench: %s\n", why);
 		return 2;
 	}
-	engine_sizes(&sizes);
+	if (with_sizes(&o))
+		engine_sizes(&sizes);
 	for (op = 0; op < BENCH_OPS; op++) {
 		if (!o.wanted[op])
 			continue;
 		if (isatty(STDERR_FILENO))
 			fprintf(stderr, "\r%-60s", rows[op].what);
-		measure_op((enum bench_op)op, &scale);
+		measure_op((enum bench_op)op, &scale, machines);
 	}
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "\r%60s\r", "");
@@ -389,6 +428,7 @@ int main(int argc, char **argv)
 	else
 		print_table(&o, &scale, &sizes);
 	engine_stop();
-	native_stop();
+	if (!o.engine)
+		native_stop();
 	return failed ? 1 : 0;
 }

@@ -52,24 +52,6 @@ static double *reported;
 static char swap_path[64];
 static bool swap_ours;
 
-static double read_clock(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-double bench_now(void)
-{
-	return read_clock(CLOCK_THREAD_CPUTIME_ID);
-}
-
-double bench_wall(void)
-{
-	return read_clock(CLOCK_MONOTONIC);
-}
-
 /* What children that were waited for have used. */
 static double children_now(void)
 {

@@ -10,6 +10,7 @@ if(bench)
 	target_link_libraries(rmap_bench PRIVATE rmap_tool rmap_testport rmap_hosted mm rmap)
 	rmap_hosted_flags(rmap_bench)
 	rmap_test(bench/quick LABEL bench COMMAND rmap_bench --quick)
+	rmap_test(bench/design LABEL bench COMMAND rmap_bench --quick --engine --json --design lineage)
 endif()
 
 # bench/scale/*.c make rmap-scale: what threads cost each other.
