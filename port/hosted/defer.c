@@ -61,7 +61,7 @@ void hosted_rcu_read_unlock(void *ctx)
 	urcu_memb_read_unlock();
 }
 
-void hosted_synchronize(void)
+static void wait_for_readers(void)
 {
 	urcu_memb_synchronize_rcu();
 }
@@ -131,7 +131,7 @@ void hosted_rcu_read_unlock(void *ctx)
 		atomic_store(&reader->period, 0);
 }
 
-void hosted_synchronize(void)
+static void wait_for_readers(void)
 {
 	uint64_t now = atomic_fetch_add(&period, 1) + 1;
 	struct reader *r;
@@ -150,6 +150,12 @@ bool hosted_rcu_reading(void)
 }
 
 #endif
+
+void hosted_synchronize(struct hosted *h)
+{
+	wait_for_readers();
+	hosted_mmu_wait_for_walks(h);
+}
 
 /* All that was pushed until now, to be run later. False: nothing was. */
 static bool take_pushed(struct hosted *h)
@@ -194,7 +200,7 @@ static void defer_run(struct hosted *h)
 
 	pthread_mutex_lock(&h->defer.run);
 	if (take_pushed(h)) {
-		hosted_synchronize();
+		hosted_synchronize(h);
 		run_list(h, h->defer.taken);
 		for (local = h->defer.first; local; local = local->next) {
 			if (!local->taken)

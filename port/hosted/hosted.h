@@ -112,8 +112,11 @@ uint64_t hosted_cache_bytes(const struct hosted *h);
 void hosted_thread_attach(void);
 void hosted_thread_detach(void);
 
-/* Wait until every read-side section of every thread that is open now has ended. Not from inside one. */
-void hosted_synchronize(void);
+/*
+ * Wait until every read-side section of every thread that is open now has ended, and every walk of the machine's processors through
+ * page tables. Not from inside one.
+ */
+void hosted_synchronize(struct hosted *h);
 
 /* From now on what the machine was made to be hard with is so, or not any more. Any time. And how many objects it has refused. */
 void hosted_adversity(struct hosted *h, bool begin);

@@ -47,6 +47,9 @@
  */
 #define HOSTED_APART	  (2 * HOSTED_CACHE_LINE)
 
+/* The same behind what one goes through from end to end, line by line: processors run that far ahead. */
+#define HOSTED_AHEAD	  (32 * HOSTED_CACHE_LINE)
+
 /* A spin lock that gives the processor away when its holder may have lost it. */
 struct hosted_spin {
 	_Atomic uint32_t word; /* 0 free, 1 held */
@@ -221,6 +224,8 @@ void hosted_adversity_init(struct hosted *h, const struct hosted_config *config)
 int hosted_mmu_init(struct hosted *h, const struct hosted_config *config, uint32_t nr_cpus);
 void hosted_mmu_destroy(struct hosted *h);
 void hosted_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end, enum mm_flush why);
+/* A part of each grace period: the walks of all processors that began before are over. No processor's lock is held. */
+void hosted_mmu_wait_for_walks(struct hosted *h);
 /* The memory of an object of RMAP_KIND_MM is about to be reused: nothing may translate through it any more. */
 void hosted_mmu_forget(struct hosted *h, const void *object, size_t size);
 

@@ -49,12 +49,17 @@ static void seat_take(void)
 	pthread_mutex_unlock(&machines_lock);
 }
 
+static __attribute__((noinline)) uint32_t seat_first(void)
+{
+	hosted_thread_attach();
+	return my_seat;
+}
+
+/* Several times in each fault: no frame but where it has to call. */
 uint32_t hosted_cpu_number(void *ctx)
 {
 	(void)ctx;
-	if (rmap_unlikely(my_seat == NO_SEAT))
-		hosted_thread_attach();
-	return my_seat;
+	return rmap_likely(my_seat != NO_SEAT) ? my_seat : seat_first();
 }
 
 uint32_t hosted_seat_swap(uint32_t seat)

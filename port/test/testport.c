@@ -236,7 +236,7 @@ uint64_t testport_run_deferred(struct testport *tp, uint64_t n, enum testport_or
 	uint64_t done;
 
 	if (rcu)
-		hosted_synchronize();
+		hosted_synchronize(tp->h);
 	if (order == TESTPORT_NEWEST_FIRST)
 		rcu = reversed(rcu);
 	for (done = 0; rcu && done < n; rcu = next, done++) {

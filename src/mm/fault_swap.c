@@ -34,7 +34,7 @@ static pte_t map(struct fault *f, struct page *page, uint64_t slot, struct rmap_
 		flags |= RMAP_MAP_NEW;
 		rmap_slot_restore(&sys->rmap, &sys->swap.slots[slot].rmap, rpage, &f->vma->rmap,
 				  f->addr);
-		sum_add(sys, SUM_ANON, 1);
+		cpu_sum_add(f->cpu, SUM_ANON, 1);
 	} else if (!exclusive) {
 		rmap_slot_rejoin(&sys->rmap, &sys->swap.slots[slot].rmap, rpage);
 	}
@@ -53,27 +53,27 @@ static pte_t map(struct fault *f, struct page *page, uint64_t slot, struct rmap_
 	if (rmap_page_map(&sys->rmap, &rpage, 1, &f->vma->rmap, f->addr, f->pte, flags, reserve))
 		page_get(page);
 	pte_write(f->pte, pte);
-	mm_rss_add(f->mm, RSS_ANON, 1);
-	mm_rss_add(f->mm, RSS_SWAP, -1);
+	cpu_rss_add(f->cpu, f->mm, RSS_ANON, 1);
+	cpu_rss_add(f->cpu, f->mm, RSS_SWAP, -1);
 	return pte;
 }
 
 int fault_swap_copy(struct fault *f, struct page *cached)
 {
 	struct mm_system *sys = f->mm->sys;
-	struct page *page = page_alloc(sys, 0);
+	struct page *page = page_alloc_on(sys, f->cpu, 0);
 
 	if (!page)
 		return RMAP_ENOMEM;
 	page_copy(sys, page, cached);
 	if (!fault_install_anon(f, page)) {
-		COUNT(sys, fault_spurious, 1);
+		COUNT_ON(f->cpu, fault_spurious, 1);
 		return 0;
 	}
-	mm_rss_add(f->mm, RSS_SWAP, -1);
+	cpu_rss_add(f->cpu, f->mm, RSS_SWAP, -1);
 	swap_free(sys, pte_pfn(f->old));
 	swap_try_free(sys, cached);
-	COUNT(sys, fault_swap_in, 1);
+	COUNT_ON(f->cpu, fault_swap_in, 1);
 	return 0;
 }
 
@@ -137,7 +137,7 @@ int fault_swap(struct fault *f)
 	rmap_spin_lock(f->ptl);
 	if (pte_read(f->pte) != f->old) {
 		rmap_spin_unlock(f->ptl);
-		COUNT(sys, fault_spurious, 1);
+		COUNT_ON(f->cpu, fault_spurious, 1);
 		goto unlock;
 	}
 	pte = map(f, page, slot, &reserve);
@@ -147,7 +147,7 @@ int fault_swap(struct fault *f)
 	page_unlock(sys, page);
 	page_put(sys, page);
 	rmap_unreserve(&sys->rmap, &reserve);
-	COUNT(sys, fault_swap_in, 1);
+	COUNT_ON(f->cpu, fault_swap_in, 1);
 	if ((!f->write || (pte & PTE_WRITE)) && !f->unshare)
 		return 0;
 	/* A write (or a pin) wants more: go on as if the processor had met the read-only entry. */

@@ -16,12 +16,16 @@ static void gather_reset(struct gather *g)
 	g->nr = 0;
 }
 
+_Static_assert(RSS_KINDS == 4, "gather_begin() and gather_settle() name all");
+
 void gather_begin(struct gather *g, struct mm *mm, enum mm_flush why)
 {
 	g->mm = mm;
 	g->why = why;
-	for (int i = 0; i < RSS_KINDS; i++)
-		g->rss[i] = 0;
+	g->rss[RSS_FILE] = 0;
+	g->rss[RSS_ANON] = 0;
+	g->rss[RSS_SHMEM] = 0;
+	g->rss[RSS_SWAP] = 0;
 	gather_reset(g);
 }
 
@@ -38,23 +42,33 @@ void gather_flush(struct gather *g)
 		if (page_put_is_last(g->pages[i]))
 			g->pages[last++] = g->pages[i];
 	}
-	pages_free(sys, g->pages, last);
+	if (last)
+		pages_free(sys, g->pages, last);
 	gather_reset(g);
+}
+
+static inline void settle_kind(struct gather *g, const struct mm_cpu *cpu, enum rss_kind kind)
+{
+	if (!g->rss[kind])
+		return;
+	cpu_rss_add(cpu, g->mm, kind, g->rss[kind]);
+	g->rss[kind] = 0;
 }
 
 void gather_settle(struct gather *g)
 {
-	for (int i = 0; i < RSS_KINDS; i++) {
-		if (!g->rss[i])
-			continue;
-		mm_rss_add(g->mm, (enum rss_kind)i, g->rss[i]);
-		g->rss[i] = 0;
-	}
+	const struct mm_cpu *cpu = this_cpu(g->mm->sys);
+
+	settle_kind(g, cpu, RSS_FILE);
+	settle_kind(g, cpu, RSS_ANON);
+	settle_kind(g, cpu, RSS_SHMEM);
+	settle_kind(g, cpu, RSS_SWAP);
 }
 
 void gather_end(struct gather *g)
 {
-	gather_flush(g);
+	if (g->nr || g->start < g->end)
+		gather_flush(g);
 }
 
 const char *mm_flush_name(enum mm_flush why)

@@ -180,8 +180,8 @@ static struct rmap_spinlock *lock_of(struct mm_system *sys, uint32_t flags)
  * Hold the lock that guards where the page is, instead of held (NULL: none was). NULL: it is nowhere, and none is held. While we
  * waited it may have gone from a batch to a list, so we look again.
  */
-static struct rmap_spinlock *lock_where(struct mm_system *sys, const struct page *page,
-					struct rmap_spinlock *held)
+static inline struct rmap_spinlock *lock_where(struct mm_system *sys, const struct page *page,
+					       struct rmap_spinlock *held)
 {
 	for (;;) {
 		struct rmap_spinlock *lock =

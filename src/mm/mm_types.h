@@ -24,21 +24,25 @@ struct mm_rss {
 };
 
 struct mm {
+	/* What each fault reads: it changes once or twice when the layout does, and stands apart from what changes more often. */
 	struct rmap_mm rmap;   /* tier 1's */
 	struct mm_system *sys; /* fixed */
 	uint64_t id;	       /* fixed */
+	pte_t *pgd;	       /* level 4; fixed */
+	/* by address, augmented by gaps; mmap_lock, and to change it or a bound in it vma_lock */
+	struct rb_root vmas;
+	/* VMAs with this number are marked (vma_lock.h); mmap write to change, at its release */
+	_Atomic uint32_t lock_seq;
 	_Atomic uint32_t
 		users; /* holders; the last one's mm_put empties it, and frees the struct by RCU */
+	_Atomic uint32_t has_pinned; /* ever held a pin: fork must look */
+
+	char gap_layout[CPU_LINES];
 	struct rmap_rwsem mmap_lock; /* RMAP_LOCK_MMAP */
 	/* RMAP_LOCK_PAGE_TABLE: entries above level 1; a VMA's group when mmap is only read-locked */
 	struct rmap_spinlock table_lock;
-	pte_t *pgd; /* level 4; fixed */
-	/* by address, augmented by gaps; mmap_lock, and to change it or a bound in it vma_lock */
-	struct rb_root vmas;
 	struct rmap_spinlock vma_lock; /* RMAP_LOCK_VMA_TREE: for walkers, who have no mmap_lock */
-	/* VMAs with this number are marked (vma_lock.h); mmap write to change, at its release */
-	_Atomic uint32_t lock_seq;
-	uint64_t map_count; /* mmap_lock */
+	uint64_t map_count;	       /* mmap_lock */
 	/* pages; mmap_lock (stack growth: + table_lock) */
 	uint64_t total_vm, locked_vm, data_vm, exec_vm, stack_vm;
 	uint64_t locked_lost; /* of locked_vm: locked by no VMA any more (mremap.c); mmap_lock */
@@ -48,17 +52,17 @@ struct mm {
 	uint64_t def_flags;
 	_Atomic uint64_t limit[MM_LIMITS];
 	_Atomic uint32_t capabilities;
-	_Atomic uint32_t has_pinned; /* ever held a pin: fork must look */
 	/* grows when a VMA that is waited for has no reader left; who waits sleeps on it */
 	_Atomic uint32_t vma_readers_gone;
 	/* pages, summed up over all; changed under a PTL */
 	struct mm_rss rss[RSS_SHARES];
 	char gap_tables[CPU_LINES];
 	_Atomic uint64_t nr_tables; /* table frames */
-	/* on swap.mms while it may have swap entries; swap.mms_lock */
+	/* on swap.mms from its first swap entry on, then swap_listed is set; swap.mms_lock */
 	struct list_head swap_list;
-	uint32_t home;	       /* the processor where it was made; fixed */
-	struct list_head list; /* that one's mms; its list_lock */
+	_Atomic uint32_t swap_listed; /* swap.mms_lock to change */
+	uint32_t home;		      /* the processor where it was made; fixed */
+	struct list_head list;	      /* that one's mms; its list_lock */
 	struct rmap_rcu rcu;
 };
 

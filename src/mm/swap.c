@@ -399,16 +399,23 @@ void swap_note_mm(struct mm_system *sys, struct mm *mm)
 {
 	struct swap_map *map = &sys->swap;
 
+	if (atomic_load_explicit(&mm->swap_listed, memory_order_relaxed))
+		return;
 	rmap_spin_lock(&map->mms_lock);
 	if (list_empty(&mm->swap_list))
 		list_add_tail(&mm->swap_list, &map->mms);
+	atomic_store_explicit(&mm->swap_listed, 1, memory_order_relaxed);
 	rmap_spin_unlock(&map->mms_lock);
 }
 
 void swap_forget_mm(struct mm_system *sys, struct mm *mm)
 {
+	/* Whoever was the last to give it an entry had its PTL, which unmapping took after him. */
+	if (!atomic_load_explicit(&mm->swap_listed, memory_order_relaxed))
+		return;
 	rmap_spin_lock(&sys->swap.mms_lock);
 	list_del_init(&mm->swap_list);
+	atomic_store_explicit(&mm->swap_listed, 0, memory_order_relaxed);
 	rmap_spin_unlock(&sys->swap.mms_lock);
 }
 
@@ -438,7 +445,7 @@ int swap_write_page(struct mm_system *sys, struct page *page)
 }
 
 /* Fill a locked page from the slot that it caches. 0 or RMAP_EIO. */
-static int read_slot(struct mm_system *sys, struct page *page)
+static int read_slot(struct mm_system *sys, struct mm_cpu *cpu, struct page *page)
 {
 	void *data = page_data(sys, page);
 
@@ -447,7 +454,7 @@ static int read_slot(struct mm_system *sys, struct page *page)
 		return RMAP_EIO;
 	}
 	page_set(page, PG_UPTODATE);
-	COUNT(sys, swap_in, 1);
+	COUNT_ON(cpu, swap_in, 1);
 	return 0;
 }
 
@@ -491,7 +498,8 @@ static bool cache_fresh(struct mm_system *sys, struct page *page, uint64_t slot)
 /* No page caches slot: read it into a new one. *page NULL and 0: somebody was first. */
 static int read_fresh(struct mm_system *sys, uint64_t slot, struct page **out)
 {
-	struct page *page = page_alloc(sys, 0);
+	struct mm_cpu *cpu = this_cpu(sys);
+	struct page *page = page_alloc_on(sys, cpu, 0);
 	int error;
 
 	*out = NULL;
@@ -504,14 +512,14 @@ static int read_fresh(struct mm_system *sys, uint64_t slot, struct page **out)
 		page_put(sys, page);
 		return 0;
 	}
-	error = read_slot(sys, page);
+	error = read_slot(sys, cpu, page);
 	if (error) {
 		swap_cache_del(sys, page);
 		page_unlock(sys, page);
 		page_put(sys, page);
 		return error;
 	}
-	lru_add(sys, page);
+	lru_add_on(sys, cpu, page);
 	*out = page;
 	return 0;
 }

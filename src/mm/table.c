@@ -54,32 +54,70 @@ int table_init(struct mm *mm)
 	return 0;
 }
 
-static void table_free_late(void *ctx, struct rmap_rcu *rcu)
+/*
+ * Tables that are out of sight and to be freed after a grace period: all that a call frees in one go, since what each of them costs
+ * afterwards (the processor's lock, taken by whoever runs what was deferred) is mostly waiting for lines. The first to go stands first;
+ * rmap.design is the number of the next one's frame, 0: there is none.
+ */
+struct leaving {
+	struct page *first, *last;
+	uint64_t nr;
+};
+
+/* Tables that go back under one lock. */
+#define TABLES_RUN 16
+
+static void tables_free_late(void *ctx, struct rmap_rcu *rcu)
 {
-	struct page *page = rmap_container_of(rcu, struct page, rcu);
+	struct page *page = rmap_container_of(rcu, struct page, rcu), *gone[TABLES_RUN];
 	struct mm_system *sys =
 		(struct mm_system *)atomic_load_explicit(&page->rmap.mapping, memory_order_relaxed);
+	unsigned int nr = 0;
+	uint64_t next;
 
 	(void)ctx;
-	atomic_store_explicit(&page->rmap.mapping, 0, memory_order_relaxed);
-	list_init(&page->lru);
-	page_put(sys, page);
+	do {
+		next = atomic_exchange_explicit(&page->rmap.design, 0, memory_order_relaxed);
+		atomic_store_explicit(&page->rmap.mapping, 0, memory_order_relaxed);
+		list_init(&page->lru);
+		if (page_put_is_last(page))
+			gone[nr++] = page;
+		if (nr == TABLES_RUN || (nr && !next)) {
+			pages_free(sys, gone, nr);
+			nr = 0;
+		}
+		page = pfn_to_page(sys, next);
+	} while (next);
 }
 
-/*
- * Out of sight at once, freed after a grace period. From here on the descriptor names the system: the mm may be gone when the
- * grace period ends.
- */
-static void table_free(struct mm *mm, struct page *page)
+/* From here on the descriptor names the system: the mm may be gone when the grace period ends. */
+static void table_leave(struct mm *mm, struct page *page, struct leaving *leaving)
 {
-	atomic_fetch_sub_explicit(&mm->nr_tables, 1, memory_order_relaxed);
 	atomic_store_explicit(&page->rmap.mapping, (uintptr_t)mm->sys, memory_order_relaxed);
-	mm_call_rcu(mm->sys, &page->rcu, table_free_late);
+	atomic_store_explicit(&page->rmap.design, 0, memory_order_relaxed);
+	if (leaving->first)
+		atomic_store_explicit(&leaving->last->rmap.design, page_to_pfn(mm->sys, page),
+				      memory_order_relaxed);
+	else
+		leaving->first = page;
+	leaving->last = page;
+	leaving->nr++;
+}
+
+static void tables_free(struct mm *mm, const struct leaving *leaving)
+{
+	if (!leaving->first)
+		return;
+	atomic_fetch_sub_explicit(&mm->nr_tables, leaving->nr, memory_order_relaxed);
+	mm_call_rcu(mm->sys, &leaving->first->rcu, tables_free_late);
 }
 
 void table_destroy(struct mm *mm)
 {
-	table_free(mm, page_of_address(mm->sys, mm->pgd));
+	struct leaving leaving = { .first = NULL };
+
+	table_leave(mm, page_of_address(mm->sys, mm->pgd), &leaving);
+	tables_free(mm, &leaving);
 	__atomic_store_n(&mm->pgd, NULL, __ATOMIC_RELEASE);
 }
 
@@ -174,13 +212,14 @@ uint64_t table_next(const struct mm *mm, uint64_t addr, uint64_t end)
 struct freed {
 	uint64_t start, end;
 	uint64_t floor, ceiling;
+	struct leaving leaving;
 };
 
 /*
  * Free the tables below one that [start, end) touches and that lie wholly in [floor, ceiling): no VMA reaches them. Whatever else
  * was below them went when the VMAs there did.
  */
-static void free_below(struct mm *mm, pte_t *table, int level, uint64_t base, const struct freed *f)
+static void free_below(struct mm *mm, pte_t *table, int level, uint64_t base, struct freed *f)
 {
 	uint64_t span = (uint64_t)1 << PT_LEVEL_SHIFT(level);
 	uint64_t first = f->start > base ? (f->start - base) / span : 0;
@@ -205,13 +244,13 @@ static void free_below(struct mm *mm, pte_t *table, int level, uint64_t base, co
 		pte_write(&table[i], 0);
 		page_of_address(mm->sys, table)->entries--;
 		rmap_spin_unlock(&mm->table_lock);
-		table_free(mm, below);
+		table_leave(mm, below, &f->leaving);
 	}
 }
 
 void table_free_range(struct mm *mm, uint64_t start, uint64_t end, uint64_t floor, uint64_t ceiling)
 {
-	const struct freed f = {
+	struct freed f = {
 		.start = start,
 		.end = end,
 		.floor = floor,
@@ -221,6 +260,7 @@ void table_free_range(struct mm *mm, uint64_t start, uint64_t end, uint64_t floo
 
 	rmap_assert_write_held(&mm->mmap_lock);
 	free_below(mm, mm->pgd, PT_LEVELS, 0, &f);
+	tables_free(mm, &f.leaving);
 }
 
 /* ---------------------------------------------------------------- tier 1's view */

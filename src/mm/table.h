@@ -125,7 +125,7 @@ int copy_range(struct vma *dst, struct vma *src, struct copied *total);
 
 /* ---- fault.c and its cases ---- */
 
-/* One fault under way. */
+/* One fault under way. What names no VMA, entry or lock yet when it begins is not set before it is known. */
 struct fault {
 	struct mm *mm;
 	struct mm_cpu *cpu; /* where the fault began */

@@ -10,9 +10,9 @@
 #include "swap.h"
 #include "vma.h"
 
-static void flush_hit(const struct rmap_hit *hit, enum mm_flush why)
+static void flush_hit(struct mm_cpu *cpu, const struct rmap_hit *hit, enum mm_flush why)
 {
-	mm_flush(mm_of_rmap(hit->mm), hit->addr, hit->addr + RMAP_PAGE_SIZE, why);
+	cpu_flush(cpu, mm_of_rmap(hit->mm), hit->addr, hit->addr + RMAP_PAGE_SIZE, why);
 }
 
 static struct vma *hit_vma(struct mm_system *sys, struct rmap_walk *walk, struct rmap_hit *hit)
@@ -50,7 +50,7 @@ static enum rmap_visit referenced_one(struct rmap_hit *hit, void *arg)
 		 * The MMU sets the bit when it loads a translation, so the old one must go, or a page in constant use would
 		 * look idle for as long as it stays in the TLB.
 		 */
-		flush_hit(hit, MM_FLUSH_AGE);
+		flush_hit(this_cpu(r->sys), hit, MM_FLUSH_AGE);
 		if (!(vma_flags(vma) & VM_SEQ_READ)) {
 			r->count++;
 			r->vm_flags |= vma_flags(vma);
@@ -156,7 +156,7 @@ static enum rmap_visit unmap_one(struct rmap_hit *hit, void *arg)
 	/* What ageing has found idle for a while is in no TLB: most of what goes needs no flush. */
 	old = pte_exchange(hit->pte, 0);
 	if (pte_maybe_cached(old))
-		flush_hit(hit, MM_FLUSH_RECLAIM);
+		flush_hit(u->cpu, hit, MM_FLUSH_RECLAIM);
 	if (old & PTE_DIRTY) {
 		if (rmap_page_is_anon(rpage))
 			page_set(page, PG_DIRTY);
@@ -218,7 +218,7 @@ static enum rmap_visit mkclean_one(struct rmap_hit *hit, void *arg)
 	if (!(pte_read(hit->pte) & (PTE_WRITE | PTE_DIRTY)))
 		return RMAP_VISIT_NEXT;
 	pte_clear_bits(hit->pte, PTE_WRITE);
-	flush_hit(hit, MM_FLUSH_CLEAN);
+	flush_hit(this_cpu(m->sys), hit, MM_FLUSH_CLEAN);
 	/* Only now can no processor set it any more. */
 	pte_clear_bits(hit->pte, PTE_DIRTY);
 	m->cleaned++;

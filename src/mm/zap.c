@@ -115,6 +115,18 @@ static void zap_present(struct gather *g, struct vma *vma, pte_t *pte, uint64_t 
 		settle_late(g, vma, late);
 }
 
+/*
+ * Is there nothing to do, without the lock? Who moves an entry has the PTLs of both places while it is in neither, so the lock's word
+ * is read first: free and then empty is what we would find under it.
+ */
+static inline bool is_empty(const struct rmap_spinlock *ptl, const pte_t *pte)
+{
+	if (rmap_spin_is_locked(ptl))
+		return false;
+	atomic_thread_fence(memory_order_acquire);
+	return !pte_read(pte);
+}
+
 static void zap_table(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr, uint64_t end,
 		      enum zap_what what)
 {
@@ -122,8 +134,11 @@ static void zap_table(struct gather *g, struct vma *vma, pte_t *pte, uint64_t ad
 	struct rmap_spinlock *ptl = table_ptl(sys, pte);
 	struct late late;
 
+	for (; addr < end && is_empty(ptl, pte); addr += RMAP_PAGE_SIZE)
+		pte++;
+	if (addr == end)
+		return;
 	late.nr = 0;
-
 	rmap_spin_lock(ptl);
 	for (; addr < end; addr += RMAP_PAGE_SIZE, pte++) {
 		pte_t old = pte_read(pte);
@@ -146,10 +161,15 @@ static void zap_table(struct gather *g, struct vma *vma, pte_t *pte, uint64_t ad
 
 void zap_range(struct gather *g, struct vma *vma, uint64_t start, uint64_t end, enum zap_what what)
 {
-	while ((start = table_next(g->mm, start, end)) < end) {
+	while (start < end) {
+		pte_t *pte = table_find(g->mm, start);
 		uint64_t stop = table_end(start, end);
 
-		zap_table(g, vma, table_find(g->mm, start), start, stop, what);
+		if (rmap_unlikely(!pte)) {
+			start = table_next(g->mm, start, end);
+			continue;
+		}
+		zap_table(g, vma, pte, start, stop, what);
 		start = stop;
 	}
 }

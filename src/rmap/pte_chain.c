@@ -85,7 +85,7 @@ struct chain {
 	uint64_t word;		/* without the lock bit */
 };
 
-static uint64_t word_lock(struct rmap_page *page)
+static inline uint64_t word_lock(struct rmap_page *page)
 {
 	for (;;) {
 		uint64_t word =
@@ -134,14 +134,14 @@ static inline void set_block(struct chain *chain, struct pte_chain *block)
 }
 
 /* Only the outer lock is reported to a checking header: the other one is always inside it. */
-static void chain_lock_uncounted(struct chain *chain, struct rmap_page *page)
+static inline void chain_lock_uncounted(struct chain *chain, struct rmap_page *page)
 {
 	rmap_bit_lock_wait(&page->design, RMAP_LOCK_PTE_CHAIN);
 	chain->word = word_lock(page);
 	rmap_bit_lock_got(&page->design, RMAP_LOCK_PTE_CHAIN);
 	chain->page = page;
 	chain->from = NULL;
-	if (is_forward(chain->word)) {
+	if (rmap_unlikely(is_forward(chain->word))) {
 		chain->from = page;
 		chain->page = inline_pointer(chain->word);
 		chain->word = word_lock(chain->page);
@@ -234,7 +234,8 @@ static struct pte_chain *take_block(struct rmap *rmap, struct rmap_reserve *rese
 	return (struct pte_chain *)(void *)entry;
 }
 
-static void free_block(struct rmap *rmap, struct pte_chain *block)
+/* Not in line: those who unmap one of few rarely come here. */
+static __attribute__((noinline)) void free_block(struct rmap *rmap, struct pte_chain *block)
 {
 	rmap_object_free(rmap, RMAP_KIND_PTE_CHAIN, block, sizeof(*block));
 }
