@@ -86,66 +86,66 @@ static const char *const image_verdicts[] = {
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..x.x .....x...xx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
 	".xxxxxxxxxx x....x..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
 	"........... ........... .xxxxxxxxxx xxxxxxxxxxx ........... ........... ........... "
-	"........... ........... ........... ........... ......mmmmm mmmmmmmmmmm mxxxxxxxxxx "
-	"mxxxxxxxxxx mmmmmmmmmmm mmmmmxmmmxx mmmmmmmmmmm mmmmmxmmmxx mmmmmmmmmmx mmmmxmmxmxx "
-	"mxxxxxxxxxx mxxxxxxxxxx xxxxmxmmxmm mmmmmmmmmmm ",
-	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
-	"mxxxxxxxxxx xmmmmmmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx xmxxxxxxxxx ",
-	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
-	"mxxxxxxxxxx xmmmmmmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx xmxxxxxxxxx ",
-	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxmmxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
-	"mxxxxxxxxxx xmmmxmmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx xmxxxxxxxxx ",
-	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxmmxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
-	"mxxxxxxxxxx xmmmxxmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx xxmxxxxxxxx ",
-	"xxxxxxmmxxx mxxxxxxxxxx xxxxxxmmxxx mxxxxxxxxxx mmmmmmmmmmm mmmmmxmmmxx mmmmmmxxmmx "
-	"mxxxxxxxxxx mxxxxxxxxxx mxxxxxxxxxx mxxxxxxxxxx xmmxmxxxxxx mxxxxxxxxxx ",
-	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxmmxxx mxxxxxxxxxx xmxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
-	"mxxxxxxxxxx xmmmxxmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmmxxxxx xxxmxxxxxxx ",
-	"xxxxxxmmxxx mxxxxxxxxxx xxxxxxmmxxx mxxxxxxxxxx mmmmmmmmmmm mmmmmxmmmxx mmmmmmxxmmx "
-	"mxxxxxxxxxx mxxxxxxxxxx mxxxxxxxxxx mxxxxxxxxxx xmmxxmxxxxx mxxxxxxxxxx ",
-	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxxmxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
-	"mxxxxxxxxxx xmmmxxmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx xxxxxxxxxxx ",
-	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxmmxxx mxxxxxxxxxx xxxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
-	"mxxxxxxxxxx xmmmxxmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx xxxxxxxxxxx ",
-	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxxmxxx mxxxxxxxxxx mmmmmmmmmmm mmmmmxmmmxx mmmmmmxxxmx "
-	"mxxxxxxxxxx xmmmxxmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx mmmmmxxxxxx ",
-	"xxxxxxxxxxx mxxxxxxxxxx xxxxxxmmxmx mmmmmxmmmxx xxxxxxxxxxx mxxxxxxxxxx mmmmmmxxxmx "
-	"mxxxxxxxxxx xmmmmxmmmmm mmmmmxmmmxx mmxxxmxxxxx mmmxmxxxxxx xxxxxxxxxxx ",
-	"xmxmxxxxxxx xxxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxmxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxmxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xxmxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxxxxxxxxx mmmxmxxxxxx mxxxxxxxxxx xmxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxxxxxxxxx mmmxmmxxxxx mxxxxxxxxxx xmxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxxxxxxxxx mmmxxmxxxxx mxxxxxxxxxx xmxmxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"xmxmxxxxxxx xmxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"mxmxxxxxxxx xxmmmmmmmmm mxmmxxxxxxx mxmxxxmmmmx xxxxxxxxxxx mxxxxxxxxxx xmmmmxxxxxx "
-	"mmmmmmmmmmm xxxxxxxxxxx mxxxxxxxxxx mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm "
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
-	"mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm mmmmmmmmmmm ",
+	"........... ........... ........... ........... ........... ........... .xxxxxxxxxx "
+	".xxxxxxxxxx ........... .....x...xx ........... .....x...xx ..........x ....x..x.xx "
+	".xxxxxxxxxx .xxxxxxxxxx xxxx.x..x.. ........... ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x.......... .....x...xx ..xxx.xxxxx ...x.xxxxxx x.xxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x.......... .....x...xx ..xxx.xxxxx ...x.xxxxxx x.xxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...x...... .....x...xx ..xxx.xxxxx ...x.xxxxxx x.xxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xx.xxxxxxxx ",
+	"xxxxxx..xxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx ........... .....x...xx ......xx..x "
+	".xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx x..x.xxxxxx .xxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx x.xxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x..xxxxx xxx.xxxxxxx ",
+	"xxxxxx..xxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx ........... .....x...xx ......xx..x "
+	".xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx x..xx.xxxxx .xxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxx.xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxx.xxx .xxxxxxxxxx ........... .....x...xx ......xxx.x "
+	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx .....xxxxxx ",
+	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..x.x .....x...xx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
+	".xxxxxxxxxx x....x..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	"x.x.xxxxxxx xxx.xxxxxxx ........... ........... ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... ",
+	"x.x.xxxxxxx xxx.xxxxxxx ........... ........... ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... ",
+	"x.x.xxxxxxx xx.xxxxxxxx ........... ........... ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... ",
+	"x.x.xxxxxxx xxxxxxxxxxx ........... ........... ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... ",
+	"x.x.xxxxxxx xxxxxxxxxxx ........... ........... ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... ",
+	"x.x.xxxxxxx xx.xxxxxxxx ........... ........... ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... ",
+	"x.x.xxxxxxx xxx.xxxxxxx ........... ........... ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... ",
+	"x.x.xxxxxxx xxxxxxxxxxx ........... ........... ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... ",
+	"x.x.xxxxxxx xxxxxxxxxxx ........... ........... ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... ",
+	"x.x.xxxxxxx xx.xxxxxxxx ........... ........... ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... ",
+	"x.xxxxxxxxx ...x.xxxxxx .xxxxxxxxxx x.x.xxxxxxx ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... ",
+	"x.xxxxxxxxx ...x..xxxxx .xxxxxxxxxx x.x.xxxxxxx ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... ",
+	"x.xxxxxxxxx ...xx.xxxxx .xxxxxxxxxx x.x.xxxxxxx ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... ",
+	"x.x.xxxxxxx x.xxxxxxxxx ........... ........... ........... ........... ........... "
+	"........... ........... ........... ........... ........... ........... ",
+	".x.xxxxxxxx xxxxxxxxxxx .xxxxxxxxxx .x.xxx....x xxxxxxxxxxx .xxxxxxxxxx x.xxxxxxxxx "
+	".x.xxx....x xxxxxxxxxxx .xxxxxxxxxx xx.xxxxxxxx .x.xxx....x xxxxxxxxxxx .xxxxxxxxxx "
+	"xxx.xxxxxxx .x.xxx....x xxxxxxxxxxx .xxxxxxxxxx ",
+	".xxxxxxxxxx ........... xxxxxxxxxxx .xxxxxxxxxx ",
+	"x.xxxxxxxxx ........... xxxxxxxxxxx .xxxxxxxxxx ",
+	"xx.xxxxxxxx ........... xxxxxxxxxxx .xxxxxxxxxx ",
+	"xxx.xxxxxxx ........... xxxxxxxxxxx .xxxxxxxxxx ",
 	"",
 };
 /* clang-format on */

@@ -210,6 +210,78 @@ static void test_no_memory_to_be_elsewhere(void **state)
 	faulty_teardown(&e, tp);
 }
 
+/*
+ *	A [f]	a file, private, never written		B [w]	the file's next page, written
+ *
+ * B moves behind A, and the two are one VMA; A has to be where B's pages are numbered, too. Each record that there is no memory for
+ * in turn: it is two VMAs then, or the move fails; nothing of B's is lost.
+ */
+static void test_no_memory_to_be_one(void **state)
+{
+	struct engine_config config = { .mm.design = &rmap_lineage };
+	uint64_t failed = 1;
+
+	(void)state;
+	for (uint64_t n = 1; failed; n++) {
+		struct mm_file *file;
+		struct testport *tp;
+		struct engine e;
+		struct mm *mm;
+		uint64_t to;
+		int error;
+
+		faulty_setup(&e, &tp, &config);
+		mm = engine_mm(&e);
+		file = pattern_file(&e, 2, 3);
+		(void)map_with(&e, mm, A, 1, RW, MM_MAP_PRIVATE, file, 0);
+		(void)map_with(&e, mm, B, 1, RW, MM_MAP_PRIVATE, file, PAGE);
+		poke(&e, mm, B, 7);
+		testport_fail_alloc(tp, RMAP_KIND_REMAP, n, TESTPORT_ONCE);
+		error = STEP(&e, mm_mremap(mm, B, PAGE, PAGE, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED,
+					   A + PAGE, &to));
+		failed = testport_fail_none(tp);
+		assert_true(!error || (failed && error == RMAP_ENOMEM));
+		assert_int_equal(peek(&e, mm, error ? B : A + PAGE), 7);
+		poke(&e, mm, A, 8);
+		assert_int_equal(peek(&e, mm, error ? B : A + PAGE), 7);
+		if (!error)
+			swap_out(&e, mm, A + PAGE);
+		assert_int_equal(peek(&e, mm, error ? B : A + PAGE), 7);
+		mm_put(mm);
+		mm_file_put(file);
+		faulty_teardown(&e, tp);
+	}
+}
+
+/* Nobody maps a page any more, but a device holds it: a walk finds nobody, and that is no error. */
+static void test_a_page_of_nobody(void **state)
+{
+	struct mm_page_info info;
+	struct page *page;
+	struct engine e;
+	struct mm *mm;
+
+	(void)state;
+	engine_setup(&e, NULL);
+	mm = engine_mm(&e);
+	map_anon(&e, mm, A, 2);
+	poke(&e, mm, A, 7);
+	assert_int_equal(STEP(&e, mm_pin(mm, A, MM_PIN_WRITE, &page)), 0);
+	mm_page_info(mm, A, &info);
+	assert_ptr_equal(info.page, page);
+	assert_int_equal(STEP(&e, mm_munmap(mm, A, PAGE)), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct rmap_walk walk = { .flags = i ? RMAP_WALK_ENTRIES : 0 };
+
+		assert_int_equal(mm_walk_page(e.sys, page, &walk), 0);
+		assert_int_equal(walk.found, 0);
+	}
+	mm_unpin(e.sys, page, MM_PIN_WRITE);
+	engine_check(&e);
+	mm_put(mm);
+	engine_teardown(&e);
+}
+
 /* ---------------------------------------------------------------- numbers */
 
 /* All that is counted for one kind or another, against all there is. Called where an image is being written. */
@@ -356,6 +428,8 @@ int main(void)
 		cmocka_unit_test(test_users_that_cannot_be_asked),
 		cmocka_unit_test(test_who_only_checks_leaves_no_trace),
 		cmocka_unit_test(test_no_memory_to_be_elsewhere),
+		cmocka_unit_test(test_no_memory_to_be_one),
+		cmocka_unit_test(test_a_page_of_nobody),
 		cmocka_unit_test(test_many_walks),
 		cmocka_unit_test(test_a_page_of_zeros),
 		cmocka_unit_test(test_a_page_of_zeros_comes_back),
