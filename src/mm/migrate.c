@@ -265,9 +265,7 @@ static int poison_locked(struct mm_system *sys, struct page *page)
 		return RMAP_EBUSY;
 	if (rmap_page_is_anon(&page->rmap))
 		swap_try_free(sys, page);
-	file = rmap_page_is_anon(&page->rmap) || !rmap_page_file(&page->rmap)
-		       ? NULL
-		       : file_of_rmap(rmap_page_file(&page->rmap));
+	file = page_file(page);
 	/* Clean as far as processors know, too: asks them by write-protecting. */
 	if (file && page_mkclean(sys, page))
 		file_set_dirty(page, sys);

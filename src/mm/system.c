@@ -230,7 +230,6 @@ void mm_get_counters(const struct mm_system *sys, struct mm_counters *out)
 
 void mm_get_memory(struct mm_system *sys, struct mm_memory *out)
 {
-	memset(out, 0, sizeof(*out));
 	out->frames = sys->nr_frames;
 	out->free = frames_free(sys);
 	out->tables = sum_all(sys, SUM_TABLES);
