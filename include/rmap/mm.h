@@ -54,7 +54,7 @@ struct mm_config {
 	uint32_t release;
 	/*
 	 * Free frames that a processor counts in one go, and new pages that it keeps off the LRU lists until somebody reclaims. 1: none;
-	 * 0: chosen from nr_frames (a 64th of them but 512 at the most; a quarter of them).
+	 * 0: chosen from nr_frames (a 32nd of them but 512 at the most; a quarter of them).
 	 */
 	uint32_t cpu_batch;
 };

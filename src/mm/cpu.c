@@ -23,7 +23,7 @@ static uint32_t choose_batch(const struct mm_system *sys, uint64_t part, uint32_
 
 void cpus_init(struct mm_system *sys)
 {
-	sys->frame_batch = choose_batch(sys, 64, CPU_FRAMES_MAX);
+	sys->frame_batch = choose_batch(sys, 32, CPU_FRAMES_MAX);
 	sys->lru_batch = choose_batch(sys, 4, UINT32_MAX);
 	sys->fresh_run =
 		sys->nr_frames / 8 < CPU_FRESH_MAX ? (uint32_t)(sys->nr_frames / 8) : CPU_FRESH_MAX;
