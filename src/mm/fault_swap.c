@@ -92,7 +92,7 @@ static bool leaves(struct fault *f, uint64_t slot)
 	return true;
 }
 
-/* The slot's page, locked; as swap_read_page(). */
+/* The slot's page, locked; as swap_read_page(). An error is this slot's still: what cannot be read is given to nobody else. */
 static int slot_page(struct fault *f, uint64_t slot, struct page **page)
 {
 	bool was_cached;
