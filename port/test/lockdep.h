@@ -145,6 +145,8 @@ static inline void lockdep_got(const void *lock, uint32_t lock_class, bool spin)
 		lockdep_violation("holds more locks than can be", lock_class);
 		return;
 	}
+	if (!lock_class)
+		lockdep_violation("takes a lock that nobody has initialised", lock_class);
 	lockdep_taken[lock_class]++;
 	me->held[me->nr++] = (struct lockdep_held){ lock, lock_class };
 	me->nr_spin += spin;

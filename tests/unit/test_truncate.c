@@ -154,7 +154,9 @@ static void punch(void **state)
 		poke(&e, mm, a + i * PAGE, 10 + i);
 	poke(&e, mm, b + PAGE, 99);
 	swap_out(&e, mm, b + PAGE);
+	rmap_write_lock(&file->invalidate_lock, &e.sys->port->os);
 	file_punch(file, 1, 2);
+	rmap_write_unlock(&file->invalidate_lock, &e.sys->port->os);
 	engine_check(&e);
 	assert_int_equal(peek(&e, mm, a), 10);
 	assert_int_equal(peek(&e, mm, a + PAGE), 0);
