@@ -115,18 +115,6 @@ static void zap_present(struct gather *g, struct vma *vma, pte_t *pte, uint64_t 
 		settle_late(g, vma, late);
 }
 
-/*
- * Is there nothing to do, without the lock? Who moves an entry has the PTLs of both places while it is in neither, so the lock's word
- * is read first: free and then empty is what we would find under it.
- */
-static inline bool is_empty(const struct rmap_spinlock *ptl, const pte_t *pte)
-{
-	if (rmap_spin_is_locked(ptl))
-		return false;
-	atomic_thread_fence(memory_order_acquire);
-	return !pte_read(pte);
-}
-
 static void zap_table(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr, uint64_t end,
 		      enum zap_what what)
 {
@@ -134,11 +122,8 @@ static void zap_table(struct gather *g, struct vma *vma, pte_t *pte, uint64_t ad
 	struct rmap_spinlock *ptl = table_ptl(sys, pte);
 	struct late late;
 
-	for (; addr < end && is_empty(ptl, pte); addr += RMAP_PAGE_SIZE)
-		pte++;
-	if (addr == end)
-		return;
 	late.nr = 0;
+	/* Not without it, even to see that there is nothing: who changes an entry may leave the slot empty for a moment. */
 	rmap_spin_lock(ptl);
 	for (; addr < end; addr += RMAP_PAGE_SIZE, pte++) {
 		pte_t old = pte_read(pte);

@@ -67,6 +67,7 @@ static const struct named named[] = {
 	{ "protect-reclaim", "mprotect-none+reclaim" },
 	{ "fork-poison", "fork+poison" },
 	{ "zap-poison", "dontneed+poison" },
+	{ "munmap-poison", "munmap+poison" },
 	{ "cow-cache", "write-a1+pageout" },
 	{ "fault-munmap", "write-a3+munmap" },
 	{ "fork-fork-walk", "fork+fork-c+walk-a0" },
