@@ -420,6 +420,10 @@ static void leave_machine(struct moving *m)
 	runner_machine_down(r);
 }
 
+/*
+ * On the new machine, while the old one still stands: what cannot be resumed goes on there. anonmm may want of memory: pages that share
+ * a slot at different addresses are copies of each other when they come in, and all come in.
+ */
 static enum runner_result resume(struct moving *m)
 {
 	struct mm_resume resume = { .file = give_file, .mm = take_mm, .arg = m };
@@ -433,19 +437,25 @@ static enum runner_result resume(struct moving *m)
 		return runner_broken(r, "hibernate: %s", error);
 	ret = mm_resume_image(r->sys, hosted_stream_mm(stream), &resume);
 	hosted_stream_close(stream, true);
+	if (ret == RMAP_ENOMEM && !strcmp(rmap_design_name(mm_system_rmap(r->sys)->ops), "anonmm"))
+		return runner_outcome(r, ret, " (the new machine's)");
 	if (ret)
 		return runner_broken(r, "hibernate: the image cannot be resumed: %s",
 				     rmap_error_name(ret));
+	for (uint32_t i = 0; i < m->nr; i++)
+		if (!m->resumed[i])
+			ret = RMAP_ENOENT;
+	return ret ? runner_broken(r, "hibernate: an address space did not come back") : RUNNER_OK;
+}
+
+/* The old machine has gone: each space is what came of it on the new one. */
+static void take_over(struct moving *m)
+{
 	for (uint32_t i = 0; i < m->nr; i++) {
 		m->spaces[i]->mm = m->resumed[i];
-		if (!m->resumed[i]) {
-			ret = RMAP_ENOENT;
-			continue;
-		}
 		for (uint32_t u = 1; u < m->spaces[i]->users; u++)
 			mm_get(m->resumed[i]);
 	}
-	return ret ? runner_broken(r, "hibernate: an address space did not come back") : RUNNER_OK;
 }
 
 /* Files by the places where they were mapped; those that nobody mapped are opened again. */
@@ -531,17 +541,23 @@ static enum runner_result move_over(struct moving *m)
 		if (m->files[i].f->handle &&
 		    !copy_file(r, m->files[i].f, other, &m->files[i].handle))
 			ret = runner_bad(r, "hibernate: a file cannot be copied");
-	if (ret == RUNNER_OK)
-		leave_machine(m);
 	swap_machines(r, &other, &other_port, &other_sys);
-	if (ret != RUNNER_OK) {
+	if (ret == RUNNER_OK)
+		ret = resume(m);
+	if (ret != RUNNER_OK || r->last_error) {
+		for (uint32_t i = 0; i < m->nr; i++)
+			if (m->resumed[i])
+				mm_put(m->resumed[i]);
 		close_copies(m);
 		runner_machine_down(r);
 		swap_machines(r, &other, &other_port, &other_sys);
 		return ret;
 	}
-	ret = resume(m);
-	return ret == RUNNER_OK ? rebind_files(m) : ret;
+	swap_machines(r, &other, &other_port, &other_sys);
+	leave_machine(m);
+	swap_machines(r, &other, &other_port, &other_sys);
+	take_over(m);
+	return rebind_files(m);
 }
 
 enum runner_result runner_hibernate(struct runner *r)
