@@ -94,6 +94,7 @@ static void must(int error)
 
 static void mm_create(struct mm *mm)
 {
+	rmap_spin_init(&mm->ptl, RMAP_LOCK_PTL);
 	must(rmap_mm_init(&rmap, &mm->rmap));
 	rmap_vma_init(&mm->vma, &mm->rmap, 0, PAGES << RMAP_PAGE_SHIFT, 0, NULL, 0);
 	rmap_vma_link(&rmap, &mm->vma);
@@ -131,6 +132,7 @@ static void write_page(struct mm *mm, unsigned int n, int contents)
 
 static void mm_fork(struct mm *child, struct mm *parent)
 {
+	rmap_spin_init(&child->ptl, RMAP_LOCK_PTL);
 	must(rmap_mm_fork_begin(&rmap, &child->rmap, &parent->rmap));
 	rmap_vma_init(&child->vma, &child->rmap, parent->vma.start, parent->vma.end,
 		      parent->vma.pgoff, parent->vma.file, parent->vma.flags);
