@@ -211,6 +211,11 @@ static void same_outcome(struct world *w, const struct op *op, const struct mach
 
 	if (stray && is_about_frames(op))
 		return;
+	/* It has come as far as there was memory, which need not be as far everywhere. */
+	if (stray && op->kind == OP_FILE_WRITE && a->last_error == RMAP_ENOMEM) {
+		w->cut = true;
+		return;
+	}
 	if (a->last_error == b->last_error && a->last_result == b->last_result &&
 	    a->last_at == b->last_at && a->misfits == b->misfits && first->walked == m->walked)
 		return;
