@@ -7,12 +7,11 @@
  * whether a change of the code made an operation do more, and the clock says what that costs.
  */
 #include "bench.h"
+#include "instructions.h"
 
 #include <errno.h>
-#include <linux/perf_event.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,15 +19,7 @@ static int counter = -1;
 
 bool bench_count_instructions(char why[BENCH_WHY])
 {
-	struct perf_event_attr attr = {
-		.size = sizeof(attr),
-		.type = PERF_TYPE_HARDWARE,
-		.config = PERF_COUNT_HW_INSTRUCTIONS,
-		.exclude_kernel = 1,
-		.exclude_hv = 1,
-	};
-
-	counter = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	counter = instructions_open();
 	if (counter >= 0)
 		return true;
 	snprintf(why, BENCH_WHY, "instructions cannot be counted here: %s", strerror(errno));

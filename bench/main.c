@@ -3,6 +3,7 @@
  * rmap-bench: what the engine's operations cost, beside what it aims at and what Linux takes here.
  */
 #include "bench.h"
+#include "number.h"
 
 #include <rmap/rmap.h>
 
@@ -338,8 +339,6 @@ static bool choose(struct options *o, const char *name)
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
-	unsigned long rounds;
-	char *end;
 
 	switch (key) {
 	case 'j':
@@ -360,11 +359,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_failure(state, 2, 0, "there is no design '%s'", arg);
 		return 0;
 	case 'r':
-		rounds = strtoul(arg, &end, 10);
-		if (*end || !rounds || rounds > ROUNDS_MAX)
-			argp_failure(state, 2, 0, "'%s' rounds: a number from 1 to 99 is wanted",
-				     arg);
-		o->rounds = (unsigned int)rounds;
+		o->rounds = (unsigned int)number_option(state, "--rounds", arg, 1, ROUNDS_MAX);
 		return 0;
 	case 'o':
 		if (!choose(o, arg))

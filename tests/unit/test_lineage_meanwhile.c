@@ -123,6 +123,18 @@ static void family(int children, bool (*writes)(int i))
 	engine_check(&e);
 }
 
+/* So many generations below the parent, one child each: the last of them. */
+static struct mm *line(int generations)
+{
+	struct mm *from = parent;
+
+	for (int i = 0; i < generations; i++) {
+		assert_int_equal(mm_fork(from, &child[nr]), 0);
+		from = child[nr++];
+	}
+	return from;
+}
+
 static void family_ends(void)
 {
 	while (nr > 0)
@@ -406,11 +418,7 @@ static void too_deep_for_a_sieve(void **state)
 
 	(void)state;
 	family(1, NULL);
-	from = parent;
-	for (int i = 0; i < 40; i++) {
-		assert_int_equal(mm_fork(from, &child[nr]), 0);
-		from = child[nr++];
-	}
+	from = line(40);
 	for (int i = 0; i < 60; i++)
 		assert_int_equal(mm_fork(from, &child[nr++]), 0);
 	for (int i = 1; i < 40; i++)
@@ -435,15 +443,9 @@ static void too_deep_for_a_sieve(void **state)
  */
 static void too_deep_at_the_last(void **state)
 {
-	struct mm *from;
-
 	(void)state;
 	family(1, NULL);
-	from = parent;
-	for (int i = 0; i < 40; i++) {
-		assert_int_equal(mm_fork(from, &child[nr]), 0);
-		from = child[nr++];
-	}
+	(void)line(40);
 	for (int i = 0; i < 120; i++)
 		assert_int_equal(mm_fork(parent, &child[nr++]), 0);
 	for (int i = 0; i < nr; i++)

@@ -7,9 +7,10 @@
  */
 #include "timed.h"
 
+#include "instructions.h"
+
 #include <rmap/walk.h>
 
-#include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -46,20 +47,6 @@ static inline uint64_t ticks(void)
 const char *timed_clock_name(void)
 {
 	return CLOCK_NAME;
-}
-
-/* The counter of instructions of this thread in user mode, or -1. */
-static int open_counter(void)
-{
-	struct perf_event_attr attr = {
-		.size = sizeof(attr),
-		.type = PERF_TYPE_HARDWARE,
-		.config = PERF_COUNT_HW_INSTRUCTIONS,
-		.exclude_kernel = 1,
-		.exclude_hv = 1,
-	};
-
-	return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
 /* Not by read(), which takes fifty instructions more as soon as there is a second thread. */
@@ -837,7 +824,7 @@ struct timed *timed_new(const struct rmap_ops *ops)
 	t->ops = *ops;
 	t->inner = ops;
 	t->random = 2463534242u;
-	t->counter = open_counter();
+	t->counter = instructions_open();
 	take_over(t);
 	mine = t;
 	calibrate(t);
