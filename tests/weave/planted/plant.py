@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""A source file with a race planted in it: plant.py NAME.plant SOURCE_DIR OUT.c, or plant.py --field FIELD NAME.plant.
+"""A source file with a race planted in it: plant.py NAME.plant SOURCE_DIR OUT.c, or plant.py --field FIELD NAME.plant (nothing
+for a field that is not there).
 
 A .plant file names a source file and passages of it ("--- was"), each followed by what stands there instead ("--- is"). When the
 source has changed and a passage is not there exactly once, this says so and plants nothing; the test then fails, and the plant is to be
@@ -18,7 +19,7 @@ def read(name):
 def main(argv):
     """=> the exit code."""
     if len(argv) == 4 and argv[1] == "--field":
-        print(read(argv[3])[0][argv[2]])
+        print(read(argv[3])[0].get(argv[2], ""))
         return 0
     name, root, out = argv[1:4]
     fields, passages = read(name)

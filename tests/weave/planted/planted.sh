@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Are planted races found? planted.sh WEAVE BUILD_DIR: for each .plant beside this script the variant of rmap-weave that has it is
-# run on its scenario, and must find something; the ordinary one must find nothing there. Prints how many schedules it took.
+# run on its scenario, exhaustively or as its "how" says, and must find something; the ordinary one must find nothing there. Prints how
+# many schedules it took.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 weave=$1 build=$2
@@ -13,7 +14,8 @@ for plant in "$here"/*.plant; do
 	name=$(basename "$plant" .plant)
 	scenario=$(python3 "$here/plant.py" --field scenario "$plant")
 	design=$(python3 "$here/plant.py" --field design "$plant")
-	found=$("$build/rmap-weave-$name" "$scenario" --design "$design" --json)
+	read -ra how < <(python3 "$here/plant.py" --field how "$plant")
+	found=$("$build/rmap-weave-$name" "$scenario" --design "$design" "${how[@]}" --json)
 	status=$?
 	if [ $status -ne 1 ]; then
 		echo "$name: not found (exit code $status)"
@@ -25,7 +27,7 @@ import json, sys
 r = json.load(sys.stdin)["results"][0]
 print("%-20s %-26s %-15s %10d %12d  %s" % (sys.argv[1], r["scenario"], r["design"], r["found_after"] + r["pruned"], r["preemptions"],
                                           r["message"].splitlines()[0][:70]))' "$name"
-	if ! "$weave" "$scenario" --design "$design" >/dev/null; then
+	if ! "$weave" "$scenario" --design "$design" "${how[@]}" >/dev/null; then
 		echo "$name: its scenario finds something without it, too"
 		failed=1
 	fi
