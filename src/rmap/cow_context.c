@@ -14,15 +14,14 @@
  * index names ("home"), unless its VMA was moved: then at a distance from home that is kept, for the range of page offsets of
  * the moved VMA, in the context's tree of remaps. Distance zero is never kept; coming home takes the remap out.
  *
- * Costs: one context per address space and one remap of 56 bytes per moved range and distance; fork enters one child and the remaps
+ * Costs: one context per address space and one remap of 80 bytes per moved range and distance; fork enters one child and the remaps
  * again, nothing per VMA that stayed at home. No lock is wider than one address space. Fails: a walk visits every descendant,
  * whether it ever mapped that memory or not; a line of processes that each fork and exit leaves a line of contexts, since children
- * keep their parents; many ranges moved over one home range are all looked at.
+ * keep their parents; many ranges moved over one home range are all looked at by a walk.
  *
  * Where the published prototype is not right, this one differs. An exclusive page stops the walk when it was found, also at a
- * distance. Each distance has its own ranges in one interval tree, where the prototype keeps a sorted array per range (and loses
- * elements on insertion); so a range reaches as far as all VMAs that were moved by this distance, and giving up a part of it
- * leaves the rest. A context's lock, which moves and exits take for writing, holds its mm, its tables and its remaps still while a
+ * distance. Each distance has ranges of its own (cow_context_remaps.c), where the prototype keeps a sorted array per range (and loses
+ * elements on insertion). A context's lock, which moves and exits take for writing, holds its mm, its tables and its remaps still while a
  * walk is in it; the RCU section around the look-up only keeps memory, and visitors get no sleep in either. Private file
  * mappings have an offset of their own for anonymous pages (shift), with which they are at home where they were first written.
  * Pages hold no reference: who maps a page is the context's mm or a descendant, and these do.
@@ -30,43 +29,14 @@
  * A remap may reach further than any VMA when memory to split it could not be had: that costs looks, never a miss.
  */
 #include "count.h"
-#include "design.h"
-#include "owner.h"
-
-#include "../base/interval_tree.h"
-
-/* One distance over one range of page offsets. Ranges of one distance neither overlap nor touch. Guarded by the context's lock. */
-struct remap {
-	struct rb_node rb;
-	uint64_t below; /* largest last page offset in the subtree */
-	uint64_t first, last;
-	int64_t distance; /* pages from home; not 0 */
-};
-
-struct cow_context {
-	struct rmap_owner
-		owner; /* one reference by the mm, one a child, a pin, a filled slot, a walker */
-	struct rmap_mm *mm;	    /* NULL after exit; owner.lock */
-	struct cow_context *parent; /* fixed; kept by our reference */
-	struct list_head children;  /* in order of birth; owner.lock */
-	struct list_head sibling;   /* parent's lock */
-	struct rb_root remaps;	    /* interval tree; owner.lock */
-	struct remap *spare;	    /* for an adjustment that may not fail; mmap write */
-	struct rmap *rmap;	    /* fixed */
-	struct rmap_rcu rcu;	    /* once nobody refers to it */
-};
-
-/* The context's lock; in its tree (see valid.h). */
-static inline bool remap_valid(const struct remap *remap)
-{
-	return remap->distance != 0 && remap->first <= remap->last && remap->below >= remap->last;
-}
+#include "cow_context.h"
 
 /* Its lock. The children's list is theirs to keep; siblings are the parent's. */
 static inline bool cow_context_valid(const struct cow_context *context)
 {
 	return context->rmap && rmap_owner_valid(&context->owner) && context->parent != context &&
-	       list_valid(&context->children) && (context->mm || !context->remaps.node);
+	       list_valid(&context->children) && (context->mm || !context->remaps.node) &&
+	       (context->remaps.node == NULL) == (context->distances.node == NULL);
 }
 
 static inline struct cow_context *owner_context(struct rmap_owner *owner)
@@ -111,144 +81,6 @@ static uint64_t context_page_index(const struct rmap_vma *vma, uint64_t addr)
 static bool displaced(const struct rmap_vma *vma)
 {
 	return !(vma->flags & RMAP_VMA_STAND_IN) && distance_of(vma) != 0;
-}
-
-/* ---------------------------------------------------------------- the tree of remaps; lock held for writing to change it */
-
-static inline struct remap *node_remap(const struct rb_node *node)
-{
-	return rmap_container_of((uintptr_t)node, struct remap, rb);
-}
-
-static inline uint64_t remap_first(const struct rb_node *node)
-{
-	return node_remap(node)->first;
-}
-
-static inline uint64_t remap_last(const struct rb_node *node)
-{
-	return node_remap(node)->last;
-}
-
-static inline uint64_t *remap_below(struct rb_node *node)
-{
-	return &node_remap(node)->below;
-}
-
-static bool remap_update(struct rb_node *node);
-
-static const struct itree remap_tree = {
-	.first = remap_first,
-	.last = remap_last,
-	.subtree_last = remap_below,
-	.update = remap_update,
-};
-
-static bool remap_update(struct rb_node *node)
-{
-	return itree_update(node, &remap_tree);
-}
-
-static struct remap *remap_alloc(struct rmap *rmap)
-{
-	return rmap_object_alloc(rmap, RMAP_KIND_REMAP, sizeof(struct remap));
-}
-
-/* remap may be NULL. */
-static void remap_free(struct rmap *rmap, struct remap *remap)
-{
-	if (remap)
-		rmap_object_free(rmap, RMAP_KIND_REMAP, remap, sizeof(*remap));
-}
-
-static void remap_enter(struct cow_context *context, struct remap *remap)
-{
-	remap->below = remap->last;
-	itree_insert(&context->remaps, &remap->rb, &remap_tree);
-}
-
-static void remap_take(struct cow_context *context, struct remap *remap)
-{
-	itree_erase(&context->remaps, &remap->rb, &remap_tree);
-}
-
-/* A remap of this distance that meets [first, last], or NULL. */
-static struct remap *remap_find(const struct cow_context *context, uint64_t first, uint64_t last,
-				int64_t distance)
-{
-	uint64_t steps = 0;
-	struct rb_node *node = itree_first(&context->remaps, first, last, &remap_tree, &steps);
-
-	while (node && node_remap(node)->distance != distance)
-		node = itree_next(node, first, last, &remap_tree, &steps);
-	return node ? node_remap(node) : NULL;
-}
-
-/* [first, last] stands at distance. Grows what it touches; only where it touches nothing *fresh is used up (and set NULL). */
-static void remaps_add(struct cow_context *context, uint64_t first, uint64_t last, int64_t distance,
-		       struct remap **fresh)
-{
-	struct remap *grown = NULL;
-	struct remap *remap;
-
-	/* Touching counts, so that a range that was split and moved in parts is one again. */
-	while ((remap = remap_find(context, first ? first - 1 : 0, last + 1, distance)) != NULL) {
-		remap_take(context, remap);
-		if (remap->first < first)
-			first = remap->first;
-		if (remap->last > last)
-			last = remap->last;
-		if (grown)
-			remap_free(context->rmap, remap);
-		else
-			grown = remap;
-	}
-	if (!grown) {
-		grown = *fresh;
-		*fresh = NULL;
-		RMAP_ASSERT(context->rmap->port, grown);
-	}
-	grown->first = first;
-	grown->last = last;
-	grown->distance = distance;
-	remap_enter(context, grown);
-}
-
-/*
- * Nothing of [first, last] stands at distance any more. Where that cuts a remap in two, *fresh is used up; false: there was none,
- * and the remap is left as it was.
- */
-static bool remaps_remove(struct cow_context *context, uint64_t first, uint64_t last,
-			  int64_t distance, struct remap **fresh)
-{
-	struct remap *remap;
-
-	while ((remap = remap_find(context, first, last, distance)) != NULL) {
-		bool left = remap->first < first;
-		bool right = remap->last > last;
-		uint64_t end = remap->last;
-
-		if (left && right && !*fresh)
-			return false;
-		remap_take(context, remap);
-		if (!left && !right) {
-			remap_free(context->rmap, remap);
-			continue;
-		}
-		if (left)
-			remap->last = first - 1;
-		else
-			remap->first = last + 1;
-		remap_enter(context, remap);
-		if (left && right) {
-			(*fresh)->first = last + 1;
-			(*fresh)->last = end;
-			(*fresh)->distance = distance;
-			remap_enter(context, *fresh);
-			*fresh = NULL;
-		}
-	}
-	return true;
 }
 
 /* ---------------------------------------------------------------- lifetime */
@@ -308,6 +140,7 @@ static struct cow_context *context_alloc(struct rmap *rmap, struct rmap_mm *mm,
 	context->mm = mm;
 	context->parent = parent;
 	context->remaps.node = NULL;
+	context->distances.node = NULL;
 	context->spare = NULL;
 	context->rmap = rmap;
 	list_init(&context->children);
@@ -357,12 +190,7 @@ static void context_mm_exit(struct rmap *rmap, struct rmap_mm *mm)
 
 	context_lock(context);
 	context->mm = NULL;
-	while (context->remaps.node) {
-		struct remap *remap = node_remap(context->remaps.node);
-
-		remap_take(context, remap);
-		remap_free(rmap, remap);
-	}
+	remaps_clear(context);
 	context_unlock(context);
 	remap_free(rmap, context->spare);
 	context->spare = NULL;
@@ -676,17 +504,17 @@ static bool visit_mm(struct rmap_walk_state *state, struct rmap_page *page,
 		     const struct cow_context *context)
 {
 	uint64_t index = page->index;
-	struct rb_node *node;
+	struct remap *remap;
 
 	if (!walk_candidate(state, page, context->mm, NULL, index << RMAP_PAGE_SHIFT))
 		return false;
-	node = itree_first(&context->remaps, index, index, &remap_tree, &state->walk->steps);
-	while (node) {
-		uint64_t there = index + (uint64_t)node_remap(node)->distance;
+	remap = remaps_first_at(context, index, &state->walk->steps);
+	while (remap) {
+		uint64_t there = index + (uint64_t)remap->distance;
 
 		if (!walk_candidate(state, page, context->mm, NULL, there << RMAP_PAGE_SHIFT))
 			return false;
-		node = itree_next(node, index, index, &remap_tree, &state->walk->steps);
+		remap = remaps_next_at(remap, index, &state->walk->steps);
 	}
 	return true;
 }
@@ -832,16 +660,12 @@ static const char *context_vma_check(const struct rmap *rmap, const struct rmap_
 		return "the context says of itself what cannot be";
 	if (!context_vma_faulted(vma) || !displaced(vma))
 		return NULL;
-	if (!rb_valid(&context->remaps))
+	if (!rb_valid(&context->remaps) || !rb_valid(&context->distances))
 		return "the remaps are no red-black tree";
-	remap = remap_find(context, home_first(vma), home_last(vma), distance_of(vma));
+	remap = remaps_find(context, home_first(vma), home_last(vma), distance_of(vma));
 	if (!remap || remap->first > home_first(vma) || remap->last < home_last(vma))
 		return "the VMA was moved, but no remap says how far";
-	if (!itree_node_valid(&context->remaps, &remap->rb, &remap_tree))
-		return "a remap is not where its range puts it in the tree";
-	if (!remap_valid(remap))
-		return "a remap says of itself what cannot be";
-	return NULL;
+	return remaps_check(context, remap);
 }
 
 const struct rmap_ops rmap_cow_context = {

@@ -10,6 +10,7 @@
 
 #include "mm/vma.h"
 #include "rmap/anon_vma_chain.h"
+#include "rmap/cow_context.h"
 #include "rmap/lineage.h"
 #include "rmap/owner.h"
 
@@ -406,25 +407,11 @@ static void test_anon_vma(void **state)
 	family_end(&f);
 }
 
-/* The beginnings of what anonmm.c, cow_context.c and pte_chain.c keep to themselves. */
+/* The beginnings of what anonmm.c and pte_chain.c keep to themselves. */
 struct member {
 	struct list_head entry;
 	struct rmap_mm *mm;
 	struct rmap_owner *group;
-};
-
-struct context {
-	struct rmap_owner owner;
-	struct rmap_mm *mm;
-	struct context *parent;
-	struct list_head children, sibling;
-	struct rb_root remaps;
-};
-
-struct remap {
-	struct rb_node rb;
-	uint64_t below, first, last;
-	int64_t distance;
 };
 
 static void test_anonmm(void **state)
@@ -454,10 +441,13 @@ static void test_cow_context(void **state)
 {
 	const char *another = "the context is not of the VMA's address space";
 	const char *far = "the VMA was moved, but no remap says how far";
+	const char *distance = "a remap is not where its distance puts it among the others";
+	const char *tree = "the remaps are no red-black tree";
 	struct family f;
-	struct context *context;
+	struct cow_context *context;
 	struct rmap_vma *moved;
-	struct remap *remap;
+	struct remap *remap, *nearer;
+	uint64_t at;
 
 	(void)state;
 	family_make(&f, &rmap_cow_context);
@@ -470,12 +460,26 @@ static void test_cow_context(void **state)
 	moved = vma(f.p, AWAY);
 	assert_non_null(context->remaps.node);
 	remap = rmap_container_of(context->remaps.node, struct remap, rb);
-	DAMAGED(&f, moved, remap->rb.parent_color, 0, "the remaps are no red-black tree");
+	DAMAGED(&f, moved, remap->rb.parent_color, 0, tree);
+	DAMAGED(&f, moved, remap->by_distance.parent_color, 0, tree);
+	DAMAGED(&f, moved, context->distances.node, NULL,
+		"the context says of itself what cannot be");
 	DAMAGED(&f, moved, remap->distance, remap->distance + 1, far);
 	DAMAGED(&f, moved, remap->first, remap->first + 1, far);
 	DAMAGED(&f, moved, remap->last, remap->last - 1, far);
 	DAMAGED(&f, moved, remap->below, remap->below + 1,
 		"a remap is not where its range puts it in the tree");
+	/* A second one, not as far: left of the first, which is found without it. */
+	map_anon(&f.e, f.p, HOME + 32 * PAGE, 2);
+	poke(&f.e, f.p, HOME + 32 * PAGE, 5);
+	assert_int_equal(
+		STEP(&f.e, mm_mremap(f.p, HOME + 32 * PAGE, 2 * PAGE, 2 * PAGE,
+				     MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, HOME + 64 * PAGE, &at)),
+		0);
+	nearer = rmap_container_of(remap->by_distance.left, struct remap, by_distance);
+	assert_true(nearer->distance < remap->distance);
+	DAMAGED(&f, moved, nearer->distance, remap->distance + 1, distance);
+	DAMAGED(&f, moved, nearer->distance, remap->distance, distance);
 	family_end(&f);
 }
 

@@ -419,6 +419,57 @@ static void test_cow_context_remaps(void **state)
 	engine_teardown(&e);
 }
 
+/*
+ *	from      [0 1 2 3 4 5 6 7 | 8 ... ]   even pages go 100 pages up, odd ones 200, the next eight 100
+ *	100 up    [0   2   4   6     8 ... 15]  ranges of one distance, apart
+ *	200 up    [  1   3   5   7           ]
+ *
+ * What moves back, or goes, must be found among its own distance's ranges, whatever lies over the same offsets.
+ */
+static void test_cow_context_distances(void **state)
+{
+	struct engine e;
+	struct mm *mm;
+
+	(void)state;
+	setup(&e, &rmap_cow_context);
+	mm = engine_mm(&e);
+	map_anon(&e, mm, BASE, 16);
+	for (unsigned int i = 0; i < 16; i++)
+		poke(&e, mm, AT(i), i);
+	for (unsigned int i = 0; i < 8; i++)
+		assert_int_equal(move(&e, mm, AT(i), 1, AT(i + (i % 2 ? 200 : 100))), 0);
+	assert_int_equal(objects_of(&e, RMAP_KIND_REMAP), 8);
+	assert_int_equal(move(&e, mm, AT(8), 8, AT(108)), 0);
+	assert_int_equal(objects_of(&e, RMAP_KIND_REMAP), 9);
+	/* 101 joins 100 and 102, and is theirs; then all from 100 to 107 but 105 are one, and 108 to 115. */
+	assert_int_equal(move(&e, mm, AT(201), 1, AT(101)), 0);
+	assert_int_equal(objects_of(&e, RMAP_KIND_REMAP), 7);
+	assert_int_equal(move(&e, mm, AT(203), 1, AT(103)), 0);
+	assert_int_equal(move(&e, mm, AT(207), 1, AT(107)), 0);
+	assert_int_equal(objects_of(&e, RMAP_KIND_REMAP), 3);
+	/* A second distance over the middle of it, and the middle away. */
+	assert_int_equal(move(&e, mm, AT(110), 2, AT(310)), 0);
+	assert_int_equal(objects_of(&e, RMAP_KIND_REMAP), 5);
+	for (unsigned int i = 0; i < 16; i++) {
+		uint64_t at = AT(i == 5 ? 205 : i / 2 == 5 ? 300 + i : 100 + i);
+
+		assert_int_equal(peek(&e, mm, at), i);
+		assert_int_equal(walk_from(&e, mm, at, false).found, 1);
+	}
+	/* Home again, one by one: no distance is left. */
+	for (unsigned int i = 0; i < 16; i++)
+		assert_int_equal(move(&e, mm,
+				      AT(i == 5	      ? 205
+					 : i / 2 == 5 ? 300 + i
+						      : 100 + i),
+				      1, AT(i)),
+				 0);
+	assert_int_equal(objects_of(&e, RMAP_KIND_REMAP), 0);
+	mm_put(mm);
+	engine_teardown(&e);
+}
+
 /* Children keep their parents' contexts: a line of generations is as long as it was ever. */
 static void test_cow_context_generations(void **state)
 {
@@ -599,6 +650,7 @@ int main(void)
 		cmocka_unit_test(test_pte_chain_sets_little_aside),
 		cmocka_unit_test(test_pte_chain_is_emptied_by_a_walk),
 		cmocka_unit_test(test_cow_context_remaps),
+		cmocka_unit_test(test_cow_context_distances),
 		cmocka_unit_test(test_cow_context_generations),
 		cmocka_unit_test(test_every_allocation_fails),
 	};
