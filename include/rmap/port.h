@@ -130,7 +130,8 @@ struct rmap_port {
 
 	/*
 	 * The next slot of mm at or above *cursor that maps page (scan). *cursor is left behind the hit, *looks grows by the
-	 * slots that were read. RMAP_FIND_HIT or RMAP_FIND_NO_SLOT (the end).
+	 * slots that were read. May miss an entry that is moved meanwhile: scan begins again then. RMAP_FIND_HIT or
+	 * RMAP_FIND_NO_SLOT (the end).
 	 */
 	enum rmap_find_result (*pte_scan)(void *ctx, struct rmap_mm *mm, struct rmap_page *page,
 					  unsigned int flags, uint64_t *cursor, uint64_t *looks,

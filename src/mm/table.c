@@ -328,6 +328,10 @@ static enum rmap_find_result port_pte_at(void *ctx, void *pte, struct rmap_page 
 	return look(sys, pte, page, flags, hit);
 }
 
+/*
+ * An empty slot is passed by without asking for its PTL. A look owes that to moves: a scan that a move overlapped is made again. Who
+ * else leaves a slot empty for a moment in which the page is mapped holds the page lock.
+ */
 static enum rmap_find_result port_pte_scan(void *ctx, struct rmap_mm *rmm, struct rmap_page *page,
 					   unsigned int flags, uint64_t *cursor, uint64_t *looks,
 					   struct rmap_hit *hit)
@@ -341,7 +345,7 @@ static enum rmap_find_result port_pte_scan(void *ctx, struct rmap_mm *rmm, struc
 
 		for (; pte && addr < end; addr += RMAP_PAGE_SIZE, pte++) {
 			++*looks;
-			if (look(ctx, pte, page, flags, hit) != RMAP_FIND_HIT)
+			if (!pte_read(pte) || look(ctx, pte, page, flags, hit) != RMAP_FIND_HIT)
 				continue;
 			hit->mm = rmm;
 			hit->addr = addr;
