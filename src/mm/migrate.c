@@ -164,7 +164,9 @@ static int migrate_locked(struct migration *m, struct page *to)
 		error = RMAP_EAGAIN;
 	else
 		move_identity(sys, old, to);
-	walk_restore(m, error ? old : to);
+	/* No entries: and an owner that nothing pins may be gone. */
+	if (mapped)
+		walk_restore(m, error ? old : to);
 	if (!error)
 		rmap_migrate_end(&sys->rmap, &to->rmap, &old->rmap);
 	rmap_page_unpin(&sys->rmap, pin);

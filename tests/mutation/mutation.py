@@ -272,6 +272,18 @@ class Killer:
         self.kills = collections.Counter()  # ((file, function) or file or "", test) -> how often
         self.lock = threading.Lock()
 
+    def remember(self, made, results):
+        """What former runs have found out about who kills what."""
+        for mutant in made:
+            result = results.get(mutant.key, {})
+            if result.get("fate") == "killed":
+                self.note(mutant, result["by"])
+
+    def note(self, mutant, name):
+        """One more that the test has killed."""
+        for where in ("", mutant.file, (mutant.file, mutant.function)):
+            self.kills[where, name] += 1
+
     def promise(self, mutant, name):
         """What a test has killed, the nearer the better, for the time that it takes; before it has killed any, the quicker the better."""
         near = 20 * self.kills[(mutant.file, mutant.function), name] + 4 * self.kills[mutant.file, name]
@@ -291,8 +303,7 @@ class Killer:
     def has_killed(self, mutant, name, outcome, tests):
         """Notes it down."""
         with self.lock:
-            for where in ("", mutant.file, (mutant.file, mutant.function)):
-                self.kills[where, name] += 1
+            self.note(mutant, name)
         return {"fate": "killed" if outcome == "failed" else "timeout", "by": name, "tests": tests}
 
     def run(self, name, number, seconds):
@@ -540,8 +551,9 @@ def main():
         tests, reach = trace(tests, made)
         say(f"{len(reach)} tests, {sum(s for s, _ in reach.values()):.0f} s of processor time")
         weaver = WORK / "weave" / "rmap-weave"
-        attack_all(todo, Killer(tests, reach, weaver, trace_weaver(weaver, len(made)), arguments),
-                   results, tests_now)
+        killer = Killer(tests, reach, weaver, trace_weaver(weaver, len(made)), arguments)
+        killer.remember(made, results)
+        attack_all(todo, killer, results, tests_now)
     return 0 if report(chosen, results, population, True) else 1
 
 

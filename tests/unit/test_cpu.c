@@ -100,6 +100,27 @@ static void *give_all(void *arg)
 	return NULL;
 }
 
+/* Of what all share, a processor takes a batch at once: the frames that follow cost nobody else a glance. */
+static void frames_come_by_the_batch(void **state)
+{
+	const uint32_t batch = e.sys->frame_batch;
+	struct page *page[2 * CPU_FRAMES_MAX];
+	unsigned int claims = 0;
+
+	(void)state;
+	assert_in_range(batch, 2, CPU_FRAMES_MAX);
+	for (uint32_t i = 0; i < 2 * batch; i++) {
+		uint64_t before = atomic_load(&e.sys->nr_free);
+
+		page[i] = page_alloc(e.sys, 0);
+		assert_non_null(page[i]);
+		claims += atomic_load(&e.sys->nr_free) != before;
+	}
+	assert_in_range(claims, 1, 3);
+	for (uint32_t i = 0; i < 2 * batch; i++)
+		page_put(e.sys, page[i]);
+}
+
 /*
  *	here:      takes ten, returns them: keeps them, and a credit
  *	elsewhere: takes every frame of the machine, those as well
@@ -593,6 +614,7 @@ static void sums_are_exact_afterwards(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(frames_come_by_the_batch),
 		TEST(last_frame_is_anybodys),
 		TEST(watermark_is_exact),
 		TEST(last_freed_is_taken_first),

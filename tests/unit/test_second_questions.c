@@ -12,6 +12,7 @@
 #include "mm/mm_types.h"
 #include "mm/page.h"
 #include "mm/reclaim.h"
+#include "mm/system.h"
 #include "mm/vma.h"
 
 #define RW (MM_PROT_READ | MM_PROT_WRITE)
@@ -418,6 +419,55 @@ static void test_a_page_of_zeros_comes_back(void **state)
 	free(memory.data);
 }
 
+static struct mm *strangers[3];
+
+static void take_stranger(void *arg, uint64_t id, struct mm *mm)
+{
+	(void)arg;
+	strangers[id - 1] = mm;
+}
+
+/* Processes that have nothing in common: no walk from one's page looks into another's tables when they have come back from an image, either. */
+static void test_strangers_come_back_as_strangers(void **state)
+{
+	const struct mm_resume resume = { .mm = take_stranger };
+	struct image_memory memory = { 0 };
+	const struct mm_stream stream = IMAGE_MEMORY_STREAM(&memory);
+	static const uint64_t id[] = { 1, 2, 3 };
+	struct engine e;
+	struct mm *mm[3];
+
+	(void)state;
+	engine_setup(&e, NULL);
+	for (unsigned int i = 0; i < 3; i++) {
+		mm[i] = engine_mm(&e);
+		map_anon(&e, mm[i], A, 1);
+		poke(&e, mm[i], A, i + 1);
+	}
+	assert_int_equal(STEP(&e, mm_hibernate(e.sys, mm, id, 3, &stream)), 0);
+	for (unsigned int i = 0; i < 3; i++)
+		mm_put(mm[i]);
+	engine_teardown(&e);
+	engine_setup(&e, NULL);
+	assert_int_equal(STEP(&e, mm_resume_image(e.sys, &stream, &resume)), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(peek(&e, strangers[i], A), i + 1);
+		if (!engine_design_is("scan"))
+			assert_int_equal(walk_from(&e, strangers[i], A, false).looks, 1);
+	}
+	/* Who ends leaves nothing of its own behind for relatives that it has not got. */
+	for (unsigned int i = 0; i < 3; i++) {
+		mm_put(strangers[i]);
+		e.sys->port->os.rcu_barrier(e.sys->port->os.ctx);
+		if (engine_design_is("lineage"))
+			assert_int_equal(objects_of(&e, RMAP_KIND_LINEAGE), 2 - i);
+		if (engine_design_is("cow_context"))
+			assert_int_equal(objects_of(&e, RMAP_KIND_CONTEXT), 2 - i);
+	}
+	engine_teardown(&e);
+	free(memory.data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -433,6 +483,7 @@ int main(void)
 		cmocka_unit_test(test_many_walks),
 		cmocka_unit_test(test_a_page_of_zeros),
 		cmocka_unit_test(test_a_page_of_zeros_comes_back),
+		cmocka_unit_test(test_strangers_come_back_as_strangers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What others do while a page is on its way: it is being read, or written to swap, it is being moved to another frame, a walk is
+ * looking for it. Another thread does it, between two steps of the one that has the page in hand, which waits for it; so each time
+ * at the same place.
+ */
+#include "engine.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include "mm/page.h"
+#include "mm/reclaim.h"
+#include "mm/system.h"
+#include "mm/vma.h"
+
+#define RW (MM_PROT_READ | MM_PROT_WRITE)
+#define A  0x10000000ull
+#define B  0x20000000ull
+#define C  0x30000000ull
+
+static struct engine e;
+static struct mm *mm, *child;
+static struct mm_port port;
+static const struct mm_port *real;
+static struct rmap_port below; /* what tier 1's callbacks were */
+
+/* ---------------------------------------------------------------- another thread */
+
+static void (*meanwhile)(void); /* once */
+
+static void *act(void *arg)
+{
+	void (*what)(void) = meanwhile;
+
+	(void)arg;
+	meanwhile = NULL;
+	what();
+	return NULL;
+}
+
+static void others_act(void)
+{
+	pthread_t thread;
+
+	if (meanwhile && !pthread_create(&thread, NULL, act, NULL))
+		pthread_join(thread, NULL);
+}
+
+/* And what is freed after a grace period is free. */
+static void child_exits(void)
+{
+	mm_put(child);
+	child = NULL;
+	real->os.rcu_barrier(real->os.ctx);
+}
+
+static pthread_t latecomer;
+static bool invited, came; /* by the thread that waits for it alone */
+static int latecomers_error;
+static _Atomic bool waits;
+
+/* Whoever comes second to a page that is being read waits for it. */
+static void *come(void *arg)
+{
+	(void)arg;
+	latecomers_error = PATIENT(mm_fault(mm, A, MM_ACCESS_READ));
+	return NULL;
+}
+
+/* ---------------------------------------------------------------- set up */
+
+static int slow_write(void *ctx, uint64_t slot, const void *data)
+{
+	others_act();
+	return real->swap_write(ctx, slot, data);
+}
+
+/* Comes, and is let come so far that it waits: it has seen then that nothing is mapped. */
+static void others_come(void)
+{
+	if (!invited)
+		return;
+	invited = false;
+	came = !pthread_create(&latecomer, NULL, come, NULL);
+	while (came && !atomic_load(&waits))
+		sched_yield();
+}
+
+static int slow_read(void *ctx, uint64_t slot, void *data)
+{
+	others_come();
+	return real->swap_read(ctx, slot, data);
+}
+
+static int slow_file_read(void *ctx, void *file, uint64_t index, void *data)
+{
+	others_come();
+	return real->file_read(ctx, file, index, data);
+}
+
+static void wait_for_lock(void *ctx, const _Atomic uint32_t *word, uint32_t value)
+{
+	atomic_store(&waits, true);
+	real->os.wait(ctx, word, value);
+}
+
+static const struct mm_port *wrap(const struct mm_port *hosted, void *arg)
+{
+	(void)arg;
+	real = hosted;
+	port = *hosted;
+	port.swap_write = slow_write;
+	port.swap_read = slow_read;
+	port.file_read = slow_file_read;
+	port.os.wait = wait_for_lock;
+	return &port;
+}
+
+static void start(const struct rmap_ops *design)
+{
+	const struct engine_config config = { .wrap = wrap, .mm.design = design };
+
+	meanwhile = NULL;
+	invited = came = false;
+	child = NULL;
+	engine_setup(&e, &config);
+	mm = engine_mm(&e);
+	below = e.sys->rmap_port;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	start(NULL);
+	return 0;
+}
+
+static int set_up_scan(void **state)
+{
+	(void)state;
+	start(&rmap_scan);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	assert_null(meanwhile);
+	if (child)
+		mm_put(child);
+	mm_put(mm);
+	engine_teardown(&e);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- on its way to swap */
+
+/*
+ *	child [7]   goes to swap, and while the device writes it its only process ends. Whoever writes has the page in hand, so that it
+ *	outlives its owner, with its slot. Nothing of all three is left behind that.
+ */
+static void test_exit_while_it_is_written(void **state)
+{
+	(void)state;
+	child = engine_mm(&e);
+	map_anon(&e, child, A, 1);
+	poke(&e, child, A, 7);
+	meanwhile = child_exits;
+	reclaim_all(e.sys);
+	assert_null(child);
+	reclaim_all(e.sys);
+	engine_check(&e);
+}
+
+static void child_unmaps(void)
+{
+	assert_int_equal(PATIENT(mm_munmap(child, A, PAGE)), 0);
+}
+
+/* The same with a process that goes on: what it maps there next is empty. */
+static void test_unmap_while_it_is_written(void **state)
+{
+	(void)state;
+	child = engine_mm(&e);
+	map_anon(&e, child, A, 1);
+	poke(&e, child, A, 7);
+	meanwhile = child_unmaps;
+	reclaim_all(e.sys);
+	map_anon(&e, child, A, 1);
+	assert_int_equal(peek(&e, child, A), 0);
+}
+
+/* mm [7] and its child: the child ends while the page is written, the parent has it back. */
+static void test_a_relative_ends_while_it_is_written(void **state)
+{
+	(void)state;
+	map_anon(&e, mm, A, 1);
+	poke(&e, mm, A, 7);
+	child = engine_fork(&e, mm);
+	meanwhile = child_exits;
+	reclaim_all(e.sys);
+	assert_null(child);
+	engine_check(&e);
+	assert_int_equal(peek(&e, mm, A), 7);
+}
+
+/* ---------------------------------------------------------------- on its way into memory */
+
+/* mm's page at A is not there yet. Two come for it: it is read once, and mapped once. */
+static void expect_one_of_two(void)
+{
+	struct mm_counters before = counters_of(&e), after;
+	struct mm_smaps smaps;
+
+	invited = true;
+	atomic_store(&waits, false);
+	assert_int_equal(mm_fault(mm, A, MM_ACCESS_READ), 0);
+	assert_true(came);
+	pthread_join(latecomer, NULL);
+	assert_int_equal(latecomers_error, 0);
+	engine_check(&e);
+	after = counters_of(&e);
+	assert_int_equal(after.fault_spurious, before.fault_spurious + 1);
+	assert_int_equal(after.fault_file_map + after.fault_swap_in,
+			 before.fault_file_map + before.fault_swap_in + 1);
+	assert_int_equal(mm_smaps(mm, A, &smaps), 0);
+	assert_int_equal(smaps.rss, PAGE);
+}
+
+static void test_two_come_for_a_page_of_a_file(void **state)
+{
+	struct hosted_file *store;
+	struct mm_file *file;
+
+	(void)state;
+	assert_int_equal(hosted_file_temp(e.h, PAGE, 5, &store), 0);
+	assert_int_equal(mm_file_create(e.sys, store, PAGE, &file), 0);
+	(void)map_with(&e, mm, A, 1, RW, MM_MAP_SHARED, file, 0);
+	expect_one_of_two();
+	mm_file_put(file);
+}
+
+static void test_two_come_for_a_page_in_swap(void **state)
+{
+	(void)state;
+	map_anon(&e, mm, A, 1);
+	poke(&e, mm, A, 7);
+	swap_out(&e, mm, A);
+	expect_one_of_two();
+	assert_int_equal(peek(&e, mm, A), 7);
+}
+
+/* ---------------------------------------------------------------- on its way to another frame */
+
+static struct page *moving;
+
+/* A section begins: the second walk's, if nothing maps the page any more. */
+static void enter_section(void *ctx)
+{
+	if (moving && !rmap_page_mapcount(&moving->rmap)) {
+		moving = NULL;
+		others_act();
+	}
+	below.rcu_read_lock(ctx);
+}
+
+/*
+ *	child [7]   is moved to another frame; when entries stand for the page, its only process ends. Nobody is left to have it, and
+ *	the owner that the second walk asks is still one.
+ */
+static void test_exit_while_it_is_moved(void **state)
+{
+	struct page *page;
+
+	(void)state;
+	child = engine_mm(&e);
+	map_anon(&e, child, A, 1);
+	poke(&e, child, A, 7);
+	page = page_info(child, A).page;
+	page_get(page);
+	meanwhile = child_exits;
+	moving = page;
+	e.sys->rmap_port.rcu_read_lock = enter_section;
+	(void)migrate_page(e.sys, page);
+	e.sys->rmap_port.rcu_read_lock = below.rcu_read_lock;
+	if (moving) { /* no section begins in walks that know the PTEs */
+		moving = NULL;
+		others_act();
+	}
+	assert_null(child);
+	page_put(e.sys, page);
+	engine_check(&e);
+}
+
+/*
+ *	child [7]   ends while somebody holds its page, which then names an owner that is gone: it can be moved all the same, and nobody
+ *	is asked where it is mapped
+ */
+static void test_a_page_of_nobody_is_moved(void **state)
+{
+	struct page *page;
+
+	(void)state;
+	child = engine_mm(&e);
+	map_anon(&e, child, A, 1);
+	poke(&e, child, A, 7);
+	page = page_info(child, A).page;
+	page_get(page);
+	child_exits();
+	assert_int_equal(rmap_page_mapcount(&page->rmap), 0);
+	assert_int_equal(STEP(&e, migrate_page(e.sys, page)), 0);
+	page_put(e.sys, page);
+}
+
+/* ---------------------------------------------------------------- passed by */
+
+static unsigned int scans, act_at; /* before the scan with this number, from 1 */
+
+static enum rmap_find_result scan(void *ctx, struct rmap_mm *of, struct rmap_page *page,
+				  unsigned int flags, uint64_t *cursor, uint64_t *looks,
+				  struct rmap_hit *hit)
+{
+	if (++scans == act_at)
+		others_act();
+	return below.pte_scan(ctx, of, page, flags, cursor, looks, hit);
+}
+
+static bool met_at_b;
+
+static enum rmap_visit meet(struct rmap_hit *hit, void *arg)
+{
+	(void)arg;
+	met_at_b |= hit->addr == B;
+	return RMAP_VISIT_NEXT;
+}
+
+static struct rmap_walk scan_meanwhile(struct page *page, unsigned int at)
+{
+	struct rmap_walk walk = { .visit = meet };
+
+	scans = 0;
+	act_at = at;
+	met_at_b = false;
+	e.sys->rmap_port.pte_scan = scan;
+	assert_int_equal(mm_walk_page(e.sys, page, &walk), 0);
+	e.sys->rmap_port.pte_scan = below.pte_scan;
+	return walk;
+}
+
+static void moves_back(void)
+{
+	uint64_t to;
+
+	assert_int_equal(
+		PATIENT(mm_mremap(mm, C, PAGE, PAGE, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, B, &to)),
+		0);
+}
+
+/*
+ *	B [ ]   C [f]   the same page of a file at C and above: when the walk has passed by B and found what is at C, that is moved to B
+ *	C+1 [f]          and so it is looked for again
+ */
+static void test_moved_to_where_the_scan_has_been(void **state)
+{
+	struct mm_file *file;
+	struct page *page;
+
+	(void)state;
+	assert_int_equal(mm_file_create(e.sys, NULL, PAGE, &file), 0);
+	(void)map_with(&e, mm, A, 1, RW, MM_MAP_SHARED, file, 0);
+	(void)map_with(&e, mm, C, 1, RW, MM_MAP_SHARED, file, 0);
+	(void)peek(&e, mm, A);
+	(void)peek(&e, mm, C);
+	page = page_info(mm, A).page;
+	meanwhile = moves_back;
+	(void)scan_meanwhile(page, 2);
+	assert_true(met_at_b);
+	engine_check(&e);
+	mm_file_put(file);
+}
+
+static void move_ends(void)
+{
+	struct rmap_vma *vma = &vma_at(mm, A)->rmap;
+
+	rmap_move_end(mm_system_rmap(e.sys), vma, vma, false);
+}
+
+/* As long as a move is under way, the scan begins anew: what was read may have been on its way. */
+static void test_scanned_while_a_move_is_under_way(void **state)
+{
+	struct rmap_vma *vma;
+
+	(void)state;
+	map_anon(&e, mm, A, 1);
+	poke(&e, mm, A, 7);
+	vma = &vma_at(mm, A)->rmap;
+	rmap_move_begin(mm_system_rmap(e.sys), vma, vma, false);
+	meanwhile = move_ends;
+	/* Of each time round the first finds the page and the second the end. */
+	assert_int_equal(scan_meanwhile(page_info(mm, A).page, 4).found, 3);
+	assert_int_equal(scans, 6);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define SCAN(name) cmocka_unit_test_setup_teardown(name, set_up_scan, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_exit_while_it_is_written),
+		TEST(test_unmap_while_it_is_written),
+		TEST(test_a_relative_ends_while_it_is_written),
+		TEST(test_two_come_for_a_page_of_a_file),
+		TEST(test_two_come_for_a_page_in_swap),
+		TEST(test_exit_while_it_is_moved),
+		TEST(test_a_page_of_nobody_is_moved),
+		SCAN(test_moved_to_where_the_scan_has_been),
+		SCAN(test_scanned_while_a_move_is_under_way),
+	};
+
+	return cmocka_run_group_tests_name("meanwhile", tests, NULL, NULL);
+}
