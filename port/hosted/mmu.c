@@ -204,8 +204,8 @@ static void saw_nothing(struct hosted_cpu *cpu)
 	cpu->region = NO_REGION;
 }
 
-/* Only what there is by now. */
-static void see_again(struct hosted_cpu *cpu)
+/* Only what there is by now. Rare: not in line. */
+static __attribute__((noinline)) void see_again(struct hosted_cpu *cpu)
 {
 	uint64_t regions[FILTER_WORDS] = { 0 };
 	const struct tlb_entry *entry;
@@ -229,15 +229,15 @@ static bool may_have_any(const struct hosted_cpu *cpu, uint64_t mm_id)
 	return atomic_load_explicit(&cpu->seen.spaces, memory_order_relaxed) & space_bit(mm_id);
 }
 
-/* The same, of pages [first, end) of it. Who flushes what he runs himself has a lock that nobody else wants: he looks there. */
-static bool may_have(const struct hosted_cpu *cpu, uint64_t mm_id, uint64_t first, uint64_t end)
+/*
+ * The same, of pages [first, end) of it. Not in line: who flushes what only he runs, which is most flushes, would prepare for this
+ * and never come here.
+ */
+static __attribute__((noinline)) bool may_have_pages(const struct hosted_cpu *cpu, uint64_t mm_id,
+						     uint64_t first, uint64_t end)
 {
 	uint64_t region = first >> REGION_SHIFT, last = (end - 1) >> REGION_SHIFT;
 
-	if (!may_have_any(cpu, mm_id))
-		return false;
-	if (cpu == own_cpu)
-		return true;
 	if (last - region >= REGIONS_MAX)
 		return true;
 	for (; region <= last; region++) {
@@ -249,6 +249,13 @@ static bool may_have(const struct hosted_cpu *cpu, uint64_t mm_id, uint64_t firs
 			return true;
 	}
 	return false;
+}
+
+/* Who flushes what he runs himself has a lock that nobody else wants: he looks there. */
+static bool may_have(const struct hosted_cpu *cpu, uint64_t mm_id, uint64_t first, uint64_t end)
+{
+	return may_have_any(cpu, mm_id) &&
+	       (cpu == own_cpu || may_have_pages(cpu, mm_id, first, end));
 }
 
 static inline char *frame_data(const struct hosted *h, uint64_t pfn)
@@ -479,25 +486,33 @@ static unsigned long long shown_addr(const struct tlb_entry *entry)
 	return entry->vpn << RMAP_PAGE_SHIFT;
 }
 
+/* Too many pages to look for each. */
+static __attribute__((noinline)) void flush_sweep(struct hosted_cpu *cpu, uint64_t mm_id,
+						  uint64_t first, uint64_t end)
+{
+	struct tlb_entry *entry;
+
+	for (entry = tlb_begin(cpu); entry < tlb_begin(cpu) + TLB_SIZE; entry++) {
+		if (entry->mm_id == mm_id && entry->vpn >= first && entry->vpn < end)
+			tlb_drop(cpu, entry);
+	}
+}
+
 /* => entries that went */
 static uint64_t flush_cpu(struct hosted_cpu *cpu, uint64_t mm_id, uint64_t first, uint64_t end)
 {
 	uint64_t before = cpu->flushed;
 	struct tlb_entry *entry;
-	uint64_t vpn;
 
 	if (!cpu->valid)
 		return 0;
-	if (end - first <= FLUSH_BY_PAGE) {
-		for (vpn = first; vpn < end; vpn++) {
-			entry = tlb_find(cpu, mm_id, vpn);
-			if (entry)
-				tlb_drop(cpu, entry);
-		}
+	if (end - first > FLUSH_BY_PAGE) {
+		flush_sweep(cpu, mm_id, first, end);
 		return cpu->flushed - before;
 	}
-	for (entry = tlb_begin(cpu); entry < tlb_begin(cpu) + TLB_SIZE; entry++) {
-		if (entry->mm_id == mm_id && entry->vpn >= first && entry->vpn < end)
+	for (; first < end; first++) {
+		entry = tlb_find(cpu, mm_id, first);
+		if (entry)
 			tlb_drop(cpu, entry);
 	}
 	return cpu->flushed - before;
@@ -522,7 +537,7 @@ static bool runs(const struct hosted_cpu *cpu, uint64_t mm_id)
 }
 
 /* What waiting for the others' answers takes: they answer at the same time. */
-static void wait_for_answers(const struct hosted *h)
+static __attribute__((noinline)) void wait_for_answers(const struct hosted *h)
 {
 	uint64_t end = h->port.now(h->port.ctx) + h->interrupt_ns;
 
