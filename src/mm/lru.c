@@ -64,7 +64,7 @@ static bool claim(struct page *page, uint32_t where)
 	return true;
 }
 
-/* The lock of the list or batch that the page is on is held, and that of where it goes; 0: nowhere. */
+/* The lock of the list or batch that the page is on is held, and that of where it goes. */
 static void say_where(struct page *page, uint32_t where)
 {
 	uint32_t flags = atomic_load_explicit(&page->flags, memory_order_relaxed);
@@ -73,6 +73,11 @@ static void say_where(struct page *page, uint32_t where)
 						      (flags & ~(uint32_t)PG_WHERE) | where,
 						      memory_order_relaxed, memory_order_relaxed))
 		;
+}
+
+static void say_nowhere(struct page *page)
+{
+	atomic_fetch_and_explicit(&page->flags, ~(uint32_t)PG_WHERE, memory_order_relaxed);
 }
 
 /* ---------------------------------------------------------------- lists; LRU lock held */
@@ -254,9 +259,32 @@ bool lru_del(struct mm_system *sys, struct page *page)
 	if (!lock)
 		return false;
 	unlink_page(sys, page);
-	say_where(page, 0);
+	say_nowhere(page);
 	rmap_spin_unlock(lock);
 	return true;
+}
+
+unsigned int lru_take(struct mm_system *sys, struct page **pages, unsigned int nr,
+		      struct list_head *out)
+{
+	struct rmap_spinlock *held = NULL;
+	unsigned int left = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		struct page *page = pages[i];
+
+		held = lock_where(sys, page, held);
+		if (!held) {
+			pages[left++] = page;
+			continue;
+		}
+		unlink_page(sys, page);
+		say_nowhere(page);
+		list_add_tail(&page->lru, out);
+	}
+	if (held)
+		rmap_spin_unlock(held);
+	return left;
 }
 
 void lru_forget(struct mm_system *sys, struct page *const *pages, unsigned int nr)
@@ -319,7 +347,7 @@ unsigned int lru_isolate(struct mm_system *sys, enum lru_list list, unsigned int
 		if (!page_try_get(page))
 			continue;
 		list_leave(sys, page);
-		say_where(page, 0);
+		say_nowhere(page);
 		list_add_tail(&page->lru, out);
 		taken++;
 	}

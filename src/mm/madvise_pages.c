@@ -14,23 +14,44 @@
 #include "swap.h"
 #include "table.h"
 
+/* So many pages go off their lists under one lock. */
+#define ADVICE_PAGES 32
+
+/* What the entries of one table have come to. */
+struct advice {
+	struct gather g;
+	struct page *chosen[ADVICE_PAGES]; /* to go out, a reference of each */
+	unsigned int nr;
+	struct list_head isolated; /* off their lists, too */
+};
+
 /* Called for each entry that is not empty, PTL held. */
-typedef void entry_fn(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr,
-		      struct list_head *pages);
+typedef void entry_fn(struct advice *a, pte_t *pte, uint64_t addr);
+
+/* Whoever is on no list is in somebody else's hands. */
+static void advice_isolate(struct advice *a)
+{
+	struct mm_system *sys = a->g.mm->sys;
+	unsigned int left = lru_take(sys, a->chosen, a->nr, &a->isolated);
+
+	for (unsigned int i = 0; i < left; i++)
+		page_put(sys, a->chosen[i]);
+	a->nr = 0;
+}
 
 /*
  * Call fn for the entries of [start, end), table by table; then flush before the PTL is released, since an entry that lost its
- * dirty bit must not be written to through an old translation. Pages that fn isolated go to reclaim after each table.
+ * dirty bit must not be written to through an old translation. Pages that fn has chosen go to reclaim after each table.
  */
 static void for_each_entry(struct vma *vma, uint64_t start, uint64_t end, entry_fn *fn)
 {
 	struct mm *mm = vma_mm(vma);
 	struct mm_system *sys = mm->sys;
-	struct list_head pages;
-	struct gather g;
+	struct advice a;
 
-	list_init(&pages);
-	gather_begin(&g, mm, MM_FLUSH_ADVISE);
+	a.nr = 0;
+	list_init(&a.isolated);
+	gather_begin(&a.g, mm, MM_FLUSH_ADVISE);
 	while ((start = table_next(mm, start, end)) < end) {
 		uint64_t stop = table_end(start, end);
 		pte_t *pte = table_find(mm, start);
@@ -39,13 +60,15 @@ static void for_each_entry(struct vma *vma, uint64_t start, uint64_t end, entry_
 		rmap_spin_lock(ptl);
 		for (; start < stop; start += RMAP_PAGE_SIZE, pte++)
 			if (pte_read(pte))
-				fn(&g, vma, pte, start, &pages);
-		gather_flush(&g);
+				fn(&a, pte, start);
+		gather_flush(&a.g);
 		rmap_spin_unlock(ptl);
-		if (!list_empty(&pages))
-			(void)reclaim_pages(sys, &pages, true);
+		if (a.nr)
+			advice_isolate(&a);
+		if (!list_empty(&a.isolated))
+			(void)reclaim_pages(sys, &a.isolated, true);
 	}
-	gather_end(&g);
+	gather_end(&a.g);
 }
 
 /* The page of a present entry, NULL for the zero page and for entries of other kinds. */
@@ -108,14 +131,12 @@ static void mark_lazyfree(struct mm_system *sys, struct page *page)
 	lru_move(sys, page);
 }
 
-static void free_entry(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr,
-		       struct list_head *pages)
+static void free_entry(struct advice *a, pte_t *pte, uint64_t addr)
 {
-	struct mm *mm = vma_mm(vma);
+	struct mm *mm = a->g.mm;
 	pte_t v = pte_read(pte);
 	struct page *page;
 
-	(void)pages;
 	if (!pte_present(v)) {
 		free_absent(mm, pte, v);
 		return;
@@ -126,7 +147,7 @@ static void free_entry(struct gather *g, struct vma *vma, pte_t *pte, uint64_t a
 		return;
 	if (v & (PTE_ACCESSED | PTE_DIRTY)) {
 		pte_clear_bits(pte, PTE_ACCESSED | PTE_DIRTY);
-		gather_address(g, addr);
+		gather_address(&a->g, addr);
 	}
 	mark_lazyfree(mm->sys, page);
 }
@@ -149,17 +170,15 @@ static struct page *private_lru_page(const struct mm_system *sys, pte_t v)
 	return page;
 }
 
-static void cold_entry(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr,
-		       struct list_head *pages)
+static void cold_entry(struct advice *a, pte_t *pte, uint64_t addr)
 {
-	struct mm_system *sys = vma_mm(vma)->sys;
+	struct mm_system *sys = a->g.mm->sys;
 	struct page *page = private_lru_page(sys, pte_read(pte));
 
-	(void)pages;
 	if (!page)
 		return;
 	if (pte_clear_bits(pte, PTE_ACCESSED) & PTE_ACCESSED)
-		gather_address(g, addr);
+		gather_address(&a->g, addr);
 	page_clear(page, PG_REFERENCED);
 	page_clear(page, PG_ACTIVE);
 	lru_move(sys, page);
@@ -170,22 +189,18 @@ void madvise_cold(struct vma *vma, uint64_t start, uint64_t end)
 	for_each_entry(vma, start, end, cold_entry);
 }
 
-static void pageout_entry(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr,
-			  struct list_head *pages)
+static void pageout_entry(struct advice *a, pte_t *pte, uint64_t addr)
 {
-	struct mm_system *sys = vma_mm(vma)->sys;
-	struct page *page = private_lru_page(sys, pte_read(pte));
+	struct page *page = private_lru_page(a->g.mm->sys, pte_read(pte));
 
-	(void)g;
 	(void)addr;
 	if (!page)
 		return;
 	page_clear(page, PG_REFERENCED);
 	page_get(page);
-	if (lru_del(sys, page))
-		list_add_tail(&page->lru, pages);
-	else
-		page_put(sys, page);
+	a->chosen[a->nr++] = page;
+	if (a->nr == ADVICE_PAGES)
+		advice_isolate(a);
 }
 
 void madvise_pageout(struct vma *vma, uint64_t start, uint64_t end)

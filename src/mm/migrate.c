@@ -273,7 +273,8 @@ static int poison_locked(struct mm_system *sys, struct page *page)
 		file_set_dirty(page, sys);
 	lost = !file || page_test(page, PG_DIRTY) || page_test(page, PG_SWAPBACKED);
 	/* A fork may add mappings meanwhile, and who unmaps one under its PTL still counts: then what is left is looked for again. */
-	while (!page_unmap_all(sys, page, UNMAP_IGNORE_MLOCK | (lost ? UNMAP_POISON : 0))) {
+	while (!page_unmap_all(sys, this_cpu(sys), page,
+			       UNMAP_IGNORE_MLOCK | (lost ? UNMAP_POISON : 0))) {
 		if (!lost)
 			return RMAP_EBUSY;
 		rmap_cpu_relax();

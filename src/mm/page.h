@@ -227,6 +227,12 @@ void lru_drain(struct mm_system *sys);
 void lru_forget(struct mm_system *sys, struct page *const *pages, unsigned int nr);
 /* Off its list; false if it was on none. The caller has a reference. */
 bool lru_del(struct mm_system *sys, struct page *page);
+/*
+ * Isolate these, to each of which the caller has a reference: each off its list, linked by lru at the end of out. Returns how many
+ * were on none; they stand at the beginning of pages then.
+ */
+unsigned int lru_take(struct mm_system *sys, struct page **pages, unsigned int nr,
+		      struct list_head *out);
 /* To the head of the list that its flags now say; nothing if it is on none (its isolator will put it back). */
 void lru_move(struct mm_system *sys, struct page *page);
 /* Touched through a call or found referenced by zapping: first time REFERENCED, second time active. */

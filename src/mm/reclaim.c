@@ -71,21 +71,22 @@ static bool has_slot(struct mm_system *sys, struct page *page)
 	return swap_try_free(sys, page) && swap_add(sys, page);
 }
 
-static enum outcome unmap(struct mm_system *sys, struct page *page)
+static enum outcome unmap(struct mm_system *sys, struct mm_cpu *cpu, struct page *page)
 {
 	bool anon = rmap_page_is_anon(&page->rmap);
 
 	if (rmap_page_mapcount(&page->rmap)) {
 		if (anon && page_test(page, PG_SWAPBACKED) && !has_slot(sys, page))
 			return OUTCOME_ACTIVATE;
-		if (!page_unmap_all(sys, page, 0))
+		if (!page_unmap_all(sys, cpu, page, 0))
 			return page_test(page, PG_MLOCKED) ? OUTCOME_KEEP : OUTCOME_ACTIVATE;
 	}
 	return page_maybe_pinned(page) ? OUTCOME_ACTIVATE : OUTCOME_GO_ON;
 }
 
 /* Its contents must stand in a store, unless nobody needs them. */
-static enum outcome save(struct mm_system *sys, struct page *page, bool clean_only)
+static enum outcome save(struct mm_system *sys, struct mm_cpu *cpu, struct page *page,
+			 bool clean_only)
 {
 	struct mm_file *file = page_file(page);
 
@@ -97,11 +98,8 @@ static enum outcome save(struct mm_system *sys, struct page *page, bool clean_on
 		return file_write_page(sys, page) ? OUTCOME_ACTIVATE : OUTCOME_GO_ON;
 	if (file && !shmem_swap_out(sys, page))
 		return OUTCOME_ACTIVATE;
-	if (page_test(page, PG_SWAPCACHE)) {
-		if (!swap_count(sys, page->private))
-			return OUTCOME_GO_ON;
-		return swap_write_page(sys, page) ? OUTCOME_ACTIVATE : OUTCOME_GO_ON;
-	}
+	if (page_test(page, PG_SWAPCACHE))
+		return swap_write_page(sys, cpu, page) ? OUTCOME_ACTIVATE : OUTCOME_GO_ON;
 	/* Lazily freed, but written to since; or nobody's at all. */
 	if (!page_test(page, PG_SWAPBACKED))
 		page_set(page, PG_SWAPBACKED);
@@ -125,7 +123,8 @@ static enum outcome forget(struct mm_system *sys, struct page *page)
 	return out ? OUTCOME_FREED : OUTCOME_KEEP;
 }
 
-static enum outcome reclaim_page(struct mm_system *sys, struct page *page, bool ignore_references)
+static enum outcome reclaim_page(struct mm_system *sys, struct mm_cpu *cpu, struct page *page,
+				 bool ignore_references)
 {
 	enum outcome outcome = OUTCOME_GO_ON;
 	bool clean_only;
@@ -137,10 +136,10 @@ static enum outcome reclaim_page(struct mm_system *sys, struct page *page, bool 
 	clean_only = outcome == OUTCOME_CLEAN;
 	if (outcome != OUTCOME_GO_ON && !clean_only)
 		return outcome;
-	outcome = unmap(sys, page);
+	outcome = unmap(sys, cpu, page);
 	if (outcome != OUTCOME_GO_ON)
 		return outcome;
-	outcome = save(sys, page, clean_only);
+	outcome = save(sys, cpu, page, clean_only);
 	if (outcome != OUTCOME_GO_ON)
 		return outcome;
 	return forget(sys, page);
@@ -172,7 +171,7 @@ uint64_t reclaim_pages(struct mm_system *sys, struct list_head *pages, bool igno
 
 		list_del_init(&page->lru);
 		if (page_trylock(page)) {
-			outcome = reclaim_page(sys, page, ignore_references);
+			outcome = reclaim_page(sys, cpu, page, ignore_references);
 			if (outcome != OUTCOME_FREED)
 				put_back(sys, page, outcome);
 			page_unlock(sys, page);

@@ -24,7 +24,8 @@ enum unmap_flags {
  * Take the page out of every page table: anonymous pages (in the swap cache) leave swap entries, lazily freed ones nothing if
  * still clean, file pages nothing. True: nothing maps it now. TLBs are flushed. Page lock held.
  */
-bool page_unmap_all(struct mm_system *sys, struct page *page, unsigned int flags);
+bool page_unmap_all(struct mm_system *sys, struct mm_cpu *cpu, struct page *page,
+		    unsigned int flags);
 
 /* Write-protect and clean all PTEs of a file page (folio_mkclean); how many were dirty or writable. Page lock held. */
 unsigned int page_mkclean(struct mm_system *sys, struct page *page);

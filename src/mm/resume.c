@@ -527,7 +527,7 @@ static void finish_page(struct reader *r)
 	r->page = NULL;
 	/* Also from a VMA that is locked: it was out there when the image was written, and there may be no room for it. */
 	if ((r->page_flags & IMAGE_PAGE_OUT) && r->page_mapped && swap_add(r->sys, page))
-		(void)page_unmap_all(r->sys, page, UNMAP_IGNORE_MLOCK);
+		(void)page_unmap_all(r->sys, this_cpu(r->sys), page, UNMAP_IGNORE_MLOCK);
 	page_unlock(r->sys, page);
 	if ((r->page_flags & IMAGE_PAGE_OUT) && r->page_mapped) {
 		list_init(&list);

@@ -109,7 +109,8 @@ static void slot_mark_bad(struct mm_system *sys, uint64_t slot)
 
 /* ---------------------------------------------------------------- the cache; map lock and page lock held */
 
-static void cache_enter(struct mm_system *sys, struct page *page, uint64_t slot)
+/* flags: what else is true of it from now on. */
+static void cache_enter(struct mm_system *sys, struct page *page, uint64_t slot, uint32_t flags)
 {
 	struct swap_slot *s = slot_get(sys, slot);
 
@@ -118,7 +119,7 @@ static void cache_enter(struct mm_system *sys, struct page *page, uint64_t slot)
 	MM_ASSERT(sys, !s->cache && !page_test(page, PG_SWAPCACHE));
 	page_get(page);
 	page->private = slot;
-	page_set(page, PG_SWAPCACHE);
+	atomic_fetch_or_explicit(&page->flags, PG_SWAPCACHE | flags, memory_order_acq_rel);
 	s->cache = page;
 	sys->swap.cached++;
 	MM_DEBUG_ASSERT(sys, swap_map_valid(&sys->swap) && swap_slot_valid(s));
@@ -158,9 +159,8 @@ bool swap_add(struct mm_system *sys, struct page *page)
 		s->flags |= SWAP_SLOT_ANON;
 		rmap_slot_fill(&sys->rmap, &s->rmap, &page->rmap);
 	}
-	cache_enter(sys, page, slot);
+	cache_enter(sys, page, slot, PG_DIRTY); /* the slot has not got the contents yet */
 	rmap_spin_unlock(&map->lock);
-	page_set(page, PG_DIRTY); /* the slot has not got the contents yet */
 	return true;
 }
 
@@ -182,7 +182,7 @@ void swap_cache_replace(struct mm_system *sys, struct page *old, struct page *ne
 	old->private = 0;
 	slot_get(sys, slot)->cache = NULL;
 	sys->swap.cached--;
-	cache_enter(sys, new_page, slot);
+	cache_enter(sys, new_page, slot, 0);
 	rmap_spin_unlock(&sys->swap.lock);
 	page_put(sys, old);
 }
@@ -360,16 +360,6 @@ bool swap_is_tight(struct mm_system *sys)
 	return tight;
 }
 
-bool swap_slot_bad(struct mm_system *sys, uint64_t slot)
-{
-	bool bad;
-
-	rmap_spin_lock(&sys->swap.lock);
-	bad = slot_get(sys, slot)->flags & SWAP_SLOT_BAD;
-	rmap_spin_unlock(&sys->swap.lock);
-	return bad;
-}
-
 bool swap_slot_again(struct mm_system *sys, struct page *page)
 {
 	struct swap_slot *s = slot_get(sys, page->private);
@@ -421,14 +411,22 @@ void swap_forget_mm(struct mm_system *sys, struct mm *mm)
 
 /* ---------------------------------------------------------------- reading and writing */
 
-int swap_write_page(struct mm_system *sys, struct page *page)
+int swap_write_page(struct mm_system *sys, struct mm_cpu *cpu, struct page *page)
 {
 	uint64_t slot = page->private;
+	const struct swap_slot *s = slot_get(sys, slot);
 	void *data = page_data(sys, page);
+	bool wanted, bad;
 	int error = 0;
 
 	MM_ASSERT(sys, page_test(page, PG_SWAPCACHE));
-	if (swap_slot_bad(sys, slot))
+	rmap_spin_lock(&sys->swap.lock);
+	wanted = s->count != 0;
+	bad = s->flags & SWAP_SLOT_BAD;
+	rmap_spin_unlock(&sys->swap.lock);
+	if (!wanted)
+		return 0;
+	if (bad)
 		return RMAP_EIO;
 	page_set(page, PG_WRITEBACK);
 	page_clear(page, PG_DIRTY);
@@ -438,7 +436,7 @@ int swap_write_page(struct mm_system *sys, struct page *page)
 		slot_mark_bad(sys, slot);
 		page_set(page, PG_DIRTY);
 	} else {
-		COUNT(sys, swap_out, 1);
+		COUNT_ON(cpu, swap_out, 1);
 	}
 	page_clear(page, PG_WRITEBACK);
 	return error;
@@ -488,7 +486,7 @@ static bool cache_fresh(struct mm_system *sys, struct page *page, uint64_t slot)
 
 	rmap_spin_lock(&sys->swap.lock);
 	if (s->count && !s->cache) {
-		cache_enter(sys, page, slot);
+		cache_enter(sys, page, slot, 0);
 		entered = true;
 	}
 	rmap_spin_unlock(&sys->swap.lock);

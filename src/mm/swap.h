@@ -11,6 +11,7 @@
 
 #include <rmap/mm.h>
 
+struct mm_cpu;
 struct page;
 
 struct swap_slot {
@@ -85,8 +86,6 @@ bool swap_has_room(struct mm_system *sys);
 bool swap_is_tight(struct mm_system *sys);
 /* The page, which has a slot, goes out by it once more. False: I/O to the slot has failed. Page lock. */
 bool swap_slot_again(struct mm_system *sys, struct page *page);
-/* Has I/O to the slot failed? */
-bool swap_slot_bad(struct mm_system *sys, uint64_t slot);
 /* Does swapoff run, or has it run? */
 bool swap_is_off(struct mm_system *sys);
 
@@ -114,8 +113,11 @@ int swap_read_page(struct mm_system *sys, uint64_t slot, struct page **page, boo
 bool swap_is_ready(struct mm_system *sys, uint64_t slot);
 /* page, of which the caller has a reference, locked, if it still caches slot; else NULL, and the reference is gone. Sleeps. */
 struct page *swap_lock_page(struct mm_system *sys, struct page *page, uint64_t slot);
-/* Write a locked swap-cache page to its slot: 0 (it is clean now), or RMAP_EIO (it is dirty again). */
-int swap_write_page(struct mm_system *sys, struct page *page);
+/*
+ * Write a locked swap-cache page to its slot: 0 (it is clean now; or no entry names the slot, and what it holds is of no use to
+ * anybody), or RMAP_EIO (it is dirty again).
+ */
+int swap_write_page(struct mm_system *sys, struct mm_cpu *cpu, struct page *page);
 
 /* This mm has, or will at once have, swap entries. */
 void swap_note_mm(struct mm_system *sys, struct mm *mm);

@@ -183,16 +183,22 @@ static enum rmap_visit unmap_one(struct rmap_hit *hit, void *arg)
 	return RMAP_VISIT_NEXT;
 }
 
-bool page_unmap_all(struct mm_system *sys, struct page *page, unsigned int flags)
+bool page_unmap_all(struct mm_system *sys, struct mm_cpu *cpu, struct page *page,
+		    unsigned int flags)
 {
-	struct unmap u = { .sys = sys, .cpu = this_cpu(sys), .page = page, .flags = flags };
-
-	u.walk = (struct rmap_walk){
-		.visit = unmap_one,
-		.arg = &u,
-		.flags = RMAP_WALK_STOP_AT_MAPCOUNT,
-		.purpose = flags & UNMAP_POISON ? RMAP_WALK_POISON : RMAP_WALK_UNMAP,
+	struct unmap u = {
+		.sys = sys,
+		.cpu = cpu,
+		.page = page,
+		.walk = {
+			.visit = unmap_one,
+			.arg = &u,
+			.flags = RMAP_WALK_STOP_AT_MAPCOUNT,
+			.purpose = flags & UNMAP_POISON ? RMAP_WALK_POISON : RMAP_WALK_UNMAP,
+		},
+		.flags = flags,
 	};
+
 	rmap_walk(&sys->rmap, &page->rmap, &u.walk);
 	return rmap_page_mapcount(&page->rmap) == 0;
 }
