@@ -105,7 +105,7 @@ class Rewriter:
     @staticmethod
     def asserts(function):
         """A structure's X_valid(), which assertions ask?"""
-        words = [token.spelling for _, token in zip(range(4), function.get_tokens())]
+        words = [token.spelling for _, token in zip(range(12), function.get_tokens())]
         return function.spelling.endswith("_valid") and "inline" in words
 
     # -- the text

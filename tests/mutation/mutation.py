@@ -61,6 +61,8 @@ WOVEN = ("lineage", "anon_vma_chain", "anon_vma", "anonmm", "cow_context", "pte_
 # What is the same under all designs is tested under one, and under ours.
 SAME_FOR_ALL = re.compile(r"src/mm/")
 OTHER_DESIGNS = re.compile(r"(scan|pte_chain|anon_vma|anonmm|cow_context)/")
+# All but the default.
+DESIGNS = ("scan", "pte_chain", "anon_vma", "anonmm", "cow_context", "lineage")
 
 
 def say(text=""):
@@ -145,12 +147,23 @@ def program_of(test):
     return [(word, os.stat(word).st_mtime_ns) for word in words if os.path.isfile(word)]
 
 
+def failing_tests():
+    """Each workload with each of its allocations failing, under each design, and with each of its transfers (tests/oom)."""
+    program, found = BUILD / "rmap-oom", []
+    for path in sorted((TREE / "workloads" / "semantics").glob("*.rmw")):
+        commands = {f"oom/{path.stem}": [], f"io/{path.stem}": ["--io"]}
+        commands.update((f"{design}/oom/{path.stem}", ["-d", design]) for design in DESIGNS)
+        found += [suite.Test(name, [str(program), "-q", *options, str(path)], ["oom"], {}, str(WORK), 120, "", 77)
+                  for name, options in commands.items()]
+    return found
+
+
 def all_tests():
     """Those of the one build, but some of the other."""
     tests = {test.name: test for test in suite.tests(BUILD, LABELS) if not LEFT_OUT.match(test.name)}
     plain = {test.name: test for test in suite.tests(PLAIN, LABELS)}
     tests.update((name, plain[name]) for name in (f"unit/{name}" for name in PLAIN_LOCKS))
-    return list(tests.values())
+    return list(tests.values()) + failing_tests()
 
 
 def case_of(test, case):
@@ -291,14 +304,12 @@ class Killer:
         return (near + own + 0.1 * self.kills["", name] + 0.01) / (0.03 + self.reach[name][0])
 
     def order(self, mutant):
-        """The tests that reach it, the most promising first."""
+        """The tests that reach it, the most promising first; what is the same under all designs under the others last, if ever."""
         names = [n for n in self.tests if self.reach[n][1][mutant.number]]
-        if SAME_FOR_ALL.match(mutant.file) and not self.thorough:
-            mains = [n for n in names if not OTHER_DESIGNS.match(n)]
-            names = mains or names
+        last = SAME_FOR_ALL.match(mutant.file) and not self.thorough
         with self.lock:
             promise = {name: self.promise(mutant, name) for name in names}
-        return sorted(names, key=lambda name: promise[name], reverse=True)
+        return sorted(names, key=lambda name: (bool(last and OTHER_DESIGNS.match(name)), -promise[name]))
 
     def has_killed(self, mutant, name, outcome, tests):
         """Notes it down."""

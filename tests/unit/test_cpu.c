@@ -472,6 +472,53 @@ static void counts_meet(void **state)
 	engine_check(&e);
 }
 
+static struct mm *many_vmas(unsigned int nr)
+{
+	struct mm_mmap args = { .addr = 0x10000000,
+				.len = PAGE,
+				.prot = MM_PROT_READ | MM_PROT_WRITE,
+				.flags = MM_MAP_PRIVATE | MM_MAP_ANONYMOUS | MM_MAP_FIXED };
+	struct mm *mm = engine_mm(&e);
+	uint64_t at;
+
+	for (unsigned int i = 0; i < nr; i++, args.addr += 2 * PAGE) {
+		assert_int_equal(PATIENT(mm_mmap(mm, &args, &at)), 0);
+		assert_int_equal(PATIENT(mm_fault(mm, at, MM_ACCESS_WRITE)), 0);
+	}
+	engine_check(&e);
+	return mm;
+}
+
+/*
+ * Again and again much is made here and goes elsewhere: the one part only rises, the other only falls. How much there was at most is known
+ * as rmap.h promises, to so many objects for each other processor that counts.
+ */
+static void most_is_remembered(void **state)
+{
+	const struct rmap *rmap = mm_system_rmap(e.sys);
+	uint64_t objects[RMAP_KIND_TIER1_END], bytes[RMAP_KIND_TIER1_END];
+
+	(void)state;
+	for (unsigned int round = 0; round < 4; round++) {
+		struct mm *mm = many_vmas(1500);
+
+		assert_chained_objects(&e, RMAP_KIND_AVC, 1500);
+		for (unsigned int kind = 0; kind < RMAP_KIND_TIER1_END; kind++) {
+			objects[kind] = rmap_objects(rmap, (enum rmap_kind)kind);
+			bytes[kind] = rmap_bytes(rmap, (enum rmap_kind)kind);
+		}
+		elsewhere(put_one, &mm);
+		hosted_port(e.h)->os.rcu_barrier(hosted_port(e.h)->os.ctx);
+		engine_check(&e);
+	}
+	for (unsigned int kind = 0; kind < RMAP_KIND_TIER1_END; kind++) {
+		uint64_t off = objects[kind] ? bytes[kind] / objects[kind] * RMAP_FOLD_OBJECTS : 0;
+
+		assert_in_range(rmap_peak_bytes(rmap, (enum rmap_kind)kind),
+				bytes[kind] > off ? bytes[kind] - off : 0, bytes[kind] + off);
+	}
+}
+
 /*
  *	part 0   0  +5  +3  -100 …     part 1   0  +7  -2 …
  */
@@ -626,6 +673,7 @@ int main(void)
 		TEST(numbers_follow_each_other),
 		TEST(origins_are_given_once),
 		TEST(counts_meet),
+		TEST(most_is_remembered),
 		cmocka_unit_test(gauges_fold),
 		cmocka_unit_test_setup_teardown(nothing_is_kept, setup_without, teardown),
 	};

@@ -155,6 +155,31 @@ static void a_late_finder_is_told(void **state)
 	engine_check(&e);
 }
 
+/*
+ * The same a moment before, when the tree still leads to it, and one whose readers are as many as can be counted: the mark alone would
+ * let both be entered.
+ */
+static void left_or_full(void **state)
+{
+	static const uint32_t words[] = { VMA_LOCK_DETACHED, VMA_LOCK_READERS };
+	uint64_t a = map_anon(&e, mm, BASE, 1);
+	struct vma *vma = vma_at(mm, a);
+
+	(void)state;
+	poke(&e, mm, a, 1);
+	for (unsigned int i = 0; i < 2; i++) {
+		uint32_t before = atomic_fetch_or(&vma->lock, words[i]);
+
+		assert_false(vma_is_marked(vma));
+		assert_null(vma_read_lock(mm, a));
+		assert_int_equal(word_of(vma), before | words[i]);
+		atomic_store(&vma->lock, before);
+	}
+	assert_ptr_equal(vma_read_lock(mm, a), vma);
+	vma_read_unlock(vma);
+	engine_check(&e);
+}
+
 /* 65,536 changes later an old mark is true again: faults, pins and changes go on all the same. */
 static void a_mark_that_comes_true_again(void **state)
 {
@@ -452,6 +477,7 @@ int main(void)
 		engine_test(files_need_no_more),
 		engine_test(a_mark_lasts_until_mmap_lock_is_dropped),
 		engine_test(a_late_finder_is_told),
+		engine_test(left_or_full),
 		engine_test(a_mark_that_comes_true_again),
 		engine_test(a_writer_waits_for_readers),
 		cmocka_unit_test(faults_beside_changes),
