@@ -159,7 +159,7 @@ static uint64_t map(struct machine *m, struct mm *mm, uint64_t pages, uint32_t f
 	return addr;
 }
 
-/* A family of three, a file mapped both ways, shared memory, a page that moved: one of everything. */
+/* Three generations, two of them with memory of their own, a file mapped both ways, shared memory, a page that moved. */
 static void populate(struct machine *m)
 {
 	struct hosted_file *handle;
@@ -173,7 +173,11 @@ static void populate(struct machine *m)
 	map(m, m->mms[0], 2, MM_MAP_SHARED | MM_MAP_ANONYMOUS, NULL);
 	map(m, m->mms[0], 4, MM_MAP_SHARED, file);
 	map(m, m->mms[0], 4, MM_MAP_PRIVATE, file);
-	if (mm_fork(m->mms[0], &m->mms[1]) || mm_fork(m->mms[1], &m->mms[2]))
+	if (mm_fork(m->mms[0], &m->mms[1]))
+		abort();
+	map(m, m->mms[1], 2, MM_MAP_PRIVATE | MM_MAP_ANONYMOUS, NULL);
+	if (mm_fork(m->mms[1], &m->mms[2]) ||
+	    mm_munmap(m->mms[1], a + (2 << RMAP_PAGE_SHIFT), 2 << RMAP_PAGE_SHIFT))
 		abort();
 	m->nr = 3;
 	if (mm_write(m->mms[1], a, "child", 5, NULL) ||

@@ -104,6 +104,7 @@ static int fork_vmas(struct mm *child, struct mm *parent)
 
 static void inherit(struct mm *child, const struct mm *parent)
 {
+	child->generation = parent->generation + 1;
 	child->start_brk = parent->start_brk;
 	child->brk = parent->brk;
 	child->start_stack = parent->start_stack;

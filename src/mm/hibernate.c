@@ -8,11 +8,12 @@
  * page; a page with one place is written when its entry is met.
  *
  * Chains of the reverse map are not written: they say where a page *may* be, and the image knows where it *is*. What resume needs
- * is which origins belong together. An origin is a VMA's group in its address space; origins that share a page form a family;
- * address spaces with a family in common hang together, and one of them, the base, is chosen to be made first, the others as its
- * children: the oldest that has an origin not inherited from anybody (its VMAs are then what they were, unforked).
+ * is which origins belong together, and who is forked from whom. An origin is a VMA's group in its address space; origins that
+ * share a page form a family, whose root is the address space of the fewest forks. The tree of bases has, for each family, its root
+ * above all who have it: so an origin that was inherited from nobody is a root again. Where history left no choice that is the
+ * real tree, without those who are gone; where relatives of a dead one are left, one of them takes its place.
  *
- * Costs memory only while it runs: 24 bytes for each place of a shared page, 32 for each origin.
+ * Costs memory only while it runs: 24 bytes for each place of a shared page, 40 for each origin, 16 for each address space and family.
  */
 #include "file.h"
 #include "image.h"
@@ -36,8 +37,7 @@ struct writer {
 	struct mm *const *mms;
 	const uint64_t *ids;
 	uint32_t nr_mms;
-	uint32_t *
-		base; /* per mm: a relative's number, the base has its own; while joining: any relative */
+	uint32_t *base; /* per mm: the number of the one that it is forked from, or its own */
 	struct mm_file **files;
 	uint64_t nr_files, max_files;
 	struct unit *units;
@@ -254,21 +254,12 @@ static uint32_t unit_root(struct writer *w, uint32_t unit)
 	return unit;
 }
 
-static uint32_t base_root(struct writer *w, uint32_t mm)
-{
-	while (w->base[mm] != mm) {
-		w->base[mm] = w->base[w->base[mm]];
-		mm = w->base[mm];
-	}
-	return mm;
-}
-
 static uint32_t unit_of_site(const struct writer *w, const struct image_site *site)
 {
 	return unit_number(w, site->mm, vma_at(w->mms[site->mm], site->addr));
 }
 
-/* Units that share a page become one family, and their address spaces hang together. */
+/* Units that share a page become one family. */
 static void join_units(struct writer *w)
 {
 	for (uint64_t i = 1; i < w->nr_sites; i++) {
@@ -278,7 +269,6 @@ static void join_units(struct writer *w)
 			continue;
 		w->units[unit_root(w, unit_of_site(w, b))].parent =
 			unit_root(w, unit_of_site(w, a));
-		w->base[base_root(w, b->mm)] = base_root(w, a->mm);
 	}
 }
 
@@ -295,48 +285,89 @@ static void number_families(struct writer *w)
 		w->units[i].family = w->units[unit_root(w, (uint32_t)i)].family;
 }
 
-/* Is a the better base than b? own: it has an origin of its own in a family. */
-static bool better_base(const struct writer *w, const bool *own, uint32_t a, uint32_t b)
+/* Is a forked less often than b? Then it is above b, if any of them is above the other. */
+static bool is_elder(const struct writer *w, uint32_t a, uint32_t b)
 {
-	if (own[a] != own[b])
-		return own[a];
-	return w->mms[a]->id < w->mms[b]->id;
+	uint64_t x = w->mms[a]->generation, y = w->mms[b]->generation;
+
+	return x != y ? x < y : a < b;
 }
 
-/* Let base[] of all relatives name the best of them. */
-static void choose_bases(struct writer *w, const bool *own, uint32_t *best)
+/* A family has members in the address spaces of its root, the eldest, and of this one. */
+struct edge {
+	uint64_t generation; /* of root */
+	uint32_t root, mm;
+};
+
+/* The families of the youngest roots first. */
+static bool edge_less(const void *a, const void *b)
+{
+	const struct edge *x = a, *y = b;
+
+	return x->generation != y->generation ? x->generation > y->generation : x->root > y->root;
+}
+
+/* Who has the family's origin that was inherited from nobody, or seems so. What others have of it was. */
+static void find_roots(struct writer *w, uint32_t *root, struct edge *edges)
+{
+	for (uint64_t i = 0; i < w->nr_units; i++) {
+		const struct unit *unit = &w->units[i];
+
+		if (root[unit->family] == UINT32_MAX || is_elder(w, unit->mm, root[unit->family]))
+			root[unit->family] = unit->mm;
+	}
+	for (uint64_t i = 0; i < w->nr_units; i++) {
+		struct unit *unit = &w->units[i];
+		uint32_t of = unit->family ? root[unit->family] : unit->mm;
+
+		edges[i] = (struct edge){ w->mms[of]->generation, of, unit->mm };
+		if (of != unit->mm)
+			unit->forked = true;
+	}
+	sort_array(edges, w->nr_units, sizeof(*edges), edge_less);
+}
+
+/*
+ * The lowest tree in which each root is above its families' members: Liu's elimination tree, the youngest eliminated first. top[]: on
+ * the way from an address space up to the top of its tree as it is by now, with most of the way left out.
+ */
+static void find_bases(struct writer *w, const struct edge *edges, uint32_t *top)
 {
 	for (uint32_t mm = 0; mm < w->nr_mms; mm++)
-		best[mm] = mm;
-	for (uint32_t mm = 0; mm < w->nr_mms; mm++) {
-		uint32_t root = base_root(w, mm);
+		top[mm] = mm;
+	for (uint64_t i = 0; i < w->nr_units; i++) {
+		uint32_t root = edges[i].root, at = edges[i].mm;
 
-		if (better_base(w, own, mm, best[root]))
-			best[root] = mm;
+		while (at != root && top[at] != root) {
+			uint32_t above = top[at];
+
+			top[at] = root;
+			if (above == at)
+				w->base[at] = root;
+			at = above == at ? root : above;
+		}
 	}
-	for (uint32_t mm = 0; mm < w->nr_mms; mm++)
-		w->base[mm] = base_root(w, mm);
-	for (uint32_t mm = 0; mm < w->nr_mms; mm++)
-		w->base[mm] = best[w->base[mm]];
 }
 
 static int find_families(struct writer *w)
 {
-	size_t size = (w->nr_mms + 1) * (sizeof(uint32_t) + sizeof(bool));
-	uint32_t *best = mm_alloc(w->sys, RMAP_KIND_BUFFER, size);
-	bool *own;
+	size_t families, size;
+	struct edge *edges;
+	uint32_t *root;
 
-	if (!best)
-		return RMAP_ENOMEM;
-	own = (bool *)(best + w->nr_mms);
-	memset(own, 0, w->nr_mms * sizeof(bool));
 	join_units(w);
 	number_families(w);
-	for (uint64_t i = 0; i < w->nr_units; i++)
-		if (w->units[i].family && !w->units[i].forked)
-			own[w->units[i].mm] = true;
-	choose_bases(w, own, best);
-	mm_free(w->sys, RMAP_KIND_BUFFER, best, size);
+	families = (size_t)w->nr_families + 1;
+	size = w->nr_units * sizeof(*edges) + (families + w->nr_mms) * sizeof(*root);
+	edges = mm_alloc(w->sys, RMAP_KIND_BUFFER, size);
+	if (!edges)
+		return RMAP_ENOMEM;
+	root = (uint32_t *)(edges + w->nr_units);
+	for (size_t i = 0; i < families; i++)
+		root[i] = UINT32_MAX;
+	find_roots(w, root, edges);
+	find_bases(w, edges, root + families);
+	mm_free(w->sys, RMAP_KIND_BUFFER, edges, size);
 	return 0;
 }
 
@@ -414,7 +445,7 @@ static void write_files(struct writer *w)
 static void write_vma(struct writer *w, uint32_t mm, const struct vma *vma)
 {
 	struct image *image = &w->image;
-	bool faulted = vma_faulted(vma);
+	const struct unit *unit = vma_faulted(vma) ? &w->units[unit_number(w, mm, vma)] : NULL;
 
 	image_begin(image, IMAGE_VMA);
 	image_put64(image, vma->rmap.start);
@@ -422,9 +453,9 @@ static void write_vma(struct writer *w, uint32_t mm, const struct vma *vma)
 	image_put64(image, vma->rmap.pgoff);
 	image_put64(image, vma->flags);
 	image_put64(image, atomic_load(&vma->group));
-	image_put32(image, vma->forked);
+	image_put32(image, unit && unit->forked);
 	image_put32(image, vma_is_anonymous(vma) ? 0 : file_number(w, vma_file(vma)) + 1);
-	image_put32(image, faulted ? w->units[unit_number(w, mm, vma)].family : 0);
+	image_put32(image, unit ? unit->family : 0);
 	image_end(image);
 }
 

@@ -8,7 +8,7 @@
 #include "mm_types.h"
 
 #define IMAGE_MAGIC   0x3142494850414d52ull /* "RMAPHIB1" */
-#define IMAGE_VERSION 1u
+#define IMAGE_VERSION 2u
 
 enum image_type {
 	IMAGE_HEADER = 1,    /* first */

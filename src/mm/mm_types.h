@@ -62,6 +62,7 @@ struct mm {
 	struct list_head swap_list;
 	_Atomic uint32_t swap_listed; /* swap.mms_lock to change */
 	uint32_t home;		      /* the processor where it was made; fixed */
+	uint64_t generation;	      /* forks between it and one that was not forked; fixed */
 	struct list_head list;	      /* that one's mms; its list_lock */
 	struct rmap_rcu rcu;
 };

@@ -2,11 +2,8 @@
 /*
  * Resume: a fresh system becomes what an image says.
  *
- * The reverse map is rebuilt through its ordinary events. Base address spaces come first; an origin there is prepared as at a
- * first fault, further VMAs of the same origin are cloned from the first as by a split. The other address spaces are forked from
- * their base: each of their origins from the VMA of its family in the base. Where the base has none, or one with other bounds, a
- * temporary VMA stands in, in no tree of the layout, as if the base had mapped the memory, forked, and unmapped it again. So
- * whatever the design, all who share a page descend from one origin, and that is where pages that are not exclusive go.
+ * Address spaces and VMAs are read first and then made known (resume_link.c), so that whatever the design, all who share a page
+ * descend from one origin, and that is where pages that are not exclusive go.
  *
  * Pages follow, each at once with all its places: the first maps it new, the others map it again, as after a swap-in. One that
  * was out in swap goes out again the way any page goes, at once, so that an image needs no more memory than its system had; if
@@ -19,61 +16,10 @@
 #include "image.h"
 #include "mm.h"
 #include "reclaim.h"
-#include "sort.h"
+#include "resume.h"
 #include "table.h"
 #include "valid.h"
 #include "vma.h"
-
-struct resumed_vma {
-	struct vma *vma;
-	uint32_t mm;
-	uint32_t family;
-	bool linked; /* tier 1 and the mm's tree know it */
-};
-
-struct resumed_mm {
-	struct mm *mm;
-	uint64_t id;   /* the caller's */
-	uint32_t base; /* number of the address space that it is made from; its own: from none */
-	bool known;    /* to tier 1 and to the system's list */
-	uint64_t first, nr, max; /* its VMAs in vmas[]; max: as announced */
-};
-
-struct reader {
-	struct mm_system *sys;
-	struct image image;
-	const struct mm_resume *resume;
-	uint32_t max_mms, nr_mms, max_files, nr_files, nr_families; /* max: as announced */
-	uint64_t max_vmas, nr_vmas;
-	uint64_t room_mms, room_files, room_vmas,
-		room_families; /* of the arrays, which grow with what is read */
-	struct resumed_mm *mms;
-	struct mm_file **files;
-	struct resumed_vma *vmas;
-	struct vma **families; /* by number: the VMA in the base that all of them descend from */
-	bool *temporary;       /* by number: that one is in no layout */
-	uint64_t counters[sizeof(struct mm_counters) / sizeof(uint64_t)];
-	uint64_t last_group;
-	bool linked;
-	struct page *page; /* of the chunk before, locked, for more of its sites */
-	uint32_t page_flags, sites_left;
-	bool page_mapped;
-	uint64_t page_index;
-	uint32_t page_family;
-	struct page *bad; /* stands for all frames that had gone bad */
-};
-
-static int fail(struct reader *r, int error)
-{
-	if (!r->image.error)
-		r->image.error = error;
-	return r->image.error;
-}
-
-static int bad(struct reader *r)
-{
-	return fail(r, RMAP_EBADMSG);
-}
 
 /* ---------------------------------------------------------------- the header */
 
@@ -134,25 +80,6 @@ static void free_arrays(struct reader *r)
 	array_free(r, r->mms, r->room_mms, sizeof(*r->mms));
 	array_free(r, r->files, r->room_files, sizeof(struct mm_file *));
 	array_free(r, r->vmas, r->room_vmas, sizeof(*r->vmas));
-	array_free(r, r->families, r->room_families, sizeof(struct vma *));
-	array_free(r, r->temporary, r->room_families, sizeof(bool));
-}
-
-/* Families are fewer than VMAs, which have been read by now. */
-static int alloc_families(struct reader *r)
-{
-	uint64_t room = r->nr_families + 1;
-
-	if (r->nr_families > r->nr_vmas)
-		return bad(r);
-	r->families = mm_alloc(r->sys, RMAP_KIND_BUFFER, room * sizeof(struct vma *));
-	r->temporary = mm_alloc(r->sys, RMAP_KIND_BUFFER, room * sizeof(bool));
-	if (r->families)
-		memset(r->families, 0, room * sizeof(struct vma *));
-	if (r->temporary)
-		memset(r->temporary, 0, room * sizeof(bool));
-	r->room_families = room;
-	return r->families && r->temporary ? 0 : fail(r, RMAP_ENOMEM);
 }
 
 /* ---------------------------------------------------------------- files, address spaces, VMAs */
@@ -297,221 +224,6 @@ static int read_vma(struct reader *r)
 		(struct resumed_vma){ .vma = vma, .mm = r->nr_mms - 1, .family = v.family };
 	rm->nr++;
 	return 0;
-}
-
-/* ---------------------------------------------------------------- linking */
-
-/* VMAs of one origin together; those that began their family first, so that it can be rooted in them. */
-static bool origin_less(const void *a, const void *b)
-{
-	const struct vma *x = ((const struct resumed_vma *)a)->vma;
-	const struct vma *y = ((const struct resumed_vma *)b)->vma;
-	uint64_t gx = atomic_load(&x->group), gy = atomic_load(&y->group);
-
-	if (x->forked != y->forked)
-		return y->forked;
-	return gx != gy ? gx < gy : x->rmap.start < y->rmap.start;
-}
-
-static bool address_less(const void *a, const void *b)
-{
-	return ((const struct resumed_vma *)a)->vma->rmap.start <
-	       ((const struct resumed_vma *)b)->vma->rmap.start;
-}
-
-static bool same_bounds(const struct vma *a, const struct vma *b)
-{
-	return a->rmap.start == b->rmap.start && a->rmap.end == b->rmap.end &&
-	       a->rmap.pgoff == b->rmap.pgoff && a->rmap.file == b->rmap.file;
-}
-
-/* A VMA of base with the bounds of vma, known to tier 1 only. NULL: no memory. */
-static struct vma *stand_in(struct mm *base, const struct vma *vma)
-{
-	struct vma *temp = vma_dup(base, vma);
-
-	if (temp) {
-		temp->rmap.flags |= RMAP_VMA_STAND_IN;
-		rmap_vma_link(&base->sys->rmap, &temp->rmap);
-	}
-	return temp;
-}
-
-static void drop_stand_in(struct vma *temp)
-{
-	rmap_vma_unlink(&vma_mm(temp)->sys->rmap, &temp->rmap);
-	vma_free(temp);
-}
-
-/* The base has no VMA of the family: one that stands in for it until all are linked. */
-static int make_root(struct reader *r, struct mm *base, const struct resumed_vma *rv)
-{
-	struct vma *temp = stand_in(base, rv->vma);
-	int error = temp ? rmap_vma_prepare(&r->sys->rmap, &temp->rmap, NULL, NULL) : RMAP_ENOMEM;
-
-	if (error) {
-		if (temp)
-			drop_stand_in(temp);
-		return error;
-	}
-	r->families[rv->family] = temp;
-	r->temporary[rv->family] = true;
-	return 0;
-}
-
-/* rv's VMA becomes what a fork of base's VMA would be. Enters it in its file's tree. */
-static int link_forked(struct reader *r, struct mm *base, const struct resumed_vma *rv)
-{
-	struct rmap *rmap = &r->sys->rmap;
-	struct vma *root, *temp;
-	int error = 0;
-
-	if (!r->families[rv->family])
-		error = make_root(r, base, rv);
-	if (error)
-		return error;
-	root = r->families[rv->family];
-	if (same_bounds(root, rv->vma))
-		return rmap_vma_fork(rmap, &rv->vma->rmap, &root->rmap);
-	temp = stand_in(base, rv->vma);
-	if (!temp)
-		return RMAP_ENOMEM;
-	error = rmap_vma_clone(rmap, &temp->rmap, &root->rmap);
-	if (!error)
-		error = rmap_vma_fork(rmap, &rv->vma->rmap, &temp->rmap);
-	drop_stand_in(temp);
-	return error;
-}
-
-/* first: the VMA of the same origin that was linked before, or NULL. */
-static int link_vma(struct reader *r, struct resumed_mm *rm, const struct resumed_vma *rv,
-		    const struct vma *first)
-{
-	struct rmap *rmap = &r->sys->rmap;
-	struct resumed_mm *base = &r->mms[rm->base];
-	struct vma *vma = rv->vma;
-	int error = 0;
-
-	/* All of a family descend from one address space. */
-	if (rv->family && r->families[rv->family] && vma_mm(r->families[rv->family]) != base->mm)
-		return RMAP_EBADMSG;
-	if (vma_faulted(vma) && !first && rv->family && base != rm)
-		return link_forked(r, base->mm, rv);
-	if (first)
-		error = rmap_vma_clone(rmap, &vma->rmap, (struct rmap_vma *)&first->rmap);
-	else if (rv->family && r->families[rv->family])
-		error = rmap_vma_clone(rmap, &vma->rmap, &r->families[rv->family]->rmap);
-	else if (vma_faulted(vma))
-		error = rmap_vma_prepare(rmap, &vma->rmap, NULL, NULL);
-	if (error)
-		return error;
-	rmap_vma_link(rmap, &vma->rmap);
-	if (rv->family && !r->families[rv->family])
-		r->families[rv->family] = vma;
-	return 0;
-}
-
-static int link_vmas(struct reader *r, struct resumed_mm *rm)
-{
-	struct resumed_vma *rv;
-	struct mm *mm = rm->mm;
-
-	if (!rm->nr)
-		return 0; /* and there may be no array at all */
-	rv = &r->vmas[rm->first];
-	sort_array(rv, rm->nr, sizeof(*rv), origin_less);
-	for (uint64_t i = 0; i < rm->nr; i++, rv++) {
-		struct vma *vma = rv->vma;
-		bool again = i && vma_faulted(vma) &&
-			     atomic_load(&rv[-1].vma->group) == atomic_load(&vma->group);
-		int error;
-
-		if (again && rv[-1].family != rv->family)
-			return RMAP_EBADMSG;
-		/* It was granted when it was mapped, and perhaps in smaller pieces: nobody asks again. */
-		if (vma->flags & VM_ACCOUNT)
-			mm_commit(r->sys, (int64_t)vma_pages(vma));
-		error = link_vma(r, rm, rv, again ? rv[-1].vma : NULL);
-		if (error) {
-			if (vma->flags & VM_ACCOUNT)
-				mm_uncharge(r->sys, vma_pages(vma));
-			return error;
-		}
-		vma_tree_insert(mm, vma);
-		rv->linked = true;
-		mm_account(mm, vma->flags, (int64_t)vma_pages(vma));
-		if (vma->flags & VM_LOCKED)
-			mm->locked_vm += vma_pages(vma);
-	}
-	sort_array(&r->vmas[rm->first], rm->nr, sizeof(*rv), address_less); /* to find them by */
-	return 0;
-}
-
-static int link_base(struct reader *r, struct resumed_mm *rm)
-{
-	int error = rmap_mm_init(&r->sys->rmap, &rm->mm->rmap);
-
-	if (error)
-		return error;
-	mm_publish(rm->mm);
-	rm->known = true;
-	mm_write_lock(rm->mm);
-	error = link_vmas(r, rm);
-	mm_write_unlock(rm->mm);
-	return error;
-}
-
-static int link_child(struct reader *r, struct resumed_mm *rm)
-{
-	struct mm *base = r->mms[rm->base].mm, *mm = rm->mm;
-	int error;
-
-	mm_write_lock(base);
-	error = rmap_mm_fork_begin(&r->sys->rmap, &mm->rmap, &base->rmap);
-	if (!error) {
-		rmap_write_lock_nested(&mm->mmap_lock, mm_os(mm));
-		mm_publish(mm);
-		rm->known = true;
-		error = link_vmas(r, rm);
-		rmap_mm_fork_end(&r->sys->rmap, &mm->rmap, &base->rmap, !error);
-		mm_write_unlock(mm);
-	}
-	mm_write_unlock(base);
-	return error;
-}
-
-static void drop_temporary(struct reader *r)
-{
-	for (uint32_t i = 1; i <= r->nr_families; i++) {
-		if (r->temporary[i])
-			drop_stand_in(r->families[i]);
-		r->temporary[i] = false;
-	}
-}
-
-/* All VMAs have been read: make the address spaces known, bases first. */
-static int link_all(struct reader *r)
-{
-	int error = 0;
-
-	if (r->linked)
-		return 0;
-	r->linked = true;
-	if (r->nr_mms != r->max_mms || r->nr_vmas != r->max_vmas || r->nr_files != r->max_files)
-		return bad(r);
-	if (alloc_families(r))
-		return r->image.error;
-	for (uint32_t i = 0; i < r->nr_mms; i++)
-		if (r->mms[r->mms[i].base].base != r->mms[i].base)
-			return bad(r);
-	for (uint32_t i = 0; i < r->nr_mms && !error; i++)
-		if (r->mms[i].base == i)
-			error = link_base(r, &r->mms[i]);
-	for (uint32_t i = 0; i < r->nr_mms && !error; i++)
-		if (r->mms[i].base != i)
-			error = link_child(r, &r->mms[i]);
-	drop_temporary(r);
-	return error ? fail(r, error) : 0;
 }
 
 /* ---------------------------------------------------------------- pages */
@@ -788,15 +500,15 @@ static int read_chunk(struct reader *r)
 	case IMAGE_VMA:
 		return read_vma(r);
 	case IMAGE_PAGE:
-		return link_all(r) ? r->image.error : read_page(r);
+		return resume_link(r) ? r->image.error : read_page(r);
 	case IMAGE_SITES:
 		return r->page && r->sites_left ? read_sites(r) : bad(r);
 	case IMAGE_POISON:
-		return link_all(r) ? r->image.error : read_poison(r);
+		return resume_link(r) ? r->image.error : read_poison(r);
 	case IMAGE_FILE_PAGE:
-		return link_all(r) ? r->image.error : read_file_page(r);
+		return resume_link(r) ? r->image.error : read_file_page(r);
 	case IMAGE_END:
-		return image_left(&r->image) ? bad(r) : link_all(r);
+		return image_left(&r->image) ? bad(r) : resume_link(r);
 	default:
 		return bad(r);
 	}

@@ -9,7 +9,7 @@
 
 /* clang-format off */
 static const char *const image_verdicts[] = {
-	"xxxxxxxxxxx xxxxxxxxxxx x.xxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx xx.xxxxxxxx "
+	"xxxxxxxxxxx xxxxxxxxxxx xx.xxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx xx.xxxxxxxx "
 	"xxxx.xxx.xx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx ........... ........... ",
 	"........... ........... ........... ........... ..xx.xxxxxx .xxxxxxxxxx .xxxxxxxxxx ",
 	"........... ........... xxxx.xx.... ........... x.xxxxxxxxx ....x.xxxxx .xxxxxxxxxx ",
@@ -38,79 +38,79 @@ static const char *const image_verdicts[] = {
 	".xxxxxxxxxx ........... .....x...xx ........... .....x...xx ..........x ....x..x.xx "
 	".xxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...x...x.. .....x...xx ..xxx.xxxxx ...x.xxxxxx x.xxxxxxxxx ",
+	".xxxxxxxxxx x...x...x.. .....x...xx x.xxxxxxxxx ...x.xxxxxx x.xxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...x...x.. .....x...xx ..xxx.xxxxx ...x.xxxxxx x.xxxxxxxxx ",
+	".xxxxxxxxxx x...x...x.. .....x...xx x.xxxxxxxxx ...x.xxxxxx x.xxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...x...x.. .....x...xx ..xxx.xxxxx ...x.xxxxxx x.xxxxxxxxx ",
+	".xxxxxxxxxx x...x...x.. .....x...xx x.xxxxxxxxx ...x.xxxxxx x.xxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xx.xxxxxxxx ",
+	".xxxxxxxxxx x...xx..... .....x...xx x.xxxxxxxxx ...x.xxxxxx xx.xxxxxxxx ",
 	"xxxxxx..xxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx ........... .....x...xx ......xx..x "
 	".xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx x..x.xxxxxx .xxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx x.xxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x..xxxxx xxx.xxxxxxx ",
+	".xxxxxxxxxx x...xx..... .....x...xx x.xxxxxxxxx ...x..xxxxx xxx.xxxxxxx ",
 	"xxxxxx..xxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx ........... .....x...xx ......xx..x "
 	".xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx x..xx.xxxxx .xxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxx.xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	".xxxxxxxxxx x...xx..... .....x...xx x.xxxxxxxxx ...x.xxxxxx xxxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	".xxxxxxxxxx x...xx..... .....x...xx x.xxxxxxxxx ...x.xxxxxx xxxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxx.xxx .xxxxxxxxxx ........... .....x...xx ......xxx.x "
 	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx .....xxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..x.x .....x...xx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
 	".xxxxxxxxxx x....x..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
-	"........... ........... .xxxxxxxxxx xxxxxxxxxxx ........... ........... ........... "
+	"........... ........... x.x.xxxxxxx xxxxxxxxxxx ........... ........... ........... "
 	"........... ........... ........... ........... ........... ........... .xxxxxxxxxx "
 	".xxxxxxxxxx ........... .....x...xx ........... .....x...xx ..........x ....x..x.xx "
 	".xxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...x...... .....x...xx ..xxx.xxxxx ...x.xxxxxx x.xxxxxxxxx ",
+	".xxxxxxxxxx x...x...... .....x...xx x.xxxxxxxxx ...x.xxxxxx x.xxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xx.xxxxxxxx ",
+	".xxxxxxxxxx x...xx..... .....x...xx x.xxxxxxxxx ...x.xxxxxx xx.xxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx ........... .....x...xx ......xxx.x "
-	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xx.xxxxxxxx ",
+	".xxxxxxxxxx x...xx..... .....x...xx x.xxxxxxxxx ...x.xxxxxx xx.xxxxxxxx ",
 	"xxxxxx..xxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx ........... .....x...xx ......xx..x "
 	".xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx x..x.xxxxxx .xxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx x.xxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x..xxxxx xxx.xxxxxxx ",
+	".xxxxxxxxxx x...xx..... .....x...xx x.xxxxxxxxx ...x..xxxxx xxx.xxxxxxx ",
 	"xxxxxx..xxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx ........... .....x...xx ......xx..x "
 	".xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx x..xx.xxxxx .xxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxx.xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	".xxxxxxxxxx x...xx..... .....x...xx x.xxxxxxxxx ...x.xxxxxx xxxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	".xxxxxxxxxx x...xx..... .....x...xx x.xxxxxxxxx ...x.xxxxxx xxxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxx.xxx .xxxxxxxxxx ........... .....x...xx ......xxx.x "
 	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx .....xxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x....x..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	".xxxxxxxxxx x....x..... .....x...xx x.xxxxxxxxx ...x.xxxxxx xxxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..x.x .....x...xx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x....x..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
-	"........... ........... .xxxxxxxxxx xxxxxxxxxxx ........... ........... ........... "
+	".xxxxxxxxxx x....x..... .....x...xx x.xxxxxxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	"........... ........... x..x.xxxxxx xxxxxxxxxxx ........... ........... ........... "
 	"........... ........... ........... ........... ........... ........... .xxxxxxxxxx "
 	".xxxxxxxxxx ........... .....x...xx ........... .....x...xx ..........x ....x..x.xx "
 	".xxxxxxxxxx .xxxxxxxxxx xxxx.x..x.. ........... ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x.......... .....x...xx ..xxx.xxxxx ...x.xxxxxx x.xxxxxxxxx ",
+	".xxxxxxxxxx x.......... .....x...xx x.xxxxxxxxx ...x.xxxxxx x.xxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x.......... .....x...xx ..xxx.xxxxx ...x.xxxxxx x.xxxxxxxxx ",
+	".xxxxxxxxxx x.......... .....x...xx x.xxxxxxxxx ...x.xxxxxx x.xxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...x...... .....x...xx ..xxx.xxxxx ...x.xxxxxx x.xxxxxxxxx ",
+	".xxxxxxxxxx x...x...... .....x...xx x.xxxxxxxxx ...x.xxxxxx x.xxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xx.xxxxxxxx ",
+	".xxxxxxxxxx x...xx..... .....x...xx x.xxxxxxxxx ...x.xxxxxx xx.xxxxxxxx ",
 	"xxxxxx..xxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx ........... .....x...xx ......xx..x "
 	".xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx x..x.xxxxxx .xxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx x.xxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x..xxxxx xxx.xxxxxxx ",
+	".xxxxxxxxxx x...xx..... .....x...xx x.xxxxxxxxx ...x..xxxxx xxx.xxxxxxx ",
 	"xxxxxx..xxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx ........... .....x...xx ......xx..x "
 	".xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx .xxxxxxxxxx x..xx.xxxxx .xxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxx.xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	".xxxxxxxxxx x...xx..... .....x...xx x.xxxxxxxxx ...x.xxxxxx xxxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	".xxxxxxxxxx x...xx..... .....x...xx x.xxxxxxxxx ...x.xxxxxx xxxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxx.xxx .xxxxxxxxxx ........... .....x...xx ......xxx.x "
 	".xxxxxxxxxx x...xx..... .....x...xx ..xxx.xxxxx ...x.xxxxxx .....xxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..x.x .....x...xx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
-	".xxxxxxxxxx x....x..... .....x...xx ..xxx.xxxxx ...x.xxxxxx xxxxxxxxxxx ",
+	".xxxxxxxxxx x....x..... .....x...xx x.xxxxxxxxx ...x.xxxxxx xxxxxxxxxxx ",
 	"x.x.xxxxxxx xxx.xxxxxxx ........... ........... ........... ........... ........... "
 	"........... ........... ........... ........... ........... ........... ",
 	"x.x.xxxxxxx xxx.xxxxxxx ........... ........... ........... ........... ........... "

@@ -345,6 +345,82 @@ static void three_generations(void **state)
 	engine_check(&e);
 }
 
+/*
+ * Each generation has memory that it inherited from nobody and leaves to the next ones; C has unmapped P's.
+ *
+ *	P  |p p|
+ *	└ C      |- c c|             what is at - was never touched
+ *	  └ G |p p|- c c|g g|
+ *	    └ K |p p|- c c|g g|
+ *
+ * C's origin begins in C again, not in P: what is first touched beside it takes it, and made alike they are one VMA. So a walk
+ * asks no more of them than it did before.
+ */
+static void origins_of_each_generation(void **state)
+{
+	struct mm *mm[4];
+	uint64_t p, c, g, looks[3];
+
+	(void)state;
+	mm[0] = engine_mm(&e);
+	p = map_anon(&e, mm[0], 0x10000000, 2);
+	poke(&e, mm[0], p, 1);
+	poke(&e, mm[0], p + PAGE, 2);
+	mm[1] = engine_fork(&e, mm[0]);
+	c = map_anon(&e, mm[1], 0x20000000, 3);
+	assert_int_equal(STEP(&e, mm_mprotect(mm[1], c, PAGE, MM_PROT_READ)), 0);
+	poke(&e, mm[1], c + PAGE, 11);
+	poke(&e, mm[1], c + 2 * PAGE, 12);
+	mm[2] = engine_fork(&e, mm[1]);
+	assert_int_equal(STEP(&e, mm_munmap(mm[1], p, 2 * PAGE)), 0);
+	g = map_anon(&e, mm[2], 0x30000000, 2);
+	poke(&e, mm[2], g, 21);
+	mm[3] = engine_fork(&e, mm[2]);
+	looks[0] = walk_from(&e, mm[0], p, true).looks;
+	looks[1] = walk_from(&e, mm[1], c + PAGE, true).looks;
+	looks[2] = walk_from(&e, mm[2], g, true).looks;
+	through_an_image(mm, 4);
+	for (int i = 0; i < 4; i++) /* what was pushed out comes back */
+		for (uint64_t at = p; i != 1 && at < p + 2 * PAGE; at += PAGE)
+			assert_int_equal(peek(&e, mm[i], at), 1 + (at - p) / PAGE);
+	for (int i = 1; i < 4; i++)
+		assert_int_equal(peek(&e, mm[i], c + PAGE), 11);
+	for (int i = 2; i < 4; i++)
+		assert_int_equal(peek(&e, mm[i], g), 21);
+	assert_int_equal(walk_from(&e, mm[0], p, true).found, 3);
+	assert_true(walk_from(&e, mm[0], p, true).looks <= looks[0]);
+	assert_int_equal(walk_from(&e, mm[1], c + PAGE, true).found, 3);
+	assert_true(walk_from(&e, mm[1], c + PAGE, true).looks <= looks[1]);
+	assert_int_equal(walk_from(&e, mm[2], g, true).found, 2);
+	assert_true(walk_from(&e, mm[2], g, true).looks <= looks[2]);
+
+	assert_int_equal(STEP(&e, mm_mprotect(mm[1], c, PAGE, MM_PROT_WRITE)), 0);
+	poke(&e, mm[1], c, 10);
+	assert_layout(&e, mm[1], c, c + 3 * PAGE, "-w-p 1 @0 | rw-p 2 @1");
+	assert_int_equal(STEP(&e, mm_mprotect(mm[1], c, PAGE, RW)), 0);
+	assert_layout(&e, mm[1], c, c + 3 * PAGE, "rw-p 3 @0");
+	/* G inherited its own, which nothing joins. */
+	assert_int_equal(STEP(&e, mm_mprotect(mm[2], c, PAGE, MM_PROT_WRITE)), 0);
+	poke(&e, mm[2], c, 20);
+	assert_int_equal(STEP(&e, mm_mprotect(mm[2], c, PAGE, RW)), 0);
+	assert_layout(&e, mm[2], c, c + 3 * PAGE, "rw-p 1 @0 | rw-p 2 @1");
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(peek(&e, mm[1], c + i * PAGE), 10 + i);
+	assert_int_equal(walk_from(&e, mm[1], c, false).found, 1);
+	/* Once more, as it is now: K, without G, is C's and P's. */
+	mm_put(mm[2]);
+	mm[2] = mm[3];
+	through_an_image(mm, 3);
+	assert_int_equal(peek(&e, mm[0], p), 1);
+	assert_int_equal(peek(&e, mm[2], p), 1);
+	assert_int_equal(peek(&e, mm[1], c + PAGE), 11);
+	assert_int_equal(peek(&e, mm[2], c + PAGE), 11);
+	assert_int_equal(walk_from(&e, mm[0], p, true).found, 2);
+	assert_int_equal(walk_from(&e, mm[1], c + PAGE, true).found, 2);
+	assert_int_equal(peek(&e, mm[2], g), 21);
+	assert_int_equal(peek(&e, mm[2], c + 2 * PAGE), 12);
+}
+
 /* The common parent is gone; its children still share what it had. */
 static void orphans(void **state)
 {
@@ -836,6 +912,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(locked_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(onto_a_design_that_copies, setup, teardown),
 		cmocka_unit_test_setup_teardown(three_generations, setup, teardown),
+		cmocka_unit_test_setup_teardown(origins_of_each_generation, setup, teardown),
 		cmocka_unit_test_setup_teardown(orphans, setup, teardown),
 		cmocka_unit_test_setup_teardown(moved_and_split, setup, teardown),
 		cmocka_unit_test_setup_teardown(shared_private_copies, setup, teardown),
