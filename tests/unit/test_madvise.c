@@ -3,6 +3,8 @@
 #include "faulty.h"
 #include "vmas.h"
 
+#include "mm/layout.h"
+
 static struct engine e;
 
 static int setup(void **state)
@@ -570,12 +572,55 @@ static void test_populate(void **state)
 	mm_file_put(file);
 }
 
+/*
+ * Advice that is a flag and no more, one after the other: each changes what it is about and nothing else, whatever was said before.
+ *
+ * covers: 1.11-5
+ */
+static void test_flags_one_after_the_other(void **state)
+{
+	static const struct {
+		int advice;
+		uint64_t about, sets;
+	} flags[] = {
+		{ MM_MADV_NORMAL, VM_RAND_READ | VM_SEQ_READ, 0 },
+		{ MM_MADV_SEQUENTIAL, VM_RAND_READ | VM_SEQ_READ, VM_SEQ_READ },
+		{ MM_MADV_RANDOM, VM_RAND_READ | VM_SEQ_READ, VM_RAND_READ },
+		{ MM_MADV_DONTFORK, VM_DONTCOPY, VM_DONTCOPY },
+		{ MM_MADV_DOFORK, VM_DONTCOPY, 0 },
+		{ MM_MADV_WIPEONFORK, VM_WIPEONFORK, VM_WIPEONFORK },
+		{ MM_MADV_KEEPONFORK, VM_WIPEONFORK, 0 },
+		{ MM_MADV_HUGEPAGE, VM_HUGEPAGE | VM_NOHUGEPAGE, VM_HUGEPAGE },
+		{ MM_MADV_NOHUGEPAGE, VM_HUGEPAGE | VM_NOHUGEPAGE, VM_NOHUGEPAGE },
+		{ MM_MADV_DONTDUMP, VM_DONTDUMP, VM_DONTDUMP },
+		{ MM_MADV_DODUMP, VM_DONTDUMP, 0 },
+	};
+	enum { NR = sizeof(flags) / sizeof(flags[0]) };
+	struct mm *mm = engine_mm(&e);
+	uint64_t expected;
+
+	(void)state;
+	map_anon(&e, mm, AT(0), 1);
+	expected = vma_at(mm, AT(0))->flags;
+	for (unsigned int i = 0; i < NR; i++) {
+		for (unsigned int j = 0; j < 2 * NR; j++) {
+			unsigned int k = j % 2 ? j / 2 : i;
+
+			assert_int_equal(advise(&e, mm, 0, 1, flags[k].advice), 0);
+			expected = (expected & ~flags[k].about) | flags[k].sets;
+			assert_int_equal(vma_at(mm, AT(0))->flags, expected);
+		}
+	}
+	mm_put(mm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_arguments, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_behind_a_hole, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flags_split_and_merge, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flags_one_after_the_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fork_advice, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dontneed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_locked_memory, setup, teardown),

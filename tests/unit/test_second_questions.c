@@ -207,6 +207,9 @@ static void test_no_memory_to_be_elsewhere(void **state)
 	assert_int_equal(page_info(mm, A).state, MM_PAGE_NONE);
 	poke(&e, mm, A, 8);
 	assert_int_equal(peek(&e, mm, B), 7);
+	/* Neither is looked for where the other is. */
+	assert_int_equal(walk_from(&e, mm, A, false).looks, 1);
+	assert_int_equal(walk_from(&e, mm, B, false).looks, 1);
 	mm_put(mm);
 	faulty_teardown(&e, tp);
 }
