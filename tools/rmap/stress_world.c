@@ -3,7 +3,9 @@
  * The machine of rmap stress: made too small for what its threads do, so that it swaps, run for a time, and looked at.
  *
  * Every few hundred milliseconds the threads come to rest: each holds what it knows against what there is, then the main thread runs
- * the checker, on the page tables and on every processor's TLB. Who does not come to rest in a minute is taken for locked up.
+ * the checker, on the page tables and on every processor's TLB. Who does not come to rest is taken for locked up: after a minute in
+ * which all of them together had next to nothing of a processor, or after a minute of it for each. On a machine that is busy with
+ * other things a minute by the clock may be less than an operation takes.
  */
 #include "stress.h"
 
@@ -17,16 +19,22 @@
 
 #define ROUND_NS    300000000ull
 #define PROGRESS_NS 100000000ull
-#define PATIENCE_S  60
+#define PATIENCE_NS 60000000000ull
+#define ASLEEP_NS   10000000ull
 /* Of a machine this small a check looks at all, but for scan, which would be at it for seconds. */
 #define SCAN_WALKS  200
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* ---------------------------------------------------------------- what went wrong */
@@ -134,16 +142,42 @@ static void *work(void *arg)
 	return NULL;
 }
 
+/* What the threads have done since the main thread began to wait for them, by which it knows whether they still do anything. */
+struct patience {
+	uint64_t cpu_began;		   /* of the process's time on processors */
+	uint64_t minute_began, minute_cpu; /* the same when the minute under way began */
+};
+
+static bool is_locked_up(struct patience *p, uint32_t threads)
+{
+	uint64_t cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID), now = now_ns();
+
+	if (cpu - p->cpu_began >= threads * PATIENCE_NS)
+		return true;
+	if (now - p->minute_began < PATIENCE_NS)
+		return false;
+	if (cpu - p->minute_cpu < ASLEEP_NS)
+		return true;
+	p->minute_began = now;
+	p->minute_cpu = cpu;
+	return false;
+}
+
 static void wait_for_all(struct stress_world *world)
 {
-	struct timespec until;
+	uint64_t cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	struct patience patience = { cpu, now_ns(), cpu };
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += PATIENCE_S;
 	pthread_mutex_lock(&world->lock);
-	while (world->arrived < world->options->threads)
-		if (pthread_cond_timedwait(&world->changed, &world->lock, &until) == ETIMEDOUT)
+	while (world->arrived < world->options->threads) {
+		struct timespec until;
+
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec++;
+		if (pthread_cond_timedwait(&world->changed, &world->lock, &until) == ETIMEDOUT &&
+		    is_locked_up(&patience, world->options->threads))
 			locked_up(world);
+	}
 	world->arrived = 0;
 	pthread_mutex_unlock(&world->lock);
 }
