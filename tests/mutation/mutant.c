@@ -5,8 +5,8 @@
  * processes that are killed, and of those that were forked.
  */
 #define _POSIX_C_SOURCE 200809L
-#pragma GCC visibility push(                                                                       \
-	default) /* it stands among sources whose functions are hidden; the libc's are not */
+/* It stands among sources whose functions are hidden; the C library's are not. */
+#pragma GCC visibility push(default)
 #include "mutant.h"
 #include <fcntl.h>
 #include <stdlib.h>
