@@ -358,6 +358,29 @@ static void balance(void **state)
 	mm_put(mm);
 }
 
+/* Before hibernation everything goes, more than one batch of it, used or not, but what is locked; and it says how much that was. */
+static void all_that_can_go(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *file = pattern_file(&e, 2, 4);
+	uint64_t a = map_anon(&e, mm, 0, 100);
+	uint64_t f = map_with(&e, mm, 0, 2, MM_PROT_READ, MM_MAP_PRIVATE, file, 0);
+
+	(void)state;
+	for (uint64_t i = 0; i < 100; i++)
+		poke(&e, mm, a + i * PAGE, i);
+	for (uint64_t i = 0; i < 2; i++)
+		(void)peek(&e, mm, f + i * PAGE);
+	assert_int_equal(STEP(&e, mm_mlock(mm, a, 3 * PAGE, 0)), 0);
+	assert_int_equal(reclaim_all(e.sys), 97 + 2);
+	assert_int_equal(reclaim_all(e.sys), 0);
+	engine_check(&e);
+	for (uint64_t i = 0; i < 100; i++)
+		assert_int_equal(peek(&e, mm, a + i * PAGE), i);
+	mm_put(mm);
+	mm_file_put(file);
+}
+
 /* Reclaim is what is done when there is nothing left to allocate: it asks for no object and no frame. */
 static void allocates_nothing(void **state)
 {
@@ -432,6 +455,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(out_of_memory, setup_no_swap, teardown),
 		cmocka_unit_test_setup_teardown(file_pages_make_room, setup_no_swap, teardown),
 		cmocka_unit_test_setup_teardown(balance, setup_small, teardown),
+		cmocka_unit_test_setup_teardown(all_that_can_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(allocates_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(failed_writes, setup, teardown),
 	};
