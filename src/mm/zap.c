@@ -10,33 +10,99 @@
  * unmapped, another address space may unmap the last and free the frame, with a flush of its own translations only. So dirty
  * entries of files, and all entries of pages that others may map, are flushed before they are settled, in batches. What is left is
  * pages that are exclusively ours, whose reference the gathering holds, and exit, when no processor has the address space any more.
+ *
+ * Tier 1 is told of runs at consecutive entries, since what it costs to tell is less than what it costs to be called. The PTL is
+ * held until all were told: who comes late finds the entry empty, and waits for the PTL before he believes it.
  */
 #include "file.h"
 #include "swap.h"
 #include "table.h"
 #include "vma.h"
 
-#define ZAP_LATE 32
+#define ZAP_RUN 32
 
-/* A present entry is gone: settle accounts with its page. */
-static void zap_page(struct gather *g, struct vma *vma, pte_t *pte, pte_t old, uint64_t addr)
+/* Entries that were cleared and are not settled; the PTL is held. */
+struct cleared {
+	unsigned int nr;
+	unsigned int at[ZAP_RUN]; /* which of the table's part, in rising order */
+	pte_t old[ZAP_RUN];
+};
+
+/* A part of one table, whose PTL is held. */
+struct zap {
+	struct gather *g;
+	struct vma *vma;
+	uint64_t flags; /* the VMA's: who changes them comes for the entries after us */
+	pte_t *pte;	/* its first entry */
+	uint64_t addr;	/* that one's */
+	enum zap_what what;
+	struct cleared now, late; /* settled as they are; after a flush */
+};
+
+/* What the entry said moves to its page. */
+static void note_page(const struct zap *z, struct page *page, pte_t old)
 {
-	struct mm_system *sys = g->mm->sys;
-	struct page *page = pfn_to_page(sys, pte_pfn(old));
-	struct rmap_page *rpage = &page->rmap;
+	struct mm_system *sys = z->g->mm->sys;
 
-	rmap_assert_spin_held(table_ptl(sys, pte));
-	if (!rmap_page_is_anon(rpage)) {
+	if (!rmap_page_is_anon(&page->rmap)) {
 		if (old & PTE_DIRTY)
 			file_set_dirty(page, sys);
-		if ((old & PTE_ACCESSED) && !(vma_flags(vma) & VM_SEQ_READ))
+		if ((old & PTE_ACCESSED) && !(z->flags & VM_SEQ_READ))
 			lru_mark_accessed(sys, page);
 	}
-	g->rss[page_rss_kind(page)]--;
-	if (vma_flags(vma) & VM_LOCKED)
+	z->g->rss[page_rss_kind(page)]--;
+	if (z->flags & VM_LOCKED)
 		lru_munlock(sys, page);
-	if (rmap_page_unmap(&sys->rmap, &rpage, 1, &vma->rmap, addr, pte) && gather_page(g, page))
-		gather_flush(g);
+}
+
+/* nr pages at consecutive entries, from the one at on. */
+static void unmap_run(const struct zap *z, struct rmap_page *const *run, unsigned int nr,
+		      unsigned int at)
+{
+	struct gather *g = z->g;
+	uint64_t unmapped =
+		rmap_page_unmap(&g->mm->sys->rmap, run, nr, &z->vma->rmap,
+				z->addr + ((uint64_t)at << RMAP_PAGE_SHIFT), z->pte + at);
+
+	for (; unmapped; unmapped >>= 1, run++)
+		if ((unmapped & 1) && gather_page(g, page_of_rmap(*run)))
+			gather_flush(g);
+}
+
+static void settle(const struct zap *z, struct cleared *c)
+{
+	struct mm_system *sys = z->g->mm->sys;
+	struct rmap_page *run[ZAP_RUN];
+	unsigned int nr = 0, i;
+
+	rmap_assert_spin_held(table_ptl(sys, z->pte));
+	for (i = 0; i < c->nr; i++) {
+		struct page *page = pfn_to_page(sys, pte_pfn(c->old[i]));
+
+		if (nr && c->at[i] != c->at[i - 1] + 1) {
+			unmap_run(z, run, nr, c->at[i - nr]);
+			nr = 0;
+		}
+		note_page(z, page, c->old[i]);
+		run[nr++] = &page->rmap;
+	}
+	if (nr)
+		unmap_run(z, run, nr, c->at[i - nr]);
+	c->nr = 0;
+}
+
+static void settle_late(struct zap *z)
+{
+	gather_flush(z->g);
+	settle(z, &z->late);
+}
+
+/* True: full. */
+static inline bool cleared_add(struct cleared *c, unsigned int at, pte_t old)
+{
+	c->at[c->nr] = at;
+	c->old[c->nr] = old;
+	return ++c->nr == ZAP_RUN;
 }
 
 /* An entry that is neither empty nor present. */
@@ -64,26 +130,6 @@ static void zap_entry(struct gather *g, struct vma *vma, pte_t *pte, pte_t old, 
 	}
 }
 
-/* Entries that were cleared but are not settled before a flush; the PTL is held. */
-struct late {
-	unsigned int nr;
-	struct {
-		pte_t *pte;
-		pte_t old;
-		uint64_t addr;
-	} entry[ZAP_LATE];
-};
-
-static void settle_late(struct gather *g, struct vma *vma, struct late *late)
-{
-	if (!late->nr)
-		return;
-	gather_flush(g);
-	for (unsigned int i = 0; i < late->nr; i++)
-		zap_page(g, vma, late->entry[i].pte, late->entry[i].old, late->entry[i].addr);
-	late->nr = 0;
-}
-
 /* May the page go from here on, or be written back, before our processors have forgotten it? */
 static bool is_late(const struct gather *g, const struct rmap_page *rpage, pte_t old)
 {
@@ -95,66 +141,75 @@ static bool is_late(const struct gather *g, const struct rmap_page *rpage, pte_t
 	       atomic_load_explicit(&g->mm->users, memory_order_relaxed) != 0;
 }
 
-static void zap_present(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr,
-			struct late *late)
+static void zap_present(struct zap *z, unsigned int at)
 {
-	pte_t old = pte_exchange(pte, 0);
+	struct gather *g = z->g;
+	pte_t old = pte_exchange(z->pte + at, 0);
 
 	if (pte_maybe_cached(old))
-		gather_address(g, addr);
+		gather_address(g, z->addr + ((uint64_t)at << RMAP_PAGE_SHIFT));
 	if (old & PTE_SPECIAL)
 		return;
-	if (!is_late(g, &pfn_to_page(g->mm->sys, pte_pfn(old))->rmap, old)) {
-		zap_page(g, vma, pte, old, addr);
-		return;
+	if (is_late(g, &pfn_to_page(g->mm->sys, pte_pfn(old))->rmap, old)) {
+		if (cleared_add(&z->late, at, old))
+			settle_late(z);
+	} else if (cleared_add(&z->now, at, old)) {
+		settle(z, &z->now);
 	}
-	late->entry[late->nr].pte = pte;
-	late->entry[late->nr].old = old;
-	late->entry[late->nr].addr = addr;
-	if (++late->nr == ZAP_LATE)
-		settle_late(g, vma, late);
 }
 
-static void zap_table(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr, uint64_t end,
-		      enum zap_what what)
+static void zap_one(struct zap *z, unsigned int at)
 {
-	struct mm_system *sys = g->mm->sys;
-	struct rmap_spinlock *ptl = table_ptl(sys, pte);
-	struct late late;
+	struct gather *g = z->g;
+	pte_t *pte = z->pte + at;
+	pte_t old = pte_read(pte);
 
-	late.nr = 0;
+	if (!old)
+		return;
+	if (!pte_present(old))
+		zap_entry(g, z->vma, pte, old, z->addr + ((uint64_t)at << RMAP_PAGE_SHIFT),
+			  z->what);
+	else if (z->what != ZAP_KEEP_PRIVATE ||
+		 !rmap_page_is_anon(&pfn_to_page(g->mm->sys, pte_pfn(old))->rmap))
+		zap_present(z, at);
+}
+
+static void zap_table(struct zap *z, unsigned int nr)
+{
+	struct rmap_spinlock *ptl = table_ptl(z->g->mm->sys, z->pte);
+
+	z->now.nr = 0;
+	z->late.nr = 0;
 	/* Not without it, even to see that there is nothing: who changes an entry may leave the slot empty for a moment. */
 	rmap_spin_lock(ptl);
-	for (; addr < end; addr += RMAP_PAGE_SIZE, pte++) {
-		pte_t old = pte_read(pte);
-
-		if (!old)
-			continue;
-		if (!pte_present(old)) {
-			zap_entry(g, vma, pte, old, addr, what);
-			continue;
-		}
-		if (what == ZAP_KEEP_PRIVATE &&
-		    rmap_page_is_anon(&pfn_to_page(sys, pte_pfn(old))->rmap))
-			continue;
-		zap_present(g, vma, pte, addr, &late);
-	}
-	settle_late(g, vma, &late);
-	gather_settle(g);
+	z->flags = vma_flags(z->vma);
+	for (unsigned int at = 0; at < nr; at++)
+		zap_one(z, at);
+	if (z->now.nr)
+		settle(z, &z->now);
+	if (z->late.nr)
+		settle_late(z);
+	gather_settle(z->g);
 	rmap_spin_unlock(ptl);
 }
 
 void zap_range(struct gather *g, struct vma *vma, uint64_t start, uint64_t end, enum zap_what what)
 {
+	struct zap z;
+
+	z.g = g;
+	z.vma = vma;
+	z.what = what;
 	while (start < end) {
-		pte_t *pte = table_find(g->mm, start);
 		uint64_t stop = table_end(start, end);
 
-		if (rmap_unlikely(!pte)) {
+		z.pte = table_find(g->mm, start);
+		if (rmap_unlikely(!z.pte)) {
 			start = table_next(g->mm, start, end);
 			continue;
 		}
-		zap_table(g, vma, pte, start, stop, what);
+		z.addr = start;
+		zap_table(&z, (unsigned int)((stop - start) >> RMAP_PAGE_SHIFT));
 		start = stop;
 	}
 }
