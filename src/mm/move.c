@@ -38,6 +38,8 @@ enum obstacle {
 	MOVE_MIGRATING, /* it cannot move a migration entry */
 };
 
+#define MOVE_RUN 32
+
 struct move {
 	struct vma *dst, *src;
 	enum obstacle obstacle;
@@ -45,6 +47,10 @@ struct move {
 	uint64_t new_addr, old_addr;
 	uint64_t len; /* of this step: within one table on both sides */
 	pte_t *new_pte, *old_pte;
+	bool flush;
+	/* Pages at consecutive entries, which tier 1 is told of at once; and which of the step's entries is the first one's. */
+	struct rmap_page *run[MOVE_RUN];
+	unsigned int nr, at;
 };
 
 static enum obstacle obstacle(struct mm_system *sys, pte_t v)
@@ -58,6 +64,40 @@ static enum obstacle obstacle(struct mm_system *sys, pte_t v)
 	return migrating ? MOVE_MIGRATING : MOVE_SHARED;
 }
 
+static void move_entry(struct move *m, unsigned int at)
+{
+	pte_t v = pte_exchange(m->old_pte + at, 0);
+
+	pte_write(m->new_pte + at, v);
+	m->flush |= pte_maybe_cached(v);
+}
+
+/*
+ * Told before it is done: a design that names slots must name the new ones before a walker can find an old one empty without
+ * waiting for its PTL.
+ */
+static void move_run(struct move *m)
+{
+	uint64_t off = (uint64_t)m->at << RMAP_PAGE_SHIFT;
+
+	if (!m->nr)
+		return;
+	rmap_page_moved(&vma_mm(m->src)->sys->rmap, m->run, m->nr, &m->dst->rmap, m->new_addr + off,
+			m->new_pte + m->at, &m->src->rmap, m->old_addr + off, m->old_pte + m->at);
+	for (unsigned int i = 0; i < m->nr; i++)
+		move_entry(m, m->at + i);
+	m->nr = 0;
+}
+
+static void run_add(struct move *m, struct page *page, unsigned int at)
+{
+	if (m->nr == MOVE_RUN || (m->nr && at != m->at + m->nr))
+		move_run(m);
+	if (!m->nr)
+		m->at = at;
+	m->run[m->nr++] = &page->rmap;
+}
+
 /* Moves up to the end of the step or to an obstacle; returns the bytes done. */
 static uint64_t move_entries(struct move *m)
 {
@@ -65,12 +105,14 @@ static uint64_t move_entries(struct move *m)
 	struct mm_system *sys = mm->sys;
 	struct rmap_spinlock *old_ptl = table_ptl(sys, m->old_pte);
 	struct rmap_spinlock *new_ptl = table_ptl(sys, m->new_pte);
-	uint64_t moved = 0, off;
-	bool flush = false;
+	unsigned int at, nr = (unsigned int)(m->len >> RMAP_PAGE_SHIFT);
+	uint64_t moved = 0;
 
+	m->flush = false;
+	m->nr = 0;
 	lock_two(old_ptl, new_ptl);
-	for (off = 0; off < m->len; off += RMAP_PAGE_SIZE, m->old_pte++, m->new_pte++) {
-		pte_t v = pte_read(m->old_pte);
+	for (at = 0; at < nr; at++) {
+		pte_t v = pte_read(m->old_pte + at);
 
 		if (!v)
 			continue;
@@ -78,26 +120,18 @@ static uint64_t move_entries(struct move *m)
 		m->entry = v;
 		if (m->obstacle != MOVE_FREE)
 			break;
-		/*
-		 * Told before it is done: a design that names slots must name the new one before a walker can find the old one
-		 * empty without waiting for its PTL.
-		 */
-		if ((pte_present(v) && !(v & PTE_SPECIAL)) || pte_is_migration(v)) {
-			struct rmap_page *page = &pfn_to_page(sys, pte_pfn(v))->rmap;
-
-			rmap_page_moved(&sys->rmap, &page, 1, &m->dst->rmap, m->new_addr + off,
-					m->new_pte, &m->src->rmap, m->old_addr + off, m->old_pte);
-		}
-		v = pte_exchange(m->old_pte, 0);
-		pte_write(m->new_pte, v);
+		if ((pte_present(v) && !(v & PTE_SPECIAL)) || pte_is_migration(v))
+			run_add(m, pfn_to_page(sys, pte_pfn(v)), at);
+		else
+			move_entry(m, at);
 		moved++;
-		flush |= pte_maybe_cached(v);
 	}
-	if (flush)
+	move_run(m);
+	if (m->flush)
 		mm_flush(mm, m->old_addr, m->old_addr + m->len, MM_FLUSH_MOVE);
 	unlock_two(old_ptl, new_ptl);
 	COUNT(sys, moved_ptes, moved);
-	return off;
+	return (uint64_t)at << RMAP_PAGE_SHIFT;
 }
 
 /* Without any lock but mmap_lock. 0: try again. */
@@ -117,13 +151,16 @@ uint64_t move_range(struct vma *dst, uint64_t new_addr, struct vma *src, uint64_
 	uint64_t done = 0;
 
 	while (done < len) {
-		struct move m = { .dst = dst, .src = src, .obstacle = MOVE_FREE };
+		struct move m;
 		uint64_t next = table_next(mm, old_addr + done, old_addr + len);
 		uint64_t old_stop, new_stop;
 
 		done = next - old_addr;
 		if (done == len)
 			break;
+		m.dst = dst;
+		m.src = src;
+		m.obstacle = MOVE_FREE;
 		m.old_addr = old_addr + done;
 		m.new_addr = new_addr + done;
 		old_stop = table_end(m.old_addr, old_addr + len) - m.old_addr;
