@@ -20,6 +20,7 @@ struct fork {
 	struct vma *last; /* of the child's so far */
 	uint64_t group;	  /* the next new VMA's: as many are set aside as the parent has VMAs */
 	uint64_t vmas;
+	int64_t promised; /* and not counted yet */
 	struct copied copied;
 };
 
@@ -49,7 +50,7 @@ static int fork_vma(struct fork *f, struct mm *child, struct vma *src)
 	int error;
 
 	if (src->flags & VM_ACCOUNT) {
-		error = mm_charge(child, vma_pages(src));
+		error = mm_charge_later(child, vma_pages(src), &f->promised);
 		if (error)
 			return error;
 	}
@@ -74,7 +75,7 @@ free_vma:
 	vma_free(dst);
 uncharge:
 	if (src->flags & VM_ACCOUNT)
-		mm_uncharge(child->sys, vma_pages(src));
+		f->promised -= (int64_t)vma_pages(src);
 	return error;
 }
 
@@ -95,6 +96,7 @@ static int fork_vmas(struct mm *child, struct mm *parent)
 			break;
 	}
 	rmap_unreserve(&sys->rmap, &f.copied.reserve);
+	(void)mm_commit(sys, f.promised);
 	COUNT(sys, fork_vmas, f.vmas);
 	COUNT(sys, fork_ptes, f.copied.ptes);
 	for (int i = 0; i < RSS_KINDS; i++)

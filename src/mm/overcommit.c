@@ -39,20 +39,33 @@ uint64_t mm_commit(struct mm_system *sys, int64_t pages)
 			  pages);
 }
 
+/* Where only each request by itself is held against something. */
+static bool may_promise(const struct mm_system *sys, uint64_t pages)
+{
+	return sys->config.overcommit == MM_OVERCOMMIT_ALWAYS ||
+	       pages <= sys->nr_frames + sys->swap.nr_slots;
+}
+
 int mm_charge(struct mm *mm, uint64_t pages)
 {
 	struct mm_system *sys = mm->sys;
 	uint64_t sum = mm_commit(sys, (int64_t)pages);
-	bool fits = true;
 
-	if (sys->config.overcommit == MM_OVERCOMMIT_GUESS)
-		fits = pages <= sys->nr_frames + sys->swap.nr_slots;
-	else if (sys->config.overcommit == MM_OVERCOMMIT_NEVER)
-		fits = sum < commit_limit(mm);
-	if (fits)
+	if (sys->config.overcommit == MM_OVERCOMMIT_NEVER ? sum < commit_limit(mm)
+							  : may_promise(sys, pages))
 		return 0;
 	mm_uncharge(sys, pages);
 	return RMAP_ENOMEM;
+}
+
+int mm_charge_later(struct mm *mm, uint64_t pages, int64_t *later)
+{
+	if (mm->sys->config.overcommit == MM_OVERCOMMIT_NEVER)
+		return mm_charge(mm, pages);
+	if (!may_promise(mm->sys, pages))
+		return RMAP_ENOMEM;
+	*later += (int64_t)pages;
+	return 0;
 }
 
 void mm_uncharge(struct mm_system *sys, uint64_t pages)

@@ -177,6 +177,8 @@ static inline void mm_call_rcu(struct mm_system *sys, struct rmap_rcu *rcu,
  */
 int mm_charge(struct mm *mm, uint64_t pages);
 void mm_uncharge(struct mm_system *sys, uint64_t pages);
+/* For who charges for many VMAs in a row: what need not be counted at once grows *later, which mm_commit() gets in the end. */
+int mm_charge_later(struct mm *mm, uint64_t pages, int64_t *later);
 /*
  * So many pages more, or fewer, are promised, whatever the rule says. What all promises come to, where the rule asks for that (they
  * are counted in one place then), else what the processor knows of.

@@ -76,10 +76,16 @@ static void list_put(struct rmap *rmap, struct rmap_owner *owner)
 	rmap_object_free(rmap, RMAP_KIND_ANON_VMA, list, sizeof(*list));
 }
 
+static void list_lock_counted(struct rmap *rmap, struct rmap_counters *c,
+			      struct anon_vma_list *list)
+{
+	count_event(&c->locks_family);
+	rmap_write_lock(&list->owner.lock, rmap->port);
+}
+
 static void list_lock(struct rmap *rmap, struct anon_vma_list *list)
 {
-	count_event(&rmap_counting(rmap)->locks_family);
-	rmap_write_lock(&list->owner.lock, rmap->port);
+	list_lock_counted(rmap, rmap_counting(rmap), list);
 }
 
 /* The caller has a VMA in the list, which keeps it. */
@@ -97,11 +103,11 @@ static bool list_vma_faulted(const struct rmap_vma *vma)
 }
 
 /* The list's lock held. False: another fault of this VMA was first. */
-static bool enter(struct rmap *rmap, struct rmap_vma *vma, struct anon_vma_list *list)
+static bool enter(struct rmap_counters *c, struct rmap_vma *vma, struct anon_vma_list *list)
 {
 	bool first;
 
-	count_event(&rmap_counting(rmap)->locks_mm);
+	count_event(&c->locks_mm);
 	rmap_spin_lock(&vma->first);
 	first = !vma_list(vma);
 	if (first) {
@@ -115,6 +121,7 @@ static bool enter(struct rmap *rmap, struct rmap_vma *vma, struct anon_vma_list 
 static int list_vma_prepare(struct rmap *rmap, struct rmap_vma *vma, struct rmap_vma *next,
 			    struct rmap_vma *prev)
 {
+	struct rmap_counters *c = rmap_counting(rmap);
 	struct anon_vma_list *list = NULL;
 	bool shared, first;
 
@@ -129,11 +136,11 @@ static int list_vma_prepare(struct rmap *rmap, struct rmap_vma *vma, struct rmap
 		list = list_alloc(rmap);
 	if (!list)
 		return RMAP_ENOMEM;
-	list_lock(rmap, list);
-	first = enter(rmap, vma, list);
+	list_lock_counted(rmap, c, list);
+	first = enter(c, vma, list);
 	list_unlock(rmap, list);
 	if (first && shared)
-		count_event(&rmap_counting(rmap)->anon_vma_shared);
+		count_event(&c->anon_vma_shared);
 	if (!first && !shared)
 		list_put(rmap, &list->owner);
 	return RMAP_OK;
@@ -142,13 +149,14 @@ static int list_vma_prepare(struct rmap *rmap, struct rmap_vma *vma, struct rmap
 /* Fork, split and move alike: dst may have pages of src. */
 static int list_vma_join(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src)
 {
+	struct rmap_counters *c = rmap_counting(rmap);
 	struct anon_vma_list *list = vma_list(src);
 
 	RMAP_ASSERT(rmap->port, !vma_list(dst));
 	if (!list)
 		return RMAP_OK;
-	list_lock(rmap, list);
-	(void)enter(rmap, dst, list);
+	list_lock_counted(rmap, c, list);
+	(void)enter(c, dst, list);
 	list_unlock(rmap, list);
 	return RMAP_OK;
 }
