@@ -28,6 +28,23 @@
 #include "vma.h"
 #include "vma_lock.h"
 
+/* A new anonymous page stands where old stood. PTL held. */
+static inline void leave_old(struct fault *f, struct rmap_page *rpage)
+{
+	struct mm_system *sys = f->mm->sys;
+	struct page *old = page_of_rmap(rpage);
+
+	/* One anonymous page for another is no more and no less. */
+	if (!rmap_page_is_anon(rpage)) {
+		cpu_rss_add(f->cpu, f->mm, RSS_ANON, 1);
+		cpu_rss_add(f->cpu, f->mm, page_rss_kind(old), -1);
+	}
+	if (f->vma->flags & VM_LOCKED)
+		lru_munlock(sys, old);
+	if (rmap_page_unmap(&sys->rmap, &rpage, 1, &f->vma->rmap, f->addr, f->pte))
+		page_put(sys, old);
+}
+
 bool fault_install_anon(struct fault *f, struct page *page)
 {
 	struct mm_system *sys = f->mm->sys;
@@ -56,17 +73,11 @@ bool fault_install_anon(struct fault *f, struct page *page)
 		      RMAP_MAP_NEW | RMAP_MAP_EXCLUSIVE, NULL);
 	cpu_sum_add(f->cpu, SUM_ANON, 1);
 	pte_write(f->pte, pte_make(page_to_pfn(sys, page), bits));
-	cpu_rss_add(f->cpu, f->mm, RSS_ANON, 1);
-	if (old_rpage) {
-		struct page *old = page_of_rmap(old_rpage);
-
-		/* After the new page is in, so that at no moment both sharers of old seem to be one. */
-		cpu_rss_add(f->cpu, f->mm, page_rss_kind(old), -1);
-		if (f->vma->flags & VM_LOCKED)
-			lru_munlock(sys, old);
-		if (rmap_page_unmap(&sys->rmap, &old_rpage, 1, &f->vma->rmap, f->addr, f->pte))
-			page_put(sys, old);
-	}
+	/* After the new page is in, so that at no moment both sharers of old seem to be one. */
+	if (old_rpage)
+		leave_old(f, old_rpage);
+	else
+		cpu_rss_add(f->cpu, f->mm, RSS_ANON, 1);
 	if (f->vma->flags & VM_LOCKED)
 		page_set(page, PG_MLOCKED);
 	lru_add_on(sys, f->cpu, page);
