@@ -112,19 +112,16 @@ int fault_swap(struct fault *f)
 	struct mm_system *sys = f->mm->sys;
 	uint64_t slot = pte_pfn(f->old);
 	struct rmap_reserve reserve = { 0 };
-	struct page *page;
+	struct page *page = NULL;
 	pte_t pte;
 	int error = fault_prepare_anon(f);
 
 	if (!error && leaves(f, slot))
 		return FAULT_NEEDS_PAGE;
 	if (!error)
-		error = rmap_reserve(&sys->rmap, &reserve, 1);
-	if (error)
-		return error;
-	error = slot_page(f, slot, &page);
+		error = slot_page(f, slot, &page);
 	if (error || !page)
-		goto unreserve;
+		return error;
 	if (page_test(page, PG_POISON)) {
 		error = RMAP_EHWPOISON;
 		goto unlock;
@@ -133,6 +130,12 @@ int fault_swap(struct fault *f)
 	    !rmap_page_fits(&sys->rmap, &page->rmap, &f->vma->rmap, f->addr)) {
 		error = fault_swap_copy(f, page);
 		goto unlock;
+	}
+	/* A page that nobody has mapped yet will be a new one to tier 1, which needs nothing for that. Only who has its lock maps it. */
+	if (rmap_page_is_anon(&page->rmap)) {
+		error = rmap_reserve(&sys->rmap, &reserve, 1);
+		if (error)
+			goto unlock;
 	}
 	rmap_spin_lock(f->ptl);
 	if (pte_read(f->pte) != f->old) {
@@ -162,7 +165,6 @@ int fault_swap(struct fault *f)
 unlock:
 	page_unlock(sys, page);
 	swap_put_page(sys, page);
-unreserve:
 	rmap_unreserve(&sys->rmap, &reserve);
 	return error;
 }

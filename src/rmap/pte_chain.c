@@ -21,11 +21,12 @@
  * under a lock of the page; unmapping searches the chain. Fails: 5,000 tasks that share 2 GB paid 10 GB for chains; removing one
  * of many thousand relatives takes a search through all (XNU met machines that hung for seconds). Both drove it out.
  *
- * The lock is a bit in the page's word, inside the table lock (PTL). A walker must take PTLs, so it cannot keep the chain's
- * lock: it registers in the chain, copies a block's entries under the lock and visits them without. While a walker is registered
- * the chain only grows: what is removed leaves a hole, which the walker closes when it leaves. So it keeps its place; what was
- * added behind its back stands at the newest end, where it looks again before it leaves; and if an entry was moved it goes round
- * once more. Another walker of the same page waits. Slots are in page tables, which an RCU section keeps.
+ * The lock is a bit in the page's word, inside the table lock (PTL). An only entry comes and goes without it, by one
+ * compare-and-exchange of the word. A walker must take PTLs, so it cannot keep the chain's lock: it registers in the chain, copies a
+ * block's entries under the lock and visits them without. While a walker is registered the chain only grows: what is removed leaves
+ * a hole, which the walker closes when it leaves. So it keeps its place; what was added behind its back stands at the newest end,
+ * where it looks again before it leaves; and if an entry was moved it goes round once more. Another walker of the same page waits.
+ * Slots are in page tables, which an RCU section keeps.
  *
  * Migration: the entries of the page's chain stay while their slots hold migration entries. The new frame's word leads to the old
  * frame's (forward), so both have one chain until the migration ends and the chain is handed over: nothing to allocate.
@@ -65,6 +66,12 @@ static inline struct pte_chain *block_next(const struct pte_chain *block)
 static inline unsigned int block_used(const struct pte_chain *block)
 {
 	return (unsigned int)(block->next_and_used & WORD_BLOCK_BITS);
+}
+
+/* No more than two entries, of which one is to go: the other will need no block. More are left by any other removal. */
+static inline bool has_two(const struct pte_chain *newest)
+{
+	return newest->next_and_used == 2;
 }
 
 /* The lock of the page's word; the newest block, or (as its next) an older one, which is full (see valid.h). */
@@ -128,6 +135,17 @@ static inline uint64_t direct_word(void *pte)
 	return (uint64_t)(uintptr_t)pte | WORD_INLINE;
 }
 
+/*
+ * From no entry to the only one, from that to another or to none: one word for another, and nothing that a lock would have to be held
+ * for meanwhile. False: it is locked, or not that word.
+ */
+static inline bool word_replace(struct rmap_page *page, uint64_t word, uint64_t by)
+{
+	return atomic_load_explicit(&page->design, memory_order_relaxed) == word &&
+	       atomic_compare_exchange_strong_explicit(&page->design, &word, by,
+						       memory_order_acq_rel, memory_order_relaxed);
+}
+
 static inline void set_block(struct chain *chain, struct pte_chain *block)
 {
 	chain->word = (uint64_t)(uintptr_t)block | (chain->word & WORD_BLOCK_BITS);
@@ -186,15 +204,26 @@ static inline bool has_walker(const struct chain *chain)
 
 /* ---------------------------------------------------------------- blocks that are set aside */
 
+/* All of them, counted at once. */
+static void free_blocks(struct rmap *rmap, struct rmap_counters *c, struct rmap_reserve *reserve)
+{
+	const struct rmap_port *port = rmap->port;
+	struct list_head *entry = reserve->objects.next;
+
+	discount_objects(rmap, c, RMAP_KIND_PTE_CHAIN, reserve->nr, sizeof(struct pte_chain));
+	while (entry != &reserve->objects) {
+		struct list_head *next = entry->next;
+
+		port->free(port->ctx, RMAP_KIND_PTE_CHAIN, entry, sizeof(struct pte_chain));
+		entry = next;
+	}
+	list_init(&reserve->objects);
+	reserve->nr = 0;
+}
+
 static void chain_unreserve(struct rmap *rmap, struct rmap_reserve *reserve)
 {
-	while (!list_empty(&reserve->objects)) {
-		struct list_head *entry = reserve->objects.next;
-
-		list_del(entry);
-		rmap_object_free(rmap, RMAP_KIND_PTE_CHAIN, entry, sizeof(struct pte_chain));
-	}
-	reserve->nr = 0;
+	free_blocks(rmap, rmap_counting(rmap), reserve);
 }
 
 /* A mapping needs one block at most. What was left over from before counts. */
@@ -234,10 +263,25 @@ static struct pte_chain *take_block(struct rmap *rmap, struct rmap_reserve *rese
 	return (struct pte_chain *)(void *)entry;
 }
 
-/* Not in line: those who unmap one of few rarely come here. */
-static __attribute__((noinline)) void free_block(struct rmap *rmap, struct pte_chain *block)
+/* Blocks that chains have no use for any more are set aside too, and go when the event is over. */
+static void spare_begin(struct rmap_reserve *spare)
 {
-	rmap_object_free(rmap, RMAP_KIND_PTE_CHAIN, block, sizeof(*block));
+	list_init(&spare->objects);
+	spare->nr = 0;
+}
+
+static void spare_block(struct rmap_reserve *spare, struct pte_chain *block)
+{
+	struct list_head *entry = (struct list_head *)(void *)block;
+
+	list_add(entry, &spare->objects);
+	spare->nr++;
+}
+
+static void spare_end(struct rmap *rmap, struct rmap_reserve *spare)
+{
+	if (spare->nr)
+		chain_unreserve(rmap, spare);
 }
 
 /* ---------------------------------------------------------------- adding and removing; the chain is locked */
@@ -277,8 +321,8 @@ static void chain_add(struct rmap *rmap, struct chain *chain, void *pte,
 	push(rmap, chain, pte, reserve);
 }
 
-/* Take off and free the newest block, which is empty. */
-static void drop_head(struct rmap *rmap, struct chain *chain)
+/* Take off the newest block, which is empty. */
+static void drop_head(struct chain *chain, struct rmap_reserve *spare)
 {
 	struct pte_chain *head = word_block(chain->word);
 	struct pte_chain *next = block_next(head);
@@ -286,11 +330,11 @@ static void drop_head(struct rmap *rmap, struct chain *chain)
 	if (next)
 		next->next_and_used |= BLOCK_SLOTS;
 	set_block(chain, next);
-	free_block(rmap, head);
+	spare_block(spare, head);
 }
 
 /* The newest entry, taken out; NULL: there is none. No walker. */
-static void *pop(struct rmap *rmap, struct chain *chain)
+static void *pop(struct chain *chain, struct rmap_reserve *spare)
 {
 	struct pte_chain *head;
 
@@ -302,7 +346,7 @@ static void *pop(struct rmap *rmap, struct chain *chain)
 			pte = head->slot[block_used(head)];
 		}
 		if (!block_used(head))
-			drop_head(rmap, chain);
+			drop_head(chain, spare);
 		if (pte)
 			return pte;
 	}
@@ -310,7 +354,7 @@ static void *pop(struct rmap *rmap, struct chain *chain)
 }
 
 /* One entry left: it goes into the word; none: the word is empty. */
-static void simplify(struct rmap *rmap, struct chain *chain)
+static void simplify(struct chain *chain, struct rmap_reserve *spare)
 {
 	struct pte_chain *head = word_block(chain->word);
 
@@ -321,7 +365,7 @@ static void simplify(struct rmap *rmap, struct chain *chain)
 		return;
 	}
 	chain->word = direct_word(head->slot[0]);
-	free_block(rmap, head);
+	spare_block(spare, head);
 }
 
 /* The place of pte in the blocks, or NULL. */
@@ -338,14 +382,24 @@ static void **find(const struct chain *chain, const void *pte)
 	return NULL;
 }
 
-static void chain_remove(struct rmap *rmap, struct chain *chain, const void *pte)
+static void chain_remove(struct rmap *rmap, struct chain *chain, const void *pte,
+			 struct rmap_reserve *spare)
 {
-	void **place;
-	void *newest;
+	struct pte_chain *head = word_block(chain->word);
+	void **place, *newest;
 
 	if (is_direct(chain->word)) {
 		RMAP_ASSERT(rmap->port, inline_pointer(chain->word) == pte);
 		chain->word = 0;
+		return;
+	}
+	RMAP_ASSERT(rmap->port, head != NULL);
+	if (has_two(head) && !has_walker(chain)) {
+		unsigned int i = head->slot[0] != pte;
+
+		RMAP_ASSERT(rmap->port, head->slot[i] == pte);
+		chain->word = direct_word(head->slot[!i]);
+		spare_block(spare, head);
 		return;
 	}
 	place = find(chain, pte);
@@ -355,36 +409,30 @@ static void chain_remove(struct rmap *rmap, struct chain *chain, const void *pte
 		chain->word |= WORD_HOLES;
 		return;
 	}
-	/* The newest entry fills the hole. If it is the one, place lies in a block that may be gone now. */
-	newest = pop(rmap, chain);
+	/* The newest entry fills the hole. If it is the one, place lies in a block that may have left the chain. */
+	newest = pop(chain, spare);
 	if (newest != pte)
 		*place = newest;
-	simplify(rmap, chain);
 }
 
 /* The walker has gone: all entries that are left go into as few blocks as hold them. */
-static void close_holes(struct rmap *rmap, struct chain *chain)
+static void close_holes(struct rmap *rmap, struct chain *chain, struct rmap_reserve *spare)
 {
 	struct pte_chain *block = word_block(chain->word);
 	unsigned int used = block ? block_used(block) : 0;
-	struct rmap_reserve spare = { .nr = 0 };
 
-	list_init(&spare.objects);
 	chain->word = 0;
 	while (block) {
 		struct pte_chain copy = *block;
-		struct list_head *entry = (struct list_head *)(void *)block;
 
-		list_add(entry, &spare.objects);
-		spare.nr++;
+		spare_block(spare, block);
 		for (unsigned int i = 0; i < used; i++)
 			if (copy.slot[i])
-				push(rmap, chain, copy.slot[i], &spare);
+				push(rmap, chain, copy.slot[i], spare);
 		block = block_next(&copy);
 		used = BLOCK_SLOTS;
 	}
-	chain_unreserve(rmap, &spare);
-	simplify(rmap, chain);
+	simplify(chain, spare);
 }
 
 /* ---------------------------------------------------------------- events */
@@ -405,13 +453,11 @@ static inline void *slot_of(void *pte, unsigned int i)
 	return (unsigned char *)pte + i * PTE_BYTES;
 }
 
-static void chain_page_map(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
-			   struct rmap_vma *vma, uint64_t addr, void *pte, unsigned int flags,
-			   struct rmap_reserve *reserve)
+/* Not in line, like its counterpart below: most pages are mapped once, and what blocks take is not prepared for those. */
+static __attribute__((noinline)) void add_entries(struct rmap *rmap, struct rmap_page *const *pages,
+						  unsigned int nr, void *pte,
+						  struct rmap_reserve *reserve)
 {
-	(void)vma;
-	(void)addr;
-	(void)flags;
 	count_chain_locks(rmap, nr);
 	for (unsigned int i = 0; i < nr; i++) {
 		struct chain chain;
@@ -422,18 +468,50 @@ static void chain_page_map(struct rmap *rmap, struct rmap_page *const *pages, un
 	}
 }
 
+static void chain_page_map(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
+			   struct rmap_vma *vma, uint64_t addr, void *pte, unsigned int flags,
+			   struct rmap_reserve *reserve)
+{
+	(void)vma;
+	(void)addr;
+	(void)flags;
+	for (unsigned int i = 0; i < nr; i++) {
+		if (!word_replace(pages[i], 0, direct_word(slot_of(pte, i)))) {
+			add_entries(rmap, pages + i, nr - i, slot_of(pte, i), reserve);
+			return;
+		}
+	}
+}
+
+static __attribute__((noinline)) void
+remove_entries(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr, void *pte)
+{
+	struct rmap_counters *c = rmap_counting(rmap);
+	struct rmap_reserve spare;
+
+	spare_begin(&spare);
+	count_add(&c->locks_page, nr);
+	for (unsigned int i = 0; i < nr; i++) {
+		struct chain chain;
+
+		chain_lock_uncounted(&chain, pages[i]);
+		chain_remove(rmap, &chain, slot_of(pte, i), &spare);
+		chain_unlock(&chain);
+	}
+	if (spare.nr)
+		free_blocks(rmap, c, &spare);
+}
+
 static void chain_page_unmap(struct rmap *rmap, struct rmap_page *const *pages, unsigned int nr,
 			     struct rmap_vma *vma, uint64_t addr, void *pte)
 {
 	(void)vma;
 	(void)addr;
-	count_chain_locks(rmap, nr);
 	for (unsigned int i = 0; i < nr; i++) {
-		struct chain chain;
-
-		chain_lock_uncounted(&chain, pages[i]);
-		chain_remove(rmap, &chain, slot_of(pte, i));
-		chain_unlock(&chain);
+		if (!word_replace(pages[i], direct_word(slot_of(pte, i)), 0)) {
+			remove_entries(rmap, pages + i, nr - i, slot_of(pte, i));
+			return;
+		}
 	}
 }
 
@@ -446,10 +524,11 @@ static void chain_page_moved(struct rmap *rmap, struct rmap_page *const *pages, 
 	(void)new_addr;
 	(void)src;
 	(void)old_addr;
+	count_chain_locks(rmap, nr);
 	for (unsigned int i = 0; i < nr; i++) {
 		struct chain chain;
 
-		chain_lock(rmap, &chain, pages[i]);
+		chain_lock_uncounted(&chain, pages[i]);
 		if (is_direct(chain.word)) {
 			RMAP_ASSERT(rmap->port, inline_pointer(chain.word) == slot_of(old_pte, i));
 			atomic_fetch_add_explicit(&rmap->moves, 1, memory_order_release);
@@ -563,15 +642,18 @@ static void walk_blocks(struct rmap_walk_state *state, struct rmap_page *page, c
 /* The walker leaves; the holes that it kept open are closed. */
 static void leave(struct rmap *rmap, struct rmap_walk_state *state, struct rmap_page *page)
 {
+	struct rmap_reserve spare;
 	struct chain chain;
 	bool holes;
 
+	spare_begin(&spare);
 	chain_lock_to_walk(state, &chain, page);
 	holes = chain.word & WORD_HOLES;
 	chain.word &= ~(uint64_t)(WORD_WALKER | WORD_HOLES | WORD_MOVED);
 	if (holes)
-		close_holes(rmap, &chain);
+		close_holes(rmap, &chain, &spare);
 	chain_unlock(&chain);
+	spare_end(rmap, &spare);
 }
 
 /*
@@ -675,11 +757,14 @@ static void chain_entry_copied(struct rmap *rmap, struct rmap_page *page, void *
 
 static void chain_entry_gone(struct rmap *rmap, struct rmap_page *page, void *pte)
 {
+	struct rmap_reserve spare;
 	struct chain chain;
 
+	spare_begin(&spare);
 	chain_lock(rmap, &chain, page);
-	chain_remove(rmap, &chain, pte);
+	chain_remove(rmap, &chain, pte, &spare);
 	chain_unlock(&chain);
+	spare_end(rmap, &spare);
 }
 
 /* Hand the chain over. A walker that is in it must leave first: it would not find its registration again. */

@@ -8,13 +8,11 @@
 #include "walk.h"
 #include "count.h"
 
-/* The walker would have passed by the VMA; a design that knows none has to look it up to tell. */
-static bool skipped(struct rmap_walk_state *state, struct rmap_hit *hit)
+/* The walker may have wanted to pass by the VMA, and a design that knows none has to look it up to tell. */
+static __attribute__((noinline)) bool skipped(struct rmap_walk_state *state, struct rmap_hit *hit)
 {
 	const struct rmap_port *port = state->port;
 
-	if (hit->vma || !state->walk->skip)
-		return false;
 	hit->vma = port->vma_find(port->tables_ctx, hit->mm, hit->addr);
 	state->walk->steps++;
 	return hit->vma && state->walk->skip(hit->vma, state->walk->arg);
@@ -25,7 +23,7 @@ bool walk_hit(struct rmap_walk_state *state, struct rmap_hit *hit)
 	struct rmap_walk *walk = state->walk;
 	enum rmap_visit next = RMAP_VISIT_NEXT;
 
-	if (!skipped(state, hit)) {
+	if (rmap_likely(hit->vma || !walk->skip) || !skipped(state, hit)) {
 		walk->found++;
 		if (walk->visit)
 			next = walk->visit(hit, walk->arg);
@@ -146,10 +144,13 @@ void rmap_get_counts(struct rmap *rmap, struct rmap_counts *out)
 	out->peak_bytes = rmap_peak_bytes(rmap, RMAP_KIND_TIER1_END);
 }
 
-static void count_locks(struct rmap_counters *all, const struct rmap_walk_state *state)
+/* Most designs take only locks of one scope: an atomic for none of another is left out. */
+static inline void count_locks(struct rmap_counters *all, const struct rmap_walk_state *state)
 {
-	count_add(&all->locks_page, state->page_locks);
-	count_add(&all->locks_mm, state->mm_locks);
+	if (rmap_unlikely(state->page_locks))
+		count_add(&all->locks_page, state->page_locks);
+	if (rmap_unlikely(state->mm_locks))
+		count_add(&all->locks_mm, state->mm_locks);
 }
 
 static void count_long_walk(struct rmap_counters *all, const struct rmap_walk_state *state,
@@ -175,7 +176,7 @@ static void count_walk(struct rmap *rmap, const struct rmap_walk_state *state)
 	count_peak(&c->max_looks, walk->looks);
 	if (walk->purpose == RMAP_WALK_PROBE)
 		family_locks = 0;
-	else if (rmap_unlikely(state->page_locks | state->mm_locks))
+	else
 		count_locks(all, state);
 	RMAP_DEBUG_ASSERT(rmap->port, family_locks <= 1);
 	/* Whoever finds a PTE looked at it, but a look need not be a step: scan reads tables without one. */
