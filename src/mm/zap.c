@@ -36,6 +36,7 @@ struct zap {
 	pte_t *pte;	/* its first entry */
 	uint64_t addr;	/* that one's */
 	enum zap_what what;
+	bool exits;		  /* no processor has the address space any more, nor will one */
 	struct cleared now, late; /* settled as they are; after a flush */
 };
 
@@ -131,26 +132,34 @@ static void zap_entry(struct gather *g, struct vma *vma, pte_t *pte, pte_t old, 
 }
 
 /* May the page go from here on, or be written back, before our processors have forgotten it? */
-static bool is_late(const struct gather *g, const struct rmap_page *rpage, pte_t old)
+static inline bool is_late(const struct zap *z, const struct rmap_page *rpage, pte_t old)
 {
 	if (!pte_maybe_cached(old))
 		return false;
 	if (!rmap_page_is_anon(rpage) && (old & PTE_DIRTY))
 		return true;
-	return !rmap_page_is_exclusive(rpage) &&
-	       atomic_load_explicit(&g->mm->users, memory_order_relaxed) != 0;
+	return !z->exits && !rmap_page_is_exclusive(rpage);
 }
 
-static void zap_present(struct zap *z, unsigned int at)
+/* v is what the entry said just now. Where no processor can set a bit of it any more it need not be exchanged. */
+static inline pte_t clear(const struct zap *z, unsigned int at, pte_t v)
+{
+	if (!z->exits)
+		return pte_exchange(z->pte + at, 0);
+	pte_write(z->pte + at, 0);
+	return v;
+}
+
+static inline void zap_present(struct zap *z, unsigned int at, pte_t v)
 {
 	struct gather *g = z->g;
-	pte_t old = pte_exchange(z->pte + at, 0);
+	pte_t old = clear(z, at, v);
 
 	if (pte_maybe_cached(old))
 		gather_address(g, z->addr + ((uint64_t)at << RMAP_PAGE_SHIFT));
 	if (old & PTE_SPECIAL)
 		return;
-	if (is_late(g, &pfn_to_page(g->mm->sys, pte_pfn(old))->rmap, old)) {
+	if (is_late(z, &pfn_to_page(g->mm->sys, pte_pfn(old))->rmap, old)) {
 		if (cleared_add(&z->late, at, old))
 			settle_late(z);
 	} else if (cleared_add(&z->now, at, old)) {
@@ -171,7 +180,7 @@ static void zap_one(struct zap *z, unsigned int at)
 			  z->what);
 	else if (z->what != ZAP_KEEP_PRIVATE ||
 		 !rmap_page_is_anon(&pfn_to_page(g->mm->sys, pte_pfn(old))->rmap))
-		zap_present(z, at);
+		zap_present(z, at, old);
 }
 
 static void zap_table(struct zap *z, unsigned int nr)
@@ -200,6 +209,7 @@ void zap_range(struct gather *g, struct vma *vma, uint64_t start, uint64_t end, 
 	z.g = g;
 	z.vma = vma;
 	z.what = what;
+	z.exits = atomic_load_explicit(&g->mm->users, memory_order_relaxed) == 0;
 	while (start < end) {
 		uint64_t stop = table_end(start, end);
 
