@@ -601,8 +601,8 @@ static int context_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_w
 
 	if (!owner)
 		return RMAP_OK;
+	/* The one reference moves along; it keeps all that the walk came through, start the first of them. */
 	start = at = owner_context(owner);
-	owner_get(owner);
 	while (!error && at) {
 		struct cow_context *child;
 
@@ -620,7 +620,6 @@ static int context_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_w
 	}
 	if (at)
 		context_put(rmap, &at->owner);
-	context_put(rmap, owner);
 	return error == 1 ? RMAP_OK : error;
 }
 
