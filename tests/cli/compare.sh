@@ -74,8 +74,9 @@ json 'n["anon_vma_chain"]["counts"]["faults"] == n["anon_vma_chain"]["counts"]["
 	n["anon_vma_chain"]["counts"]["cow_reuses"]'
 json 'all(x["rmap_bytes_peak"] == sum(x["rmap_bytes"][k] for k in ("objects", "page", "vma", "mm", "slot"))
 	for x in d["designs"])'
-# Locks by scope: a page's at each map and unmap of 4,020 PTEs; a family's; of address spaces only, and few. Probes and checks take none.
-json '"pte_chain" not in n or [n["pte_chain"]["counts"][k] for k in ("locks_page", "locks_mm", "locks_family")] == [8040, 0, 0]'
+# Locks by scope: of pages that several map, when they are forked (2,000 PTEs) and when a copy takes the place of each; a family's; of address
+# spaces only, and few. Probes and checks take none.
+json '"pte_chain" not in n or [n["pte_chain"]["counts"][k] for k in ("locks_page", "locks_mm", "locks_family")] == [4000, 0, 0]'
 json '[n["anon_vma_chain"]["counts"][k] for k in ("locks_page", "locks_mm", "locks_family")] == [0, 1, 202]'
 json '"lineage" not in n or (n["lineage"]["counts"]["locks_page"] == n["lineage"]["counts"]["locks_family"] == 0 and
 	0 < n["lineage"]["counts"]["locks_mm"] <= 4 * 101)'
