@@ -155,6 +155,7 @@ static void test_who_only_checks_leaves_no_trace(void **state)
 	struct engine_config config = { .mm.design = &rmap_lineage };
 	static const unsigned int flags[] = { RMAP_WALK_CHECK, RMAP_WALK_ENTRIES, 0 };
 	struct mm *parent, *child[10];
+	uint64_t vm_flags;
 	struct engine e;
 
 	(void)state;
@@ -167,6 +168,9 @@ static void test_who_only_checks_leaves_no_trace(void **state)
 	poke(&e, parent, A, 8);
 	for (unsigned int i = 1; i < 10; i++)
 		poke(&e, child[i], A, i);
+	/* Nor does who ages a page that he has not locked. */
+	assert_int_equal(page_referenced(e.sys, page_info(child[0], A).page, false, &vm_flags), 0);
+	assert_int_equal(walk_from(&e, child[0], A, true).looks, 11);
 	for (unsigned int i = 0; i < 3; i++) {
 		struct rmap_walk walk = { .flags = flags[i] };
 
