@@ -311,11 +311,11 @@ class Killer:
             promise = {name: self.promise(mutant, name) for name in names}
         return sorted(names, key=lambda name: (bool(last and OTHER_DESIGNS.match(name)), -promise[name]))
 
-    def has_killed(self, mutant, name, outcome, tests):
+    def has_killed(self, mutant, name, outcome, tests, spent):
         """Notes it down."""
         with self.lock:
             self.note(mutant, name)
-        return {"fate": "killed" if outcome == "failed" else "timeout", "by": name, "tests": tests}
+        return {"fate": "killed" if outcome == "failed" else "timeout", "by": name, "tests": tests, "seconds": round(spent, 2)}
 
     def run(self, name, number, seconds):
         """A test with a mutant in it (0: none), which may take five times the seconds that it takes else."""
@@ -335,16 +335,17 @@ class Killer:
         return self.run(name, mutant.number, max(seconds, without.seconds))
 
     def attack(self, mutant):
-        """Returns {"fate": "killed", "timeout", "alive" or "unreached", "by": test, "tests": number}."""
-        names, spent, tried = self.order(mutant), 0.0, 0
+        """Returns {"fate": "killed", "timeout", "alive" or "unreached", "by": test, "tests": number, "seconds": of processor time}."""
+        names, spent, tried, ended = self.order(mutant), 0.0, 0, False
         for name in names:
             if self.budget and spent > self.budget:
+                ended = True
                 break
             result = self.outcome(mutant, name)
             tried += 1
             spent += result.seconds
             if result.outcome in ("failed", "timeout"):
-                return self.has_killed(mutant, name, result.outcome, tried)
+                return self.has_killed(mutant, name, result.outcome, tried, spent)
         designs = [d for d, marks in self.woven.items() if marks[mutant.number]]
         if designs:
             tried += 1
@@ -352,7 +353,8 @@ class Killer:
                                cpu=10 * WEAVER_SECONDS, wall=20 * WEAVER_SECONDS, memory=MEMORY)
             if result.outcome in ("failed", "timeout"):
                 return {"fate": result.outcome.replace("failed", "killed"), "by": "weave/scenarios", "tests": tried}
-        return {"fate": "alive" if names or designs else "unreached", "by": "", "tests": tried, "of": len(names)}
+        return {"fate": "alive" if names or designs else "unreached", "by": "", "tests": tried, "of": len(names),
+                "seconds": round(spent, 2), "ended": ended}
 
 
 # ---------------------------------------------------------------- what was looked at
@@ -420,19 +422,21 @@ def report(chosen, results, population, listing):
     known, complaints = read_equivalent()
     lines = {name: (ROOT / name).read_text().splitlines() for name in sources()}
     rows = collections.defaultdict(collections.Counter)
-    used = set()
+    spent = collections.defaultdict(list)
     for mutant in chosen:
         result = results.get(mutant.key)
         if not result:
             continue
         fate, directory = result["fate"], mutant.file.rpartition("/")[0]
+        if "seconds" in result:
+            spent[fate].append(result["seconds"])
         if fate in ("alive", "unreached"):
             reason = explained(mutant, known, lines)
-            used.add(reason)
             if reason:
                 fate = "explained"
             elif listing:
-                say(f"{mutant.file}:{mutant.line}: {mutant.function}: {fate} ({result['tests']} of {result.get('of', '?')} tests): "
+                ended = ", no time for more" if result.get("ended") else ""
+                say(f"{mutant.file}:{mutant.line}: {mutant.function}: {fate} ({result['tests']} of {result.get('of', '?')} tests{ended}): "
                     f"{mutant.operator}: {mutant.before} => {mutant.after}")
                 say(f"        {lines[mutant.file][mutant.line - 1].strip()}")
         rows[directory][fate] += 1
@@ -441,6 +445,8 @@ def report(chosen, results, population, listing):
         say(complaint)
     say(f"{'':10}{'mutants':>9}{'sample':>8}{'killed':>8}{'timeout':>9}{'same':>6}{'alive':>7}{'unreached':>11}"
         f"{'killed or explained':>21}{'interval':>16}{'goal':>6}")
+    for fate, seconds in sorted(spent.items()):
+        say(f"{fate}: {sum(seconds) / len(seconds):.1f} s of tests each")
     met = not complaints
     for directory, goal in GOALS.items():
         row = rows[directory]

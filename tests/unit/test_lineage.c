@@ -335,7 +335,7 @@ static void displaced(void **state)
 /*
  * A displaced VMA that grows downwards past page zero: its home numbers are negative.
  *
- *   home   -2 -1 | 0x10 … 0x13        place   | below | moved |
+ *   home   -24 … -5 | -4 … 15 | 16 … 19        place   | deep | below | moved |
  */
 static void below_zero(void **state)
 {
@@ -355,7 +355,7 @@ static void below_zero(void **state)
 	/* Tier 1 by itself: libmm's rule compares linear numbers, which here would have to wrap. */
 	struct rmap *rmap = mm_system_rmap(e.sys);
 	struct rmap_vma *vma = rmap->port->vma_find(rmap->port->tables_ctx, mm_rmap(mm), b);
-	struct rmap_vma below;
+	struct rmap_vma below, deep;
 	bool imported;
 
 	rmap_vma_init(&below, mm_rmap(mm), b - 20 * PAGE, b, vma->pgoff - 20, NULL, vma->flags);
@@ -366,6 +366,27 @@ static void below_zero(void **state)
 	assert_null(rmap_vma_check(rmap, &below));
 	assert_null(rmap_vma_check(rmap, vma));
 	assert_int_equal(walk_from(&e, mm, b, false).found, 1);
+	rmap_vma_init(&deep, mm_rmap(mm), below.start - 20 * PAGE, below.start, below.pgoff - 20,
+		      NULL, vma->flags);
+	assert_int_equal(rmap_vma_merge_prepare(rmap, &deep, &below, &imported), 0);
+	assert_true(imported);
+	/* Who has a number is found by it, on either side of zero, and nobody else has it. */
+	struct lineage *node = lineage_of(vma);
+	const struct {
+		int64_t number;
+		const struct rmap_vma *vma;
+	} who[] = { { -25, NULL }, { -24, &deep }, { -5, &deep }, { -4, &below }, { -1, &below },
+		    { 0, &below }, { 15, &below }, { 16, vma },	  { 19, vma },	  { 20, NULL } };
+
+	for (unsigned int i = 0; i < sizeof(who) / sizeof(who[0]); i++) {
+		uint64_t number = (uint64_t)who[i].number, steps = 0;
+		struct lineage_displaced *d = lineage_displaced_first(node, number, &steps);
+
+		assert_ptr_equal(d ? d->vma : NULL, who[i].vma);
+		if (d)
+			assert_null(lineage_displaced_next(d, number, &steps));
+	}
+	rmap_vma_merge_undo(rmap, &deep);
 	rmap_vma_merge_undo(rmap, &below);
 	engine_check(&e);
 	mm_put(mm);
