@@ -51,10 +51,15 @@ static inline struct cow_context *mm_context(const struct rmap_mm *mm)
 
 /* ---------------------------------------------------------------- where a VMA is, and where it is at home */
 
-/* Seen after faulted. */
-static inline uint64_t home_first(const struct rmap_vma *vma)
+/* Where its first page is at home, seen after faulted. Where a neighbour's shift was taken, this may be below address 0. */
+static inline uint64_t home_of(const struct rmap_vma *vma)
 {
 	return vma->pgoff + vma->design.context.shift;
+}
+
+static inline uint64_t home_first(const struct rmap_vma *vma)
+{
+	return remap_number(home_of(vma));
 }
 
 static inline uint64_t home_last(const struct rmap_vma *vma)
@@ -64,7 +69,7 @@ static inline uint64_t home_last(const struct rmap_vma *vma)
 
 static inline int64_t distance_of(const struct rmap_vma *vma)
 {
-	return (int64_t)((vma->start >> RMAP_PAGE_SHIFT) - home_first(vma));
+	return (int64_t)((vma->start >> RMAP_PAGE_SHIFT) - home_of(vma));
 }
 
 static bool context_vma_faulted(const struct rmap_vma *vma)
@@ -503,18 +508,20 @@ static void unlock_for_walk(const struct rmap_walk_state *state, struct cow_cont
 static bool visit_mm(struct rmap_walk_state *state, struct rmap_page *page,
 		     const struct cow_context *context)
 {
-	uint64_t index = page->index;
+	uint64_t index = page->index, number = remap_number(index);
 	struct remap *remap;
 
-	if (!walk_candidate(state, page, context->mm, NULL, index << RMAP_PAGE_SHIFT))
+	/* Its home may be no address. */
+	if (index <= UINT64_MAX >> RMAP_PAGE_SHIFT &&
+	    !walk_candidate(state, page, context->mm, NULL, index << RMAP_PAGE_SHIFT))
 		return false;
-	remap = remaps_first_at(context, index, &state->walk->steps);
+	remap = remaps_first_at(context, number, &state->walk->steps);
 	while (remap) {
 		uint64_t there = index + (uint64_t)remap->distance;
 
 		if (!walk_candidate(state, page, context->mm, NULL, there << RMAP_PAGE_SHIFT))
 			return false;
-		remap = remaps_next_at(remap, index, &state->walk->steps);
+		remap = remaps_next_at(remap, number, &state->walk->steps);
 	}
 	return true;
 }

@@ -17,7 +17,7 @@
 struct remap {
 	struct rb_node rb;	    /* in remaps; owner.lock */
 	uint64_t below;		    /* largest last page offset in its subtree; owner.lock */
-	uint64_t first, last;	    /* owner.lock */
+	uint64_t first, last;	    /* by remap_number(); owner.lock */
 	int64_t distance;	    /* pages from home; not 0; owner.lock */
 	struct rb_node by_distance; /* in distances; owner.lock */
 };
@@ -40,6 +40,12 @@ struct cow_context {
 	struct remap *spare; /* for an adjustment that may not fail; mmap write */
 	struct rmap *rmap;   /* fixed */
 };
+
+/* What remaps, and all that is asked about them, have for a page offset: in order, whether the offset is negative or not. */
+static inline uint64_t remap_number(uint64_t index)
+{
+	return index ^ (uint64_t)1 << 63;
+}
 
 /* remap may be NULL. */
 void remap_free(struct rmap *rmap, struct remap *remap);
@@ -69,8 +75,8 @@ void remaps_clear(struct cow_context *context);
 /* What is wrong with both trees at this remap, or NULL. Lock held. */
 const char *remaps_check(const struct cow_context *context, const struct remap *remap);
 
-/* The remaps that hold a page offset, whatever their distance: the first, or the next, or NULL. Nodes touched are added to *steps. */
-struct remap *remaps_first_at(const struct cow_context *context, uint64_t index, uint64_t *steps);
-struct remap *remaps_next_at(struct remap *remap, uint64_t index, uint64_t *steps);
+/* The remaps that hold a number, whatever their distance: the first, or the next, or NULL. Nodes touched are added to *steps. */
+struct remap *remaps_first_at(const struct cow_context *context, uint64_t number, uint64_t *steps);
+struct remap *remaps_next_at(struct remap *remap, uint64_t number, uint64_t *steps);
 
 #endif

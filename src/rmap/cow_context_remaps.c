@@ -67,10 +67,10 @@ void remap_free(struct rmap *rmap, struct remap *remap)
 		rmap_object_free(rmap, RMAP_KIND_REMAP, remap, sizeof(*remap));
 }
 
-/* Does remap come behind the place of (distance, index)? */
-static bool is_behind(const struct remap *remap, int64_t distance, uint64_t index)
+/* Does remap come behind the place of (distance, number)? */
+static bool is_behind(const struct remap *remap, int64_t distance, uint64_t number)
 {
-	return remap->distance != distance ? remap->distance > distance : remap->first > index;
+	return remap->distance != distance ? remap->distance > distance : remap->first > number;
 }
 
 static void remap_enter(struct cow_context *context, struct remap *remap)
@@ -186,16 +186,16 @@ void remaps_clear(struct cow_context *context)
 	}
 }
 
-struct remap *remaps_first_at(const struct cow_context *context, uint64_t index, uint64_t *steps)
+struct remap *remaps_first_at(const struct cow_context *context, uint64_t number, uint64_t *steps)
 {
-	struct rb_node *node = itree_first(&context->remaps, index, index, &remap_tree, steps);
+	struct rb_node *node = itree_first(&context->remaps, number, number, &remap_tree, steps);
 
 	return node ? node_remap(node) : NULL;
 }
 
-struct remap *remaps_next_at(struct remap *remap, uint64_t index, uint64_t *steps)
+struct remap *remaps_next_at(struct remap *remap, uint64_t number, uint64_t *steps)
 {
-	struct rb_node *node = itree_next(&remap->rb, index, index, &remap_tree, steps);
+	struct rb_node *node = itree_next(&remap->rb, number, number, &remap_tree, steps);
 
 	return node ? node_remap(node) : NULL;
 }

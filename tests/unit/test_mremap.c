@@ -562,6 +562,44 @@ static void test_locked_grows(void **state)
 	mm_put(mm);
 }
 
+/*
+ * What continues a file downwards, beside what was moved up there, has its origin, and so has its pages where they would stand had
+ * nothing been moved: below address 0.
+ *
+ *	pages of the file   0 ............... 40 ... 49
+ *	first                                 [  at 20  ]
+ *	then                [  at 960         ][ at 1000 ]
+ *
+ * covers: 1.10-3, I7
+ */
+static void test_continued_downwards(void **state)
+{
+	struct mm_file *file = pattern_file(&e, 50, 9);
+	struct mm *mm = engine_mm(&e), *child;
+	uint64_t low = 20 * PAGE;
+
+	(void)state;
+	map_with(&e, mm, low, 10, RW, MM_MAP_PRIVATE, file, 40 * PAGE);
+	poke(&e, mm, low + PAGE, 41);
+	assert_int_equal(STEP(&e, mm_mremap(mm, low, 10 * PAGE, 10 * PAGE, FIXED, AT(1000), &low)),
+			 0);
+	map_with(&e, mm, AT(960), 40, MM_PROT_WRITE, MM_MAP_PRIVATE, file, 0);
+	for (unsigned int i = 0; i < 40; i += 13)
+		poke(&e, mm, AT(960 + i), i);
+	child = engine_fork(&e, mm);
+	for (unsigned int i = 0; i < 40; i += 13)
+		assert_int_equal(walk_from(&e, child, AT(960 + i), false).found, 2);
+	assert_int_equal(walk_from(&e, mm, AT(1001), false).found, 2);
+	assert_int_equal(protect(&e, mm, 960, 40, RW), 0);
+	assert_layout(&e, mm, AT(960), AT(1010), "rw-p 50 @0");
+	assert_int_equal(protect(&e, mm, 970, 5, MM_PROT_READ), 0);
+	assert_int_equal(unmap(&e, mm, 990, 10), 0);
+	assert_int_equal(walk_from(&e, mm, AT(973), false).found, 2);
+	mm_put(child);
+	mm_put(mm);
+	mm_file_put(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -586,6 +624,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_moved_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_map_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_locked_grows, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_continued_downwards, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
