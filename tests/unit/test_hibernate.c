@@ -421,6 +421,96 @@ static void origins_of_each_generation(void **state)
 	assert_int_equal(peek(&e, mm[2], c + 2 * PAGE), 12);
 }
 
+/*
+ * K has P's memory, the two between them have unmapped it; and each generation has some of its own, which makes them a line.
+ *
+ *	P      |a a a|f f|                 a: anonymous, f: a file's, written to
+ *	└ C    |     |   |c c|
+ *	  └ G  |     |   |c c|g g|
+ *	    └ K|a|a|a|f f|c c|g g|         K has made the middle one read-only
+ */
+static void make_line(struct mm **mm)
+{
+	uint64_t a, f, c, g;
+
+	file_seed = 3;
+	kept_file = pattern_file(&e, 2, 3);
+	mm[0] = engine_mm(&e);
+	a = map_anon(&e, mm[0], 0x10000000, 3);
+	f = map_with(&e, mm[0], 0x18000000, 2, RW, MM_MAP_PRIVATE, kept_file, 0);
+	for (uint64_t i = 0; i < 3; i++)
+		poke(&e, mm[0], a + i * PAGE, 1 + i);
+	poke(&e, mm[0], f, 5);
+	mm[1] = engine_fork(&e, mm[0]);
+	c = map_anon(&e, mm[1], 0x20000000, 2);
+	poke(&e, mm[1], c, 11);
+	mm[2] = engine_fork(&e, mm[1]);
+	g = map_anon(&e, mm[2], 0x30000000, 2);
+	poke(&e, mm[2], g, 21);
+	mm[3] = engine_fork(&e, mm[2]);
+	for (int i = 1; i < 3; i++) {
+		assert_int_equal(STEP(&e, mm_munmap(mm[i], a, 3 * PAGE)), 0);
+		assert_int_equal(STEP(&e, mm_munmap(mm[i], f, 2 * PAGE)), 0);
+	}
+	assert_int_equal(STEP(&e, mm_mprotect(mm[3], a + PAGE, PAGE, MM_PROT_READ)), 0);
+}
+
+static void assert_line(struct mm **mm)
+{
+	const uint64_t a = 0x10000000, f = 0x18000000, c = 0x20000000, g = 0x30000000;
+
+	for (int i = 0; i < 4; i += 3) {
+		for (uint64_t n = 0; n < 3; n++)
+			assert_int_equal(peek(&e, mm[i], a + n * PAGE), 1 + n);
+		assert_int_equal(peek(&e, mm[i], f), 5);
+		assert_int_equal(peek(&e, mm[i], f + PAGE), pattern_word(3, PAGE));
+	}
+	for (int i = 1; i < 3; i++) {
+		assert_int_equal(touch_read(&e, mm[i], a), RMAP_EFAULT);
+		assert_int_equal(touch_read(&e, mm[i], f), RMAP_EFAULT);
+	}
+	for (int i = 1; i < 4; i++)
+		assert_int_equal(peek(&e, mm[i], c), 11);
+	for (int i = 2; i < 4; i++)
+		assert_int_equal(peek(&e, mm[i], g), 21);
+	for (uint64_t n = 0; n < 3; n++) {
+		assert_true(same_frame(mm[0], a + n * PAGE, mm[3], a + n * PAGE));
+		assert_int_equal(walk_from(&e, mm[3], a + n * PAGE, false).found, 2);
+	}
+	assert_true(same_frame(mm[0], f, mm[3], f));
+	assert_int_equal(walk_from(&e, mm[3], f, false).found, 2);
+	assert_int_equal(walk_from(&e, mm[3], c, false).found, 3);
+	assert_int_equal(walk_from(&e, mm[3], g, false).found, 2);
+}
+
+/* Twice, since the second image is of what was linked by stand-ins; then K has no relative that has the memory. */
+static void two_between_without(void **state)
+{
+	struct mm *mm[4];
+	uint64_t a = 0x10000000;
+
+	(void)state;
+	make_line(mm);
+	through_an_image(mm, 4);
+	assert_line(mm);
+	through_an_image(mm, 4);
+	assert_line(mm);
+	assert_int_equal(STEP(&e, mm_mprotect(mm[3], a + PAGE, PAGE, RW)), 0);
+	assert_layout(&e, mm[3], a, a + 3 * PAGE, "rw-p 3 @0");
+	poke(&e, mm[3], a + PAGE, 7);
+	mm_put(mm[0]);
+	engine_check(&e);
+	assert_int_equal(peek(&e, mm[3], a), 1);
+	assert_int_equal(peek(&e, mm[3], a + PAGE), 7);
+	poke(&e, mm[3], a, 8);
+	assert_int_equal(walk_from(&e, mm[3], a, false).found, 1);
+	through_an_image(mm + 1, 3);
+	assert_int_equal(peek(&e, mm[3], a), 8);
+	for (int i = 1; i < 4; i++)
+		assert_int_equal(peek(&e, mm[i], 0x20000000), 11);
+	assert_int_equal(walk_from(&e, mm[1], 0x20000000, false).found, 3);
+}
+
 /* The common parent is gone; its children still share what it had. */
 static void orphans(void **state)
 {
@@ -831,20 +921,17 @@ static void stream_full(void **state)
 	mm_put(mm[1]);
 }
 
-/* Every allocation fails in turn, here and there. */
-static void no_memory(void **state)
+/* Every allocation fails in turn, here and there. => how often it did there */
+static uint64_t fail_each_allocation(struct mm **mm, uint32_t nr)
 {
-	static const uint64_t ids[2] = { 100, 101 };
-	struct mm *mm[2];
+	static const uint64_t ids[MMS] = { 100, 101, 102, 103 };
 	uint64_t failed, n;
 	int error;
 
-	(void)state;
-	make_an_image(mm);
 	for (n = 1;; n++) {
 		image.len = 0;
 		testport_fail(tp, TESTPORT_ALLOC, n, TESTPORT_ONCE);
-		error = mm_hibernate(e.sys, mm, ids, 2, &stream);
+		error = mm_hibernate(e.sys, mm, ids, nr, &stream);
 		failed = testport_fail_none(tp);
 		engine_check(&e);
 		if (!failed)
@@ -853,7 +940,7 @@ static void no_memory(void **state)
 	}
 	assert_int_equal(error, 0);
 	assert_true(n > 4);
-	next_machine(mm, 2, 2048, 1024);
+	next_machine(mm, nr, 2048, 1024);
 	for (n = 1;; n++) {
 		testport_fail(tp, TESTPORT_ALLOC, n, TESTPORT_ONCE);
 		error = try_resume();
@@ -865,7 +952,26 @@ static void no_memory(void **state)
 		assert_empty();
 	}
 	assert_int_equal(error, 0);
-	assert_true(n > 10);
+	return n;
+}
+
+static void no_memory(void **state)
+{
+	struct mm *mm[2];
+
+	(void)state;
+	make_an_image(mm);
+	assert_true(fail_each_allocation(mm, 2) > 10);
+}
+
+static void no_memory_to_stand_in(void **state)
+{
+	struct mm *mm[4];
+
+	(void)state;
+	make_line(mm);
+	assert_true(fail_each_allocation(mm, 4) > 15);
+	assert_line(resumed);
 }
 
 /* A slot that cannot be read, a file that cannot be written: no image, and nothing lost. */
@@ -913,6 +1019,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(onto_a_design_that_copies, setup, teardown),
 		cmocka_unit_test_setup_teardown(three_generations, setup, teardown),
 		cmocka_unit_test_setup_teardown(origins_of_each_generation, setup, teardown),
+		cmocka_unit_test_setup_teardown(two_between_without, setup, teardown),
 		cmocka_unit_test_setup_teardown(orphans, setup, teardown),
 		cmocka_unit_test_setup_teardown(moved_and_split, setup, teardown),
 		cmocka_unit_test_setup_teardown(shared_private_copies, setup, teardown),
@@ -926,6 +1033,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(forged, setup, teardown),
 		cmocka_unit_test_setup_teardown(stream_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_memory_to_stand_in, setup, teardown),
 		cmocka_unit_test_setup_teardown(io_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(not_fresh, setup, teardown),
 	};
