@@ -46,6 +46,12 @@ static int teardown(void **state)
 	return 0;
 }
 
+static int setup_two(void **state)
+{
+	(void)state;
+	return setup_with(2);
+}
+
 /* On the other processor, while we wait. */
 static void elsewhere(void *(*body)(void *arg), void *arg)
 {
@@ -656,6 +662,25 @@ static void sums_are_exact_afterwards(void **state)
 	assert_int_equal(in_batches(), 0);
 }
 
+/* Two at once are a batch, the smallest that there is. */
+static void two_are_a_batch(void **state)
+{
+	struct page *page[4];
+	unsigned int claims = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		uint64_t before = atomic_load(&e.sys->nr_free);
+
+		page[i] = page_alloc(e.sys, 0);
+		assert_non_null(page[i]);
+		claims += atomic_load(&e.sys->nr_free) != before;
+	}
+	assert_in_range(claims, 2, 3);
+	for (unsigned int i = 0; i < 4; i++)
+		page_put(e.sys, page[i]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -676,6 +701,7 @@ int main(void)
 		TEST(most_is_remembered),
 		cmocka_unit_test(gauges_fold),
 		cmocka_unit_test_setup_teardown(nothing_is_kept, setup_without, teardown),
+		cmocka_unit_test_setup_teardown(two_are_a_batch, setup_two, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -319,6 +319,11 @@ static void test_large_mappings_are_aligned(void **state)
 	b = map_at_hint(mm, 0, 3 * mib / PAGE);
 	assert_true(b % (2 * mib) != 0);
 	mm_put(mm);
+	/* Who says where gets the next best place if it is taken, as it lies. */
+	mm = engine_mm(&e);
+	a = map_at_hint(mm, 0, 1);
+	assert_int_equal(map_at_hint(mm, a, 2 * mib / PAGE), a - 2 * mib);
+	mm_put(mm);
 }
 
 int main(void)
