@@ -106,6 +106,27 @@ static void test_exec_in_any_order(void **state)
 	mm_put(new_mm);
 }
 
+/* What the process may do, and its limits, are the new program's, too: it may lock memory, or it may not. */
+static void test_exec_with_the_same_rights(void **state)
+{
+	const struct mm_exec_segment segment = { .addr = 0x400000,
+						 .len = PAGE,
+						 .prot = MM_PROT_READ };
+	const struct mm_exec program = { .segments = &segment, .nr_segments = 1 };
+	struct mm *new_mm;
+
+	(void)state;
+	mm_set_limit(mm, MM_LIMIT_MEMLOCK, 0);
+	for (unsigned int may = 0; may < 2; may++) {
+		mm_set_capabilities(mm, may ? MM_CAP_IPC_LOCK : 0);
+		assert_int_equal(STEP(&e, mm_exec(mm, &program, &new_mm)), 0);
+		assert_int_equal(mm_get_limit(new_mm, MM_LIMIT_MEMLOCK), 0);
+		assert_int_equal(STEP(&e, mm_mlock(new_mm, segment.addr, PAGE, 0)),
+				 may ? 0 : RMAP_EPERM);
+		mm_put(new_mm);
+	}
+}
+
 static void test_mincore_and_msync(void **state)
 {
 	uint64_t a = map_anon(&e, mm, 0x10000000, 1);
@@ -401,6 +422,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_exec, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_exec_in_any_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_exec_with_the_same_rights, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mincore_and_msync, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_heap_among_too_many, set_up_few,
 						tear_down),
