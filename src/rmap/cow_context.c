@@ -508,13 +508,16 @@ static void unlock_for_walk(const struct rmap_walk_state *state, struct cow_cont
 static bool visit_mm(struct rmap_walk_state *state, struct rmap_page *page,
 		     const struct cow_context *context)
 {
-	uint64_t index = page->index, number = remap_number(index);
+	uint64_t index = page->index, number;
 	struct remap *remap;
 
 	/* Its home may be no address. */
 	if (index <= UINT64_MAX >> RMAP_PAGE_SHIFT &&
 	    !walk_candidate(state, page, context->mm, NULL, index << RMAP_PAGE_SHIFT))
 		return false;
+	if (!context->remaps.node)
+		return true;
+	number = remap_number(index);
 	remap = remaps_first_at(context, number, &state->walk->steps);
 	while (remap) {
 		uint64_t there = index + (uint64_t)remap->distance;
