@@ -268,7 +268,7 @@ struct hosted {
 	uint64_t interrupt_ns;	 /* fixed */
 	/* What each seat's threads have flushed; atomics. */
 	struct {
-		_Alignas(HOSTED_APART) struct {
+		_Alignas(HOSTED_APART) struct hosted_flushes {
 			_Atomic uint64_t flushes, interrupts, entries;
 		} by[MM_FLUSH_REASONS];
 		char gap[HOSTED_CACHE_LINE];

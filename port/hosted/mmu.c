@@ -96,8 +96,8 @@ struct access {
 	const void *from; /* write: where from, or NULL */
 };
 
-/* The processor that this thread accessed memory through last. Only compared. */
-static __thread const struct hosted_cpu *own_cpu;
+/* The processor that this thread accessed memory through last, perhaps of a machine that is gone: see own_of(). */
+static __thread struct hosted_cpu *own_cpu;
 
 static const pte_t access_refused[] = {
 	[MM_ACCESS_READ] = 0,
@@ -229,15 +229,13 @@ static bool may_have_any(const struct hosted_cpu *cpu, uint64_t mm_id)
 	return atomic_load_explicit(&cpu->seen.spaces, memory_order_relaxed) & space_bit(mm_id);
 }
 
-/*
- * The same, of pages [first, end) of it. Not in line: who flushes what only he runs, which is most flushes, would prepare for this
- * and never come here.
- */
-static __attribute__((noinline)) bool may_have_pages(const struct hosted_cpu *cpu, uint64_t mm_id,
-						     uint64_t first, uint64_t end)
+/* The same, of pages [first, end) of it. */
+static bool may_have(const struct hosted_cpu *cpu, uint64_t mm_id, uint64_t first, uint64_t end)
 {
 	uint64_t region = first >> REGION_SHIFT, last = (end - 1) >> REGION_SHIFT;
 
+	if (!may_have_any(cpu, mm_id))
+		return false;
 	if (last - region >= REGIONS_MAX)
 		return true;
 	for (; region <= last; region++) {
@@ -249,13 +247,6 @@ static __attribute__((noinline)) bool may_have_pages(const struct hosted_cpu *cp
 			return true;
 	}
 	return false;
-}
-
-/* Who flushes what he runs himself has a lock that nobody else wants: he looks there. */
-static bool may_have(const struct hosted_cpu *cpu, uint64_t mm_id, uint64_t first, uint64_t end)
-{
-	return may_have_any(cpu, mm_id) &&
-	       (cpu == own_cpu || may_have_pages(cpu, mm_id, first, end));
 }
 
 static inline char *frame_data(const struct hosted *h, uint64_t pfn)
@@ -504,7 +495,7 @@ static uint64_t flush_cpu(struct hosted_cpu *cpu, uint64_t mm_id, uint64_t first
 	uint64_t before = cpu->flushed;
 	struct tlb_entry *entry;
 
-	if (!cpu->valid)
+	if (!cpu->valid || !may_have_any(cpu, mm_id))
 		return 0;
 	if (end - first > FLUSH_BY_PAGE) {
 		flush_sweep(cpu, mm_id, first, end);
@@ -545,35 +536,61 @@ static __attribute__((noinline)) void wait_for_answers(const struct hosted *h)
 		rmap_cpu_relax();
 }
 
-void hosted_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end, enum mm_flush why)
-{
-	struct hosted *h = ctx;
-	uint64_t id = mm_id(mm);
-	uint64_t first = start >> RMAP_PAGE_SHIFT;
-	uint64_t last = end ? (end - 1) >> RMAP_PAGE_SHIFT : 0;
-	uint64_t entries = 0, interrupts = 0;
-	uint32_t i, seat = hosted_cpu_number(h);
+/* What a flush has come to. */
+struct flush {
+	uint64_t mm_id, first, end; /* pages */
+	uint64_t entries, interrupts;
+};
 
-	atomic_fetch_add_explicit(&h->flush[seat].by[why].flushes, 1, memory_order_relaxed);
-	if (end <= start)
-		return;
+/* Whose TLBs are looked into is decided by what they say that they have seen, behind a fence. Not in line: most machines have one. */
+static __attribute__((noinline)) void flush_others(struct hosted *h, const struct hosted_cpu *own,
+						   struct flush *f)
+{
 	atomic_thread_fence(memory_order_seq_cst);
-	for (i = 0; i < h->nr_cpus; i++) {
+	for (uint32_t i = 0; i < h->nr_cpus; i++) {
 		struct hosted_cpu *cpu = &h->cpus[i];
 		uint64_t gone = 0;
 
-		if (may_have(cpu, id, first, last + 1))
-			gone = flush_locked(cpu, id, first, last + 1);
-		interrupts += cpu != own_cpu && (gone || runs(cpu, id));
-		entries += gone;
+		if (cpu == own)
+			continue;
+		if (may_have(cpu, f->mm_id, f->first, f->end))
+			gone = flush_locked(cpu, f->mm_id, f->first, f->end);
+		f->interrupts += gone || runs(cpu, f->mm_id);
+		f->entries += gone;
 	}
-	if (entries)
-		atomic_fetch_add_explicit(&h->flush[seat].by[why].entries, entries,
-					  memory_order_relaxed);
-	if (!interrupts)
+}
+
+/* The processor of this machine that the caller runs on, or NULL. */
+static struct hosted_cpu *own_of(const struct hosted *h)
+{
+	uintptr_t own = (uintptr_t)own_cpu;
+
+	if (own < (uintptr_t)h->cpus || own >= (uintptr_t)(h->cpus + h->nr_cpus))
+		return NULL;
+	return own_cpu;
+}
+
+void hosted_tlb_flush(void *ctx, struct mm *mm, uint64_t start, uint64_t end, enum mm_flush why)
+{
+	struct hosted *h = ctx;
+	struct hosted_cpu *own = own_of(h);
+	struct hosted_flushes *count = &h->flush[hosted_cpu_number(h)].by[why];
+	struct flush f = { .mm_id = mm_id(mm), .first = start >> RMAP_PAGE_SHIFT };
+
+	atomic_fetch_add_explicit(&count->flushes, 1, memory_order_relaxed);
+	if (end <= start)
 		return;
-	atomic_fetch_add_explicit(&h->flush[seat].by[why].interrupts, interrupts,
-				  memory_order_relaxed);
+	f.end = ((end - 1) >> RMAP_PAGE_SHIFT) + 1;
+	/* Nobody else wants the lock of the one that we run on: we look there, and whatever walk was under way has ended. */
+	if (own)
+		f.entries = flush_locked(own, f.mm_id, f.first, f.end);
+	if (h->nr_cpus > (own ? 1 : 0))
+		flush_others(h, own, &f);
+	if (f.entries)
+		atomic_fetch_add_explicit(&count->entries, f.entries, memory_order_relaxed);
+	if (!f.interrupts)
+		return;
+	atomic_fetch_add_explicit(&count->interrupts, f.interrupts, memory_order_relaxed);
 	if (h->interrupt_ns)
 		wait_for_answers(h);
 }
