@@ -188,6 +188,32 @@ static void test_guess(void **state)
 	mm_put(mm);
 }
 
+/*
+ * Two requests that could each be met are one VMA, and fork asks for that at once: as Linux does.
+ *
+ *	P  [3072][3072] --fork--> ENOMEM, and nothing is promised;  apart: [3072]  .  [3072] --fork--> a child
+ *
+ * covers: 1.8-7
+ */
+static void test_guess_at_fork(void **state)
+{
+	const uint64_t most = 2048 + 1024;
+	struct mm *mm = engine_mm(&e), *child = NULL;
+
+	(void)state;
+	assert_int_equal(try_map(&e, mm, 0, most, RW, ANON | MM_MAP_FIXED), 0);
+	assert_int_equal(try_map(&e, mm, most, most, RW, ANON | MM_MAP_FIXED), 0);
+	assert_int_equal(committed(&e), 2 * most);
+	assert_int_equal(STEP(&e, mm_fork(mm, &child)), RMAP_ENOMEM);
+	assert_null(child);
+	assert_int_equal(committed(&e), 2 * most);
+	assert_int_equal(STEP(&e, mm_munmap(mm, AT(most), PAGE)), 0);
+	child = engine_fork(&e, mm);
+	assert_int_equal(committed(&e), 2 * (2 * most - 1));
+	mm_put(child);
+	mm_put(mm);
+}
+
 /* covers: 1.8-7 */
 static void test_always(void **state)
 {
@@ -240,6 +266,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_65531, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_accountable, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_guess, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_guess_at_fork, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_always, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_never, setup, teardown),
 	};
