@@ -29,7 +29,6 @@ struct resumed_mm {
 	/* of the family that is being linked (resume_link.c) */
 	uint32_t family;
 	struct vma *member; /* a VMA that has it, once family says so */
-	bool stands_in;	    /* member is in no layout */
 	uint32_t stand_ins; /* number plus 1 of another that has one; 0: none */
 };
 

@@ -170,7 +170,6 @@ static void set_member(struct reader *r, struct resumed_mm *rm, struct vma *vma)
 {
 	rm->family = r->family;
 	rm->member = vma;
-	rm->stands_in = false;
 }
 
 /* Write locks of an address space and its base. */
@@ -209,7 +208,6 @@ static int make_stand_in(struct reader *r, struct resumed_mm *rm, const struct v
 		return error;
 	}
 	set_member(r, rm, temp);
-	rm->stands_in = true;
 	rm->stand_ins = r->stand_ins;
 	r->stand_ins = (uint32_t)(rm - r->mms) + 1;
 	return 0;
@@ -252,7 +250,12 @@ static void end_family(struct reader *r)
 
 /* ---------------------------------------------------------------- VMAs */
 
-/* An origin's VMAs must agree on what it is: the layout lets them merge. */
+/* Faulted, in one address space, and of one group: the layout lets them merge. */
+static bool same_origin(const struct resumed_vma *x, const struct resumed_vma *y)
+{
+	return group_of(x) && group_of(x) == group_of(y) && x->mm == y->mm;
+}
+
 static bool origin_less(const void *a, const void *b)
 {
 	const struct resumed_vma *x = a, *y = b;
@@ -260,13 +263,14 @@ static bool origin_less(const void *a, const void *b)
 	return x->mm != y->mm ? x->mm < y->mm : group_of(x) < group_of(y);
 }
 
+/* An origin's VMAs must agree on what it is. */
 static int check_origins(struct reader *r)
 {
 	sort_array(r->vmas, r->nr_vmas, sizeof(*r->vmas), origin_less);
 	for (uint64_t i = 1; i < r->nr_vmas; i++) {
 		const struct resumed_vma *rv = &r->vmas[i];
 
-		if (group_of(rv) && !origin_less(rv - 1, rv) &&
+		if (same_origin(rv - 1, rv) &&
 		    (rv[-1].family != rv->family || rv[-1].vma->forked != rv->vma->forked))
 			return RMAP_EBADMSG;
 	}
@@ -352,7 +356,7 @@ static int link_vmas(struct reader *r)
 	sort_array(r->vmas, r->nr_vmas, sizeof(*r->vmas), family_less);
 	for (uint64_t i = 0; i < r->nr_vmas && !error; i++) {
 		struct resumed_vma *rv = &r->vmas[i];
-		bool again = i && group_of(rv) && !origin_less(rv - 1, rv) && rv[-1].mm == rv->mm;
+		bool again = i && same_origin(rv - 1, rv);
 
 		error = link_vma(r, rv, again ? rv[-1].vma : NULL);
 	}

@@ -511,6 +511,33 @@ static void two_between_without(void **state)
 	assert_int_equal(walk_from(&e, mm[1], 0x20000000, false).found, 3);
 }
 
+/*
+ * Two origins that nobody else has anything of: a was inherited, and copied when it was written; b is C's own.
+ *
+ *	P  |a|  ends        C  |a'|b|
+ *
+ * They were two, and are two.
+ */
+static void origins_of_nobody_else(void **state)
+{
+	struct mm *p = engine_mm(&e), *mm;
+	bool by_vma = engine_design_is("anon_vma_chain") || engine_design_is("anon_vma");
+	uint64_t a = map_anon(&e, p, 0x10000000, 1), b;
+
+	(void)state;
+	poke(&e, p, a, 1);
+	mm = engine_fork(&e, p);
+	poke(&e, mm, a, 2);
+	b = map_anon(&e, mm, 0x20000000, 1);
+	poke(&e, mm, b, 3);
+	mm_put(p);
+	through_an_image(&mm, 1);
+	assert_int_equal(peek(&e, mm, a), 2);
+	assert_int_equal(peek(&e, mm, b), 3);
+	if (by_vma)
+		assert_int_equal(objects_of(&e, RMAP_KIND_ANON_VMA), 2);
+}
+
 /* The common parent is gone; its children still share what it had. */
 static void orphans(void **state)
 {
@@ -1020,6 +1047,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(three_generations, setup, teardown),
 		cmocka_unit_test_setup_teardown(origins_of_each_generation, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_between_without, setup, teardown),
+		cmocka_unit_test_setup_teardown(origins_of_nobody_else, setup, teardown),
 		cmocka_unit_test_setup_teardown(orphans, setup, teardown),
 		cmocka_unit_test_setup_teardown(moved_and_split, setup, teardown),
 		cmocka_unit_test_setup_teardown(shared_private_copies, setup, teardown),

@@ -265,20 +265,28 @@ static void enter_section(void *ctx)
 	below.rcu_read_lock(ctx);
 }
 
+/* child [7]: with a reference of the caller's. */
+static struct page *held_page_of_a_child(void)
+{
+	struct page *page;
+
+	child = engine_mm(&e);
+	map_anon(&e, child, A, 1);
+	poke(&e, child, A, 7);
+	page = page_info(child, A).page;
+	page_get(page);
+	return page;
+}
+
 /*
  *	child [7]   is moved to another frame; when entries stand for the page, its only process ends. Nobody is left to have it, and
  *	the owner that the second walk asks is still one.
  */
 static void test_exit_while_it_is_moved(void **state)
 {
-	struct page *page;
+	struct page *page = held_page_of_a_child();
 
 	(void)state;
-	child = engine_mm(&e);
-	map_anon(&e, child, A, 1);
-	poke(&e, child, A, 7);
-	page = page_info(child, A).page;
-	page_get(page);
 	meanwhile = child_exits;
 	moving = page;
 	e.sys->rmap_port.rcu_read_lock = enter_section;
@@ -299,14 +307,9 @@ static void test_exit_while_it_is_moved(void **state)
  */
 static void test_a_page_of_nobody_is_moved(void **state)
 {
-	struct page *page;
+	struct page *page = held_page_of_a_child();
 
 	(void)state;
-	child = engine_mm(&e);
-	map_anon(&e, child, A, 1);
-	poke(&e, child, A, 7);
-	page = page_info(child, A).page;
-	page_get(page);
 	child_exits();
 	assert_int_equal(rmap_page_mapcount(&page->rmap), 0);
 	assert_int_equal(STEP(&e, migrate_page(e.sys, page)), 0);
