@@ -121,10 +121,11 @@ static json_t *json_locks(const struct scale_lock *lock)
 
 json_t *report_cell_json(const struct scale_cell *c, bool locks)
 {
-	json_t *o =
-		json_pack("{s:s,s:s,s:s,s:i,s:s}", "shape", scale_shape_name(c->shape), "variant",
-			  scale_variant_name(c->variant), "design", rmap_design_name(c->design),
-			  "threads", (int)c->threads, "unit", scale_shape_unit(c->shape));
+	json_t *o = json_pack("{s:s,s:s,s:s,s:i,s:s,s:i}", "shape", scale_shape_name(c->shape),
+			      "variant", scale_variant_name(c->variant), "design",
+			      rmap_design_name(c->design), "threads", (int)c->threads, "unit",
+			      scale_shape_unit(c->shape), "slices_longer",
+			      (int)scale_shape_longer(c->shape));
 
 	json_object_set_new(o, "alone", json_spread(c->alone, c->rounds));
 	json_object_set_new(o, "apart", json_spread(c->apart, c->rounds));

@@ -93,7 +93,7 @@ def machine():
     rows = [["processor", cpu()], ["Linux", platform.release()], ["compiler", command("cc", "--version").split("\n")[0]],
             ["revision", words("revision")],
             ["commands", "`%s`, `%s`" % (words("speed.command"), words("locks.command"))],
-            ["rounds", "%d of 4 slices of %.0f ms each; with locks that measure %d" % (
+            ["rounds", "%d of 4 slices of %.0f ms each, five times as long for `page_fault1` to `3`; with locks that measure %d" % (
                 SPEED["rounds"], SPEED["slice_ns"] / 1e6, LOCKS["rounds"])],
             ["frames", "with contents" if SPEED["contents"] else "phantoms"],
             ["load when it began", "%s, %s" % (words("speed.load"), words("locks.load"))]]

@@ -108,6 +108,8 @@ unsigned int scale_nr_shapes(void);
 const char *scale_shape_name(unsigned int shape);
 const char *scale_shape_what(unsigned int shape);
 const char *scale_shape_unit(unsigned int shape);
+/* Its slices are so many times as long as scale_options says. */
+unsigned int scale_shape_longer(unsigned int shape);
 /* Is there such a cell, and has it an aim? */
 bool scale_shape_has(unsigned int shape, enum scale_variant variant);
 bool scale_shape_aims(unsigned int shape, enum scale_variant variant);
