@@ -10,6 +10,8 @@
 // corpus. Should the target fall over, the input at fault is named, or written to
 // ./crash-SEED-NUMBER if it was made.
 
+#include "../tools/rmap/number.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -306,12 +308,11 @@ static void run_made(const struct corpus *corpus, unsigned long count, uint64_t 
 	}
 }
 
-static unsigned long number(const char *text)
+static uint64_t number(const char *text)
 {
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
+	uint64_t value;
 
-	if (end == text || *end)
+	if (!number_parse(text, 0, UINT64_MAX, &value))
 		die("not a number", text);
 	return value;
 }

@@ -16,6 +16,7 @@
 #include <test/weave/explore.h>
 #include <test/weave/port.h>
 
+#include "../../tools/rmap/number.h"
 #include "cases.h"
 
 #define DESIGNS_MAX 16
@@ -136,11 +137,10 @@ static struct {
 
 static uint64_t number(const char *text, struct argp_state *state)
 {
-	char *end;
-	unsigned long long v = strtoull(text, &end, 10);
+	uint64_t v;
 
-	if (end == text || *end || text[0] == '-')
-		argp_failure(state, 2, 0, "'%s' is not a number.", text);
+	if (!number_parse(text, 0, UINT64_MAX, &v))
+		argp_failure(state, 2, 0, "'%.*s' is not a number.", number_shown(text), text);
 	return v;
 }
 

@@ -4,10 +4,10 @@
  */
 #include "commands.h"
 #include "gen.h"
+#include "number.h"
 #include "runner.h"
 
 #include <argp.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -74,12 +74,9 @@ static const struct argp_option options[] = {
 
 static uint64_t number(struct argp_state *state, const char *what, const char *arg)
 {
-	char *end;
 	uint64_t n;
 
-	errno = 0;
-	n = strtoull(arg, &end, 10);
-	if (*arg < '0' || *arg > '9' || *end || errno)
+	if (!number_parse(arg, 0, UINT64_MAX, &n))
 		argp_error(state, "%s must be a number below 2^64, not '%s'", what, arg);
 	return n;
 }

@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "json_figures.h"
+#include "number.h"
 
 #include <argp.h>
 #include <stdio.h>
@@ -76,10 +77,9 @@ static const char doc[] =
 static uint64_t number(struct argp_state *state, const char *what, const char *arg, uint64_t least,
 		       uint64_t most)
 {
-	char *end;
-	uint64_t n = strtoull(arg, &end, 10);
+	uint64_t n;
 
-	if (*arg < '0' || *arg > '9' || *end || n < least || n > most)
+	if (!number_parse(arg, least, most, &n))
 		argp_error(state, "%s must be a number from %llu to %llu, not '%s'", what,
 			   (unsigned long long)least, (unsigned long long)most, arg);
 	return n;
