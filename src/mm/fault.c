@@ -177,7 +177,7 @@ int fault_handle(struct fault *f)
 	if (pte_is_swap(f->old))
 		return fault_swap(f);
 	if (pte_is_migration(f->old)) {
-		migration_wait(f->mm->sys, f->old);
+		migration_wait(f->mm->sys, f->pte, f->old);
 		return 0;
 	}
 	return RMAP_EHWPOISON;

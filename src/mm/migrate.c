@@ -199,12 +199,22 @@ int migrate_page(struct mm_system *sys, struct page *page)
 	return error;
 }
 
-void migration_wait(struct mm_system *sys, pte_t entry)
+void migration_wait(struct mm_system *sys, const pte_t *pte, pte_t entry)
 {
 	struct page *page = pfn_to_page(sys, pte_pfn(entry));
+	struct rmap_spinlock *ptl = table_ptl(sys, pte);
+	bool stands;
 
-	/* The migrator holds the page lock as long as its entries stand. A page that is being freed has none left. */
-	if (!page_try_get(page))
+	/*
+	 * As long as the entry stands the migrator has a reference of the page, and its lock. Without a look at the entry it might be
+	 * anybody's page by now, even one that its owner does not expect others to know.
+	 */
+	rmap_spin_lock(ptl);
+	stands = pte_read(pte) == entry;
+	if (stands)
+		page_get(page);
+	rmap_spin_unlock(ptl);
+	if (!stands)
 		return;
 	page_lock(sys, page);
 	page_unlock(sys, page);

@@ -140,7 +140,8 @@ static int clear_obstacle(const struct move *m, uint64_t addr)
 	if (m->obstacle == MOVE_SHARED)
 		return page_unshare(m->src, addr);
 	if (m->obstacle == MOVE_MIGRATING)
-		migration_wait(vma_mm(m->src)->sys, m->entry);
+		migration_wait(vma_mm(m->src)->sys,
+			       m->old_pte + ((addr - m->old_addr) >> RMAP_PAGE_SHIFT), m->entry);
 	return 0;
 }
 

@@ -157,7 +157,6 @@ CALLS(pageout, mm_madvise(w->p, A(0), A_PAGES *PAGE, MM_MADV_PAGEOUT))
 CALLS(pageout_c, mm_madvise(w->c, A(0), A_PAGES *PAGE, MM_MADV_PAGEOUT))
 CALLS(lock_a, mm_mlock(w->p, A(0), 2 * PAGE, 0))
 CALLS(migrate_a0, mm_migrate(w->p, A(0)))
-CALLS(migrate_a0_c, mm_migrate(w->c, A(0)))
 CALLS(migrate_a1_c, mm_migrate(w->c, A(1)))
 CALLS(migrate_f0, mm_migrate(w->p, F(0)))
 CALLS(poison_a0, mm_poison(w->p, A(0)))
@@ -169,6 +168,16 @@ CALLS(swapoff, mm_swapoff(w->sys))
 CALLS(willneed, mm_madvise(w->p, A(0), A_PAGES *PAGE, MM_MADV_WILLNEED))
 CALLS(remove_f0, mm_madvise(w->p, F(0), PAGE, MM_MADV_REMOVE))
 CALLS(poison_f0, mm_poison(w->p, F(0)))
+
+/* The frame that the page has left is the next one to be had: a first touch gets it, while others may still wait for the page. */
+static int migrate_a0_c(struct world *w, int thread)
+{
+	int r = mm_migrate(w->c, A(0));
+
+	weave_step();
+	(void)weave_cpu_write(w->c, A(3), value_of(thread));
+	return r;
+}
 
 /* A program begins: its stack is made at the top of the address space and moved down. */
 static int exec(struct world *w, int thread)
@@ -499,7 +508,8 @@ const struct op ops[] = {
 	  NULL },
 	{ "mlock", "lock a0 and a1", USES_P, lock_a, NULL },
 	{ "migrate-a0", "move a shared page's frame", USES_P | LOOSE | UNMAPS, migrate_a0, NULL },
-	{ "migrate-a0-c", "the same, the child", USES_C | LOOSE | UNMAPS, migrate_a0_c, NULL },
+	{ "migrate-a0-c", "the same, the child, and a page in it", USES_C | LOOSE | UNMAPS,
+	  migrate_a0_c, NULL },
 	{ "migrate-a1-c", "its own page's, the child", USES_C | LOOSE | UNMAPS, migrate_a1_c,
 	  NULL },
 	{ "migrate-stack", "of a program that begins", LOOSE | UNMAPS, migrate_stack, NULL },
