@@ -283,7 +283,7 @@ void file_replace_page(struct mm_system *sys, struct page *old, struct page *new
 	rmap_spin_lock(&file->lock);
 	MM_ASSERT(sys, file_tree_get(&file->pages, old->rmap.index) == old);
 	page_get(new_page);
-	/* old keeps its owner until it is freed, for walkers; that it is not in the tree any more is what counts. */
+	/* old keeps its owner until the migrator has gone through its entries; that it is not in the tree any more is what counts. */
 	rmap_page_set_file(&new_page->rmap, &file->rmap, old->rmap.index);
 	file_tree_set(sys, &file->pages, old->rmap.index, new_page, &none);
 	if (page_clear(old, PG_DIRTY))

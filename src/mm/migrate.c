@@ -7,7 +7,7 @@
  *   3. every entry becomes a PTE again, of the new frame (of the old one where step 2 could not be)
  *
  * The second walk may not stop early: no map count says how many entries there are. It looks along the old page's owner, which
- * the old page keeps until it is freed.
+ * the old page keeps until then.
  */
 #include "file.h"
 #include "reclaim.h"
@@ -167,8 +167,12 @@ static int migrate_locked(struct migration *m, struct page *to)
 	/* No entries: and an owner that nothing pins may be gone. */
 	if (mapped)
 		walk_restore(m, error ? old : to);
-	if (!error)
+	if (!error) {
 		rmap_migrate_end(&sys->rmap, &to->rmap, &old->rmap);
+		/* Nothing of the file leads to the old page any more, so the file may go before whoever has that in hand looks at it. */
+		if (rmap_page_file(&old->rmap))
+			rmap_page_clear_file(&old->rmap);
+	}
 	rmap_page_unpin(&sys->rmap, pin);
 	return error;
 }

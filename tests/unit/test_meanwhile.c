@@ -316,6 +316,63 @@ static void test_a_page_of_nobody_is_moved(void **state)
 	page_put(e.sys, page);
 }
 
+static struct page *in_hand; /* which reclaim has taken off its list, and again */
+static struct list_head taken;
+static unsigned int unlocked;
+
+static bool take(struct page *page)
+{
+	lru_isolate(e.sys, LRU_INACTIVE_FILE, 1, &taken);
+	return !list_empty(&taken) && list_entry(taken.next, struct page, lru) == page;
+}
+
+/* The first walk's: reclaim, which could not lock the page, puts it back. The second one's: and has it again. */
+static void leave_hit(void *ctx, struct rmap_hit *hit)
+{
+	below.pte_unlock(ctx, hit);
+	if (!in_hand)
+		return;
+	if (++unlocked == 1) {
+		list_del_init(&in_hand->lru);
+		lru_put_back(e.sys, in_hand);
+		page_put(e.sys, in_hand);
+	} else {
+		assert_true(take(in_hand));
+		in_hand = NULL;
+	}
+}
+
+/*
+ *	A [f]   a file's page is moved to another frame, and reclaim takes the old one off its list just before it is free. Then the file
+ *	goes, and the old frame, which reclaim holds, names it no more.
+ */
+static void test_reclaim_holds_what_a_files_page_left(void **state)
+{
+	struct hosted_file *store;
+	struct mm_file *file;
+	struct page *page;
+
+	(void)state;
+	assert_int_equal(hosted_file_temp(e.h, PAGE, 5, &store), 0);
+	assert_int_equal(mm_file_create(e.sys, store, PAGE, &file), 0);
+	(void)map_with(&e, mm, A, 1, MM_PROT_READ, MM_MAP_SHARED, file, 0);
+	(void)peek(&e, mm, A);
+	page = page_info(mm, A).page;
+	list_init(&taken);
+	unlocked = 0;
+	assert_true(take(page));
+	in_hand = page;
+	e.sys->rmap_port.pte_unlock = leave_hit;
+	assert_int_equal(mm_migrate(mm, A), 0);
+	e.sys->rmap_port.pte_unlock = below.pte_unlock;
+	assert_null(in_hand);
+	assert_int_equal(mm_munmap(mm, A, PAGE), 0);
+	mm_file_put(file);
+	assert_null(rmap_page_file(&page->rmap));
+	assert_int_equal(reclaim_pages(e.sys, &taken, true), 1);
+	engine_check(&e);
+}
+
 /* ---------------------------------------------------------------- passed by */
 
 static unsigned int scans, act_at; /* before the scan with this number, from 1 */
@@ -418,6 +475,7 @@ int main(void)
 		TEST(test_two_come_for_a_page_of_a_file),
 		TEST(test_two_come_for_a_page_in_swap),
 		TEST(test_exit_while_it_is_moved),
+		TEST(test_reclaim_holds_what_a_files_page_left),
 		TEST(test_a_page_of_nobody_is_moved),
 		SCAN(test_moved_to_where_the_scan_has_been),
 		SCAN(test_scanned_while_a_move_is_under_way),
