@@ -53,6 +53,11 @@ weave: ## explore interleavings for WEAVE_SECONDS (3600), named scenarios and ev
 	@scripts/setup.sh build
 	@scripts/weave.sh
 
+.PHONY: stress
+stress: ## ten minutes of real threads on each design under each checker, hours in all; stopped, it goes on (STRESS=--help)
+	@scripts/setup.sh
+	@scripts/stress.py $(STRESS)
+
 oom: all ## out of memory at every allocation of every operation and unit test, on every design
 	@scripts/oom.py --whole
 

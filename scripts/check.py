@@ -108,6 +108,19 @@ def read_results(preset, report, tally):
     return count, skipped
 
 
+def sanitizers():
+    """The environment in which sanitizers end a program at the first mistake, and say where it is."""
+    return dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1", TSAN_OPTIONS="halt_on_error=1")
+
+
+def sanitized(preset, command):
+    """How a preset's program is called: the thread sanitizer wants its address ranges free."""
+    if preset == "tsan" and shutil.which("setarch") and subprocess.run(
+            ["setarch", "-R", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+        return ["setarch", "-R"] + command
+    return command
+
+
 def test(preset, labels, tally, long):
     """Runs the tests of a preset that have one of the labels."""
     log, report = LOGS / f"{preset}-test.log", LOGS / f"{preset}-test.xml"
@@ -117,17 +130,8 @@ def test(preset, labels, tally, long):
         command += ["-C", "Long"]
     if labels:
         command += ["-L", f"^({labels})$"]
-    environment = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1")
-    if preset == "tsan":
-        # The thread sanitizer wants its address ranges free.
-        if shutil.which("setarch") and subprocess.run(
-                ["setarch", "-R", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
-            command = ["setarch", "-R"] + command
-        suppressions = ROOT / "tests" / "tsan.supp"
-        environment["TSAN_OPTIONS"] = "halt_on_error=1" + (
-            f":suppressions={suppressions}" if suppressions.exists() else "")
     before = tally.passed, tally.failed
-    code = run(command, log, environment)
+    code = run(sanitized(preset, command), log, sanitizers())
     if not report.exists():
         tally.add(f"{preset}: tests", "failed")
         say(f"{preset}: the tests cannot run")
