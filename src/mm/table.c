@@ -277,7 +277,8 @@ static bool entry_is_of(pte_t entry, uint64_t pfn, unsigned int flags)
  *
  * The lock is taken only for a hit, or where somebody held it before the slot was read: mremap holds both PTLs while an entry is
  * in neither place, so a walker that meets the old place empty and the new place unlocked reads the new place after the move, and
- * finds it. The lock word must therefore be read first.
+ * finds it. The lock word must therefore be read first, and nothing of the next look before the slot of this one (tests/models/look-order.pml):
+ * what emptied it was released behind the locking of both.
  */
 static enum rmap_find_result look(struct mm_system *sys, pte_t *pte, struct rmap_page *rpage,
 				  unsigned int flags, struct rmap_hit *hit)
@@ -287,8 +288,10 @@ static enum rmap_find_result look(struct mm_system *sys, pte_t *pte, struct rmap
 	bool busy = rmap_spin_is_locked(ptl);
 
 	atomic_thread_fence(memory_order_acquire);
-	if (!busy && !entry_is_of(pte_read(pte), pfn, flags))
+	if (!busy && !entry_is_of(pte_read(pte), pfn, flags)) {
+		atomic_thread_fence(memory_order_acquire);
 		return RMAP_FIND_OTHER;
+	}
 	rmap_spin_lock(ptl);
 	if (!entry_is_of(pte_read(pte), pfn, flags)) {
 		rmap_spin_unlock(ptl);
