@@ -77,8 +77,6 @@ struct rmap_mm {
 enum rmap_vma_flags {
 	RMAP_VMA_SHARED = 1 << 0,    /* writes go to the file; no anonymous pages */
 	RMAP_VMA_MAY_WRITE = 1 << 1, /* with SHARED: counted in rmap_file.writable */
-	RMAP_VMA_STAND_IN =
-		1 << 2, /* in no layout, never has a page: only others are linked by it */
 };
 
 /*
@@ -382,6 +380,10 @@ int rmap_vma_prepare(struct rmap *rmap, struct rmap_vma *vma, struct rmap_vma *n
  * dst, fresh from rmap_vma_init, becomes the child's copy of src: pages that src maps will be mapped by dst too. Enters
  * dst in its file's tree right behind src, so that a walker that has passed src still meets dst. 0 or RMAP_ENOMEM with
  * dst as it was. Both mmap write. (Linux: anon_vma_fork)
+ *
+ * Whoever rebuilds relatives from an image, while nobody walks, may fork from a VMA of any address space that dst's descends from,
+ * and dst may have other bounds, as after moves and splits: it may map pages of src's origin, at their page offsets. Where its first
+ * page offset or its file is not src's, it takes its own place in its file's tree.
  */
 int rmap_vma_fork(struct rmap *rmap, struct rmap_vma *dst, struct rmap_vma *src);
 

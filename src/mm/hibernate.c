@@ -13,7 +13,8 @@
  * above all who have it: so an origin that was inherited from nobody is a root again. Where history left no choice that is the
  * real tree, without those who are gone; where relatives of a dead one are left, one of them takes its place.
  *
- * Costs memory only while it runs: 24 bytes for each place of a shared page, 40 for each origin, 8 for each address space, 4 for each family.
+ * Costs memory only while it runs: 24 bytes for each place of a shared page and each VMA, 8 more for one of a file, 16 for each origin, 8 for
+ * each address space, 4 for each family.
  */
 #include "file.h"
 #include "image.h"

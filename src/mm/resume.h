@@ -14,22 +14,21 @@ struct resumed_vma {
 	struct vma *vma;
 	uint32_t mm;
 	uint32_t family;
-	uint32_t order; /* of its mm; while linking */
+	uint32_t order; /* its mm's; while linking */
 	bool linked;	/* tier 1 and the mm's tree know it */
 };
 
 struct resumed_mm {
 	struct mm *mm;
-	uint64_t id;	/* the caller's */
-	uint32_t base;	/* number of the address space that it is forked from; its own: from none */
-	uint32_t below; /* on the way from a base that is there down to one that is not: the next */
-	uint32_t order; /* how many were made known before; a base before those forked from it */
-	bool known;	/* to tier 1 and to the system's list */
+	uint64_t id;   /* the caller's */
+	uint32_t base; /* number of the address space that it is forked from; its own: from none */
+	bool known;    /* to tier 1 and to the system's list */
 	uint64_t first, nr, max; /* its VMAs in vmas[]; max: as announced */
-	/* of the family that is being linked (resume_link.c) */
-	uint32_t family;
-	struct vma *member; /* a VMA that has it, once family says so */
-	uint32_t stand_ins; /* number plus 1 of another that has one; 0: none */
+	/* while linking (resume_link.c) */
+	uint32_t order;		    /* how many were made known before */
+	uint32_t last;		    /* order of the last that descends from it, or its own */
+	struct resumed_mm *child;   /* the first that is forked from it, or NULL */
+	struct resumed_mm *sibling; /* the next that is forked from its base, or NULL */
 };
 
 struct reader {
@@ -45,10 +44,7 @@ struct reader {
 	uint64_t counters[sizeof(struct mm_counters) / sizeof(uint64_t)];
 	uint64_t last_group;
 	bool linked;
-	uint32_t family;    /* that is being linked; 0: none */
-	uint32_t root;	    /* the number of the address space in which it began */
-	uint32_t stand_ins; /* number plus 1 of the first that has one; 0: none */
-	struct page *page;  /* of the chunk before, locked, for more of its sites */
+	struct page *page; /* of the chunk before, locked, for more of its sites */
 	uint32_t page_flags, sites_left;
 	bool page_mapped;
 	uint64_t page_index;

@@ -31,7 +31,6 @@ static inline bool page_valid(const struct page *page)
 static inline bool vma_valid(const struct vma *vma)
 {
 	return rmap_vma_valid(&vma->rmap) && vma->rmap.end <= MM_TASK_SIZE &&
-	       !(vma->rmap.flags & RMAP_VMA_STAND_IN) &&
 	       vma->rmap.flags == vma_rmap_flags(vma->flags) &&
 	       (!(vma->flags & VM_SHARED) || vma->rmap.file) && (!vma->forked || vma_faulted(vma));
 }

@@ -85,7 +85,7 @@ static uint64_t context_page_index(const struct rmap_vma *vma, uint64_t addr)
 /* Does the VMA need a remap? */
 static bool displaced(const struct rmap_vma *vma)
 {
-	return !(vma->flags & RMAP_VMA_STAND_IN) && distance_of(vma) != 0;
+	return distance_of(vma) != 0;
 }
 
 /* ---------------------------------------------------------------- lifetime */
@@ -212,10 +212,9 @@ static void context_mm_exit(struct rmap *rmap, struct rmap_mm *mm)
 static int set_faulted(struct rmap *rmap, struct rmap_vma *vma, uint64_t shift)
 {
 	struct cow_context *context = mm_context(vma->mm);
-	bool away = (vma->start >> RMAP_PAGE_SHIFT) != vma->pgoff + shift;
 	struct remap *fresh = NULL;
 
-	if (away && !(vma->flags & RMAP_VMA_STAND_IN)) {
+	if ((vma->start >> RMAP_PAGE_SHIFT) != vma->pgoff + shift) {
 		fresh = remap_alloc(rmap);
 		if (!fresh)
 			return RMAP_ENOMEM;

@@ -99,9 +99,11 @@ void file_map_erase(struct rmap_vma *vma)
 
 void file_map_link_after(struct rmap *rmap, struct rmap_vma *vma, struct rmap_vma *prev)
 {
-	RMAP_ASSERT(rmap->port, vma->file == prev->file && vma->pgoff == prev->pgoff);
 	file_map_lock(rmap, vma->file);
-	itree_insert_after(&vma->file->vmas, &vma->file_node, &prev->file_node, &vma_tree);
+	if (rmap_likely(vma->file == prev->file && vma->pgoff == prev->pgoff))
+		itree_insert_after(&vma->file->vmas, &vma->file_node, &prev->file_node, &vma_tree);
+	else
+		itree_insert(&vma->file->vmas, &vma->file_node, &vma_tree);
 	account(vma);
 	file_map_unlock(rmap, vma->file);
 }

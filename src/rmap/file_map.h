@@ -15,7 +15,7 @@ void file_map_unlock(struct rmap *rmap, struct rmap_file *file);
 void file_map_insert(struct rmap_vma *vma);
 void file_map_erase(struct rmap_vma *vma);
 
-/* vma right behind prev, which maps the same pages of the same file. */
+/* vma right behind prev, or in its own place where prev maps something else (see rmap_vma_fork()). */
 void file_map_link_after(struct rmap *rmap, struct rmap_vma *vma, struct rmap_vma *prev);
 void file_map_unlink(struct rmap *rmap, struct rmap_vma *vma);
 

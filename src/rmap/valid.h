@@ -25,7 +25,7 @@ static inline bool rmap_page_valid(const struct rmap_page *page)
 /* mmap write, or whatever keeps its bounds. */
 static inline bool rmap_vma_valid(const struct rmap_vma *vma)
 {
-	const uint32_t known = RMAP_VMA_SHARED | RMAP_VMA_MAY_WRITE | RMAP_VMA_STAND_IN;
+	const uint32_t known = RMAP_VMA_SHARED | RMAP_VMA_MAY_WRITE;
 
 	return vma->mm && vma->start < vma->end && !((vma->start | vma->end) & ~RMAP_PAGE_MASK) &&
 	       !(vma->flags & ~known) && (vma->file || !(vma->flags & RMAP_VMA_SHARED));

@@ -197,6 +197,60 @@ static void test_fork_order(void **state)
 }
 
 /*
+ * Relatives rebuilt: the grandchild has a part of what the first one maps, and not the child. It stands by its own offset, and so does who
+ * maps another file, or none.
+ *
+ *	file:    0 1 2 3 4 5 6 7 8 9
+ *	first:   [---------------]
+ *	other:       [---]
+ *	part:          [-----]           forked from first
+ *	twin:    [-----]                 forked from first
+ */
+static void test_fork_rebuilt(void **state)
+{
+	struct tiny_vm *vm = *state;
+	struct rmap_file file, another;
+	struct tiny_mm *mm = tiny_mm_new(vm), *child, *grandchild;
+	struct tiny_vma *first, *other;
+	struct rmap_vma part, twin, elsewhere;
+	struct seen s;
+
+	rmap_file_init(&file);
+	rmap_file_init(&another);
+	child = tiny_fork(mm);
+	grandchild = tiny_fork(child);
+	first = tiny_map_file(mm, 10, 9, &file, 0, RMAP_VMA_MAY_WRITE);
+	assert_int_equal(tiny_write(mm, 12, 1), RMAP_OK);
+	other = tiny_map_file(mm, 30, 3, &file, 2, RMAP_VMA_SHARED);
+	rmap_vma_init(&part, &grandchild->rmap, 40ull << RMAP_PAGE_SHIFT, 44ull << RMAP_PAGE_SHIFT,
+		      3, &file, RMAP_VMA_MAY_WRITE);
+	rmap_vma_init(&twin, &grandchild->rmap, 50ull << RMAP_PAGE_SHIFT, 54ull << RMAP_PAGE_SHIFT,
+		      0, &file, RMAP_VMA_MAY_WRITE);
+	rmap_vma_init(&elsewhere, &grandchild->rmap, 20ull << RMAP_PAGE_SHIFT,
+		      24ull << RMAP_PAGE_SHIFT, 0, &another, RMAP_VMA_MAY_WRITE);
+	assert_int_equal(rmap_vma_fork(&vm->rmap, &part, &first->rmap), RMAP_OK);
+	assert_int_equal(rmap_vma_fork(&vm->rmap, &twin, &first->rmap), RMAP_OK);
+	assert_int_equal(rmap_vma_fork(&vm->rmap, &elsewhere, &first->rmap), RMAP_OK);
+	s = walk_file(vm, &file, 0, UINT64_MAX);
+	assert_int_equal(s.n, 4);
+	assert_ptr_equal(s.vma[0], &first->rmap);
+	assert_ptr_equal(s.vma[1], &twin);
+	assert_ptr_equal(s.vma[2], &other->rmap);
+	assert_ptr_equal(s.vma[3], &part);
+	assert_int_equal(s.first[3], 3);
+	assert_int_equal(s.last[3], 6);
+	assert_int_equal(walk_file(vm, &another, 0, UINT64_MAX).n, 1);
+	rmap_vma_unlink(&vm->rmap, &part);
+	rmap_vma_unlink(&vm->rmap, &twin);
+	rmap_vma_unlink(&vm->rmap, &elsewhere);
+	tiny_exit(child);
+	tiny_exit(grandchild);
+	tiny_exit(mm);
+	assert_int_equal(file.nr_vmas, 0);
+	assert_int_equal(another.nr_vmas, 0);
+}
+
+/*
  * A private mapping of a file: read, then written; the page of the file and the copy are found apart.
  *
  * covers: 1.6-2
@@ -325,8 +379,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_tree),	   TEST(test_page_at_different_offsets),
 		TEST(test_split_and_move), TEST(test_fork_order),
-		TEST(test_private_file),   TEST(test_trylock),
-		TEST(test_walk_rules),
+		TEST(test_fork_rebuilt),   TEST(test_private_file),
+		TEST(test_trylock),	   TEST(test_walk_rules),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,7 +48,8 @@ static const struct mm_stream stream = { .ctx = &image,
 
 /* ---------------------------------------------------------------- two machines, one after the other */
 
-#define MMS 8
+#define MMS	8
+#define ORIGINS 12
 
 static struct mm *resumed[MMS];
 static struct mm_file *kept_file; /* of the first machine, mapped by its processes */
@@ -295,6 +296,16 @@ static void onto_a_design_that_copies(void **state)
 	assert_int_equal(peek(&e, mm[1], to + PAGE), 2);
 }
 
+/* All that there are of a kind, which are all that there were: nothing was made only to be dropped again. */
+static void assert_objects(enum rmap_kind kind, uint64_t nr)
+{
+	struct rmap_counts counts;
+
+	rmap_get_counts(mm_system_rmap(e.sys), &counts);
+	assert_int_equal(counts.object[kind].objects, nr);
+	assert_int_equal(counts.object[kind].allocated, nr);
+}
+
 /*
  *	P [a][b][c][d]      a: P, C and G     b: P and C, G wrote its own    c: each has its own    d: C and G
  *	C [a][b][c][d]
@@ -317,6 +328,9 @@ static void three_generations(void **state)
 	poke(&e, mm[2], a + PAGE, 31);
 	poke(&e, mm[2], a + 2 * PAGE, 32);
 	through_an_image(mm, 3);
+	/* One link of P's own, two of each other one, of whatever generation. */
+	if (engine_design_is("anon_vma_chain"))
+		assert_objects(RMAP_KIND_AVC, 5);
 
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(peek(&e, mm[i], a), 10);
@@ -483,7 +497,7 @@ static void assert_line(struct mm **mm)
 	assert_int_equal(walk_from(&e, mm[3], g, false).found, 2);
 }
 
-/* Twice, since the second image is of what was linked by stand-ins; then K has no relative that has the memory. */
+/* Twice, since the second image is of what was forked past those between; then K has no relative that has the memory. */
 static void two_between_without(void **state)
 {
 	struct mm *mm[4];
@@ -509,6 +523,68 @@ static void two_between_without(void **state)
 	for (int i = 1; i < 4; i++)
 		assert_int_equal(peek(&e, mm[i], 0x20000000), 11);
 	assert_int_equal(walk_from(&e, mm[1], 0x20000000, false).found, 3);
+}
+
+/*
+ * Y and D have P's memory, some origins; everybody between P and Y has unmapped it, and shares one of his own with the next alone.
+ *
+ *	P      |a|.|a|.|a| ...  |c|
+ *	├ C                     |c|c|
+ *	│ └ ...                   |c|c|
+ *	│   └ Y|a|.|a|.|a| ...       |c|c|
+ *	└ D    |a|.|a|.|a| ...  |c|
+ */
+static void make_bough(struct mm **mm, uint64_t a, uint64_t c)
+{
+	for (uint64_t i = 0; i < MMS - 1; i++) {
+		mm[i] = i ? engine_fork(&e, mm[i - 1]) : engine_mm(&e);
+		for (uint64_t n = 0; n < ORIGINS && i == 0; n++)
+			poke(&e, mm[0], map_anon(&e, mm[0], a + 2 * n * PAGE, 1), n);
+		poke(&e, mm[i], map_anon(&e, mm[i], c + 2 * i * PAGE, 1), 100 + i);
+	}
+	mm[MMS - 1] = engine_fork(&e, mm[0]);
+	for (uint64_t i = 1; i < MMS - 1; i++) {
+		if (i < MMS - 2)
+			assert_int_equal(STEP(&e, mm_munmap(mm[i], a, 2 * ORIGINS * PAGE)), 0);
+		if (i > 1)
+			assert_int_equal(STEP(&e, mm_munmap(mm[i], c, (2 * i - 2) * PAGE)), 0);
+	}
+}
+
+/*
+ * Who is between has nothing of the memory that he unmapped: Y's VMAs are forked from P's, and so are D's, which has none of Y's. With P's
+ * one link each origin of P's has five, in three VMAs; those that two have, three.
+ */
+static void past_those_between(void **state)
+{
+	const uint64_t a = 0x10000000, c = 0x20000000, pairs = MMS - 3;
+	struct mm *mm[MMS];
+
+	(void)state;
+	make_bough(mm, a, c);
+	through_an_image(mm, MMS);
+	if (engine_design_is("anon_vma_chain")) {
+		assert_objects(RMAP_KIND_ANON_VMA, 3 * ORIGINS + 2 * pairs + 3 + 1);
+		assert_objects(RMAP_KIND_AVC, 5 * ORIGINS + 3 * pairs + 5 + 1);
+	} else if (engine_design_is("anon_vma")) {
+		assert_objects(RMAP_KIND_ANON_VMA, ORIGINS + pairs + 1 + 1);
+	}
+	for (uint64_t n = 0; n < ORIGINS; n++) {
+		uint64_t at = a + 2 * n * PAGE;
+
+		assert_int_equal(peek(&e, mm[0], at), n);
+		assert_int_equal(peek(&e, mm[MMS - 2], at), n);
+		assert_int_equal(peek(&e, mm[MMS - 1], at), n);
+		assert_int_equal(walk_from(&e, mm[0], at, false).found, 3);
+	}
+	for (int i = 1; i < MMS - 2; i++)
+		assert_int_equal(touch_read(&e, mm[i], a), RMAP_EFAULT);
+	for (uint64_t i = 0; i < MMS - 2; i++) {
+		uint64_t at = c + 2 * i * PAGE;
+
+		assert_int_equal(peek(&e, mm[i], at), 100 + i);
+		assert_int_equal(peek(&e, mm[i + 1], at), 100 + i);
+	}
 }
 
 /*
@@ -991,7 +1067,7 @@ static void no_memory(void **state)
 	assert_true(fail_each_allocation(mm, 2) > 10);
 }
 
-static void no_memory_to_stand_in(void **state)
+static void no_memory_for_a_line(void **state)
 {
 	struct mm *mm[4];
 
@@ -1047,6 +1123,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(three_generations, setup, teardown),
 		cmocka_unit_test_setup_teardown(origins_of_each_generation, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_between_without, setup, teardown),
+		cmocka_unit_test_setup_teardown(past_those_between, setup, teardown),
 		cmocka_unit_test_setup_teardown(origins_of_nobody_else, setup, teardown),
 		cmocka_unit_test_setup_teardown(orphans, setup, teardown),
 		cmocka_unit_test_setup_teardown(moved_and_split, setup, teardown),
@@ -1061,7 +1138,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(forged, setup, teardown),
 		cmocka_unit_test_setup_teardown(stream_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_memory, setup, teardown),
-		cmocka_unit_test_setup_teardown(no_memory_to_stand_in, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_memory_for_a_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(io_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(not_fresh, setup, teardown),
 	};

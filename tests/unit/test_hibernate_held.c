@@ -246,8 +246,7 @@ static int give_file(void *arg, uint64_t id, uint64_t size, void **handle)
  *	C [r|r r]	split
  *	D [r r r]
  *
- * P is the base of both, without a VMA of the family: others stand in for it while they are linked. One allocation after the other
- * fails; nothing stays then.
+ * D's one VMA is forked from C's, which have other bounds. One allocation after the other fails; nothing stays then.
  */
 static void a_family_without_memory(void **state)
 {
