@@ -109,10 +109,10 @@ struct rmap_vma {
 			_Atomic(struct anon_vma_list *) anon_vma;
 		} list;
 		struct {
-			/* added to the linear page number: a private file mapping's anonymous pages have one of their own */
+			/* added to the linear page number: a private file mapping's anonymous pages have one of their own; as faulted */
 			uint64_t shift;
 			_Atomic uint32_t
-				faulted; /* first to set, mmap write to clear; shift was set before */
+				faulted; /* the context's lock to set, mmap write to clear; shift was set before */
 		} context;
 		struct {
 			/* 0: unfaulted; 1: at home; else where it is displaced. 0 -> set: mmap read, else mmap write */
@@ -123,8 +123,9 @@ struct rmap_vma {
 
 /* Inside a swap slot: what must outlive the page while its contents are on disk. */
 struct rmap_slot {
-	uintptr_t owner; /* the swap lock */
-	uint64_t index;	 /* or what else the design keeps with it (a stamp); the swap lock */
+	/* the swap lock; who maps the page from an entry of the slot has that entry's PTL and the page lock instead */
+	uintptr_t owner;
+	uint64_t index; /* or what else the design keeps with it (a stamp); the same */
 };
 
 /* Set aside by rmap_reserve(), used up by page events; lives on the caller's stack. */

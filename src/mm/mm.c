@@ -2,8 +2,8 @@
 /*
  * The life of an address space: made empty, held by its users, emptied by the last, freed after a grace period.
  *
- * Two counts as on Linux: users are the holders (threads); refs keep the struct itself for those who found it on a list or in
- * a walk. The struct goes through RCU, since a walker may have met it just before.
+ * One count, of its holders (threads, and those who found it on a list). Linux has a second one, for who needs the struct alone; here
+ * that goes through RCU, since a walker may have met it just before.
  */
 #include "mm.h"
 

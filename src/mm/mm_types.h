@@ -43,7 +43,7 @@ struct mm {
 	struct rmap_spinlock table_lock;
 	struct rmap_spinlock vma_lock; /* RMAP_LOCK_VMA_TREE: for walkers, who have no mmap_lock */
 	uint64_t map_count;	       /* mmap_lock */
-	/* pages; mmap_lock (stack growth: + table_lock) */
+	/* pages; mmap_lock */
 	uint64_t total_vm, locked_vm, data_vm, exec_vm, stack_vm;
 	uint64_t locked_lost; /* of locked_vm: locked by no VMA any more (mremap.c); mmap_lock */
 	uint64_t start_brk, brk, start_stack; /* mmap_lock */

@@ -22,7 +22,7 @@ enum page_flags {
 	PG_WAITERS = 1 << 1, /* somebody sleeps for it */
 	/* on an LRU list, or bound for one in a processor's batch; see PG_LRU_LIST */
 	PG_LRU = 1 << 2,
-	PG_ACTIVE = 1 << 3,	/* on (or bound for) an active list; LRU lock */
+	PG_ACTIVE = 1 << 3,	/* bound for an active list, when it is next put on one */
 	PG_REFERENCED = 1 << 4, /* met once by ageing */
 	/* contents differ from the store; page lock or PTL + reference */
 	PG_DIRTY = 1 << 5,
@@ -54,7 +54,7 @@ struct page {
 	_Atomic uint32_t flags; /* enum page_flags */
 	_Atomic uint32_t refs;	/* 0: free */
 	union {
-		/* an LRU list, LRU lock; or the free list, frame lock; or a processor's, its lock; or the isolator's own */
+		/* an LRU list, LRU lock; or a processor's batch or its free frames, its lock; or the isolator's own */
 		struct list_head lru;
 		struct rmap_rcu rcu; /* a table page on its way out */
 	};
@@ -100,7 +100,7 @@ struct mm_cpu;
 
 /* ---- frames.c ---- */
 
-/* Put all frames of the port on the free list; sets aside the zero page. */
+/* All frames of the port are free, and untouched, but for the first: the zero page. */
 void frames_init(struct mm_system *sys);
 void frames_destroy(struct mm_system *sys);
 

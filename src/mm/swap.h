@@ -16,7 +16,7 @@ struct page;
 
 struct swap_slot {
 	union {
-		struct rmap_slot rmap; /* ANON: tier 1's; swap.lock */
+		struct rmap_slot rmap; /* ANON: tier 1's, see there; swap.lock */
 		/* not USED: the next free slot, or SWAP_NONE; swap.lock */
 		uint64_t next_free;
 	};

@@ -193,7 +193,7 @@ void mm_system_destroy(struct mm_system *sys)
 	MM_DEBUG_ASSERT(sys, mm_system_valid(sys));
 	for (uint32_t i = 0; i < sys->nr_cpus; i++)
 		MM_ASSERT(sys, list_empty(&sys->cpus[i].mms));
-	/* VMAs that wait for their grace period hold files. */
+	/* Tables, VMAs and address spaces that wait for their grace period are still counted. */
 	port->os.rcu_barrier(port->os.ctx);
 	MM_ASSERT(sys, list_empty(&sys->files));
 	swap_drop_caches(sys);
