@@ -154,8 +154,11 @@ bool file_forget_page(struct mm_file *file, struct page *page);
 void *file_next_entry(struct mm_file *file, uint64_t *index);
 /* Drop what is cached in [first, last]; those still mapped are unmapped everywhere first. invalidate_lock for writing. */
 void file_drop_range(struct mm_file *file, uint64_t first, uint64_t last);
-/* Zero the contents of a partial last page behind size, if it is in memory. invalidate_lock for writing. */
-void file_zero_tail(struct mm_file *file, uint64_t size);
+/*
+ * Zero the contents of a partial last page behind size, the file's own, where a mapping may have written them. Only shared memory's
+ * last page, which comes back from swap for it, can fail: RMAP_EIO or RMAP_ENOMEM. invalidate_lock for writing.
+ */
+int file_zero_tail(struct mm_file *file, uint64_t size);
 
 /* ---- shmem.c ---- */
 

@@ -111,8 +111,8 @@ int mm_file_write(struct mm_file *file, uint64_t offset, const void *data, uint6
 		return 0;
 	extends = lock_for_write(file, offset + len);
 	if (extends && offset + len > mm_file_size(file))
-		file_zero_tail(file, mm_file_size(file));
-	for (; moved < len; moved += n) {
+		error = file_zero_tail(file, mm_file_size(file));
+	for (; moved < len && !error; moved += n) {
 		uint64_t at = offset + moved;
 
 		n = part_of_page(at, len - moved);

@@ -108,24 +108,39 @@ static void zero_from(struct mm_system *sys, struct page *page, uint64_t size)
 		memset(data + from, 0, RMAP_PAGE_SIZE - from);
 }
 
-void file_zero_tail(struct mm_file *file, uint64_t size)
+/* The page at index, locked, with a reference; NULL where it is zeros behind the end of the file. It may leave the tree just before its lock is ours. */
+static int get_tail_page(struct mm_file *file, uint64_t index, struct page **page)
+{
+	*page = file_find_page(file, index);
+	if (*page) {
+		page_lock(file->sys, *page);
+		return 0;
+	}
+	/* In its store a file ends with zeros. Shared memory went to swap as it was. */
+	if (!mm_file_is_shmem(file) || file_is_hole(file, index))
+		return 0;
+	return file_get_page_held(file, index, 0, page);
+}
+
+int file_zero_tail(struct mm_file *file, uint64_t size)
 {
 	struct mm_system *sys = file->sys;
 	uint64_t index = size >> RMAP_PAGE_SHIFT;
-	bool zeroed = false;
+	bool zeroed = !(size & ~RMAP_PAGE_MASK);
 
-	while ((size & ~RMAP_PAGE_MASK) && !zeroed) {
-		struct page *page = file_find_page(file, index);
+	while (!zeroed) {
+		struct page *page;
+		int error = get_tail_page(file, index, &page);
 
-		if (!page)
-			return; /* in its store it ends with zeros */
-		page_lock(sys, page);
+		if (error || !page)
+			return error;
 		zeroed = file_holds_page(file, index, page); /* else it migrated */
 		if (zeroed)
 			zero_from(sys, page, size);
 		page_unlock(sys, page);
 		page_put(sys, page);
 	}
+	return 0;
 }
 
 /*
@@ -156,8 +171,9 @@ int mm_file_truncate(struct mm_file *file, uint64_t size)
 	if (size >= old) {
 		/* A mapping may have written behind the old end; the file never had that. */
 		if (size > old)
-			file_zero_tail(file, old);
-		atomic_store_explicit(&file->size, size, memory_order_release);
+			error = file_zero_tail(file, old);
+		if (!error)
+			atomic_store_explicit(&file->size, size, memory_order_release);
 		goto out;
 	}
 	error = get_cut_page(file, size, &cut);

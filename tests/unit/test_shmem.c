@@ -167,6 +167,62 @@ static void truncated_while_out(void **state)
 	mm_file_put(file);
 }
 
+/* A file of 104 bytes with 7 at its beginning and, by a mapping, 9 behind its end: in swap. */
+static struct mm_file *ends_within_a_page(struct mm *mm, uint64_t *a)
+{
+	struct mm_file *file;
+
+	assert_int_equal(mm_file_create(e.sys, NULL, 104, &file), 0);
+	*a = map_with(&e, mm, 0, 1, RW, MM_MAP_SHARED, file, 0);
+	poke(&e, mm, *a, 7);
+	poke(&e, mm, *a + 200, 9);
+	push_out();
+	assert_int_equal(memory_of(&e).swap_used, 1);
+	return file;
+}
+
+/* What a mapping wrote behind the end never was the file's: where it grows it reads as zeros, be the page in memory or in swap. */
+static void grows_while_its_end_is_out(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t a, word = 5;
+	struct mm_file *file = ends_within_a_page(mm, &a);
+
+	(void)state;
+	assert_int_equal(STEP(&e, mm_file_truncate(file, PAGE)), 0);
+	assert_int_equal(peek(&e, mm, a), 7);
+	assert_int_equal(peek(&e, mm, a + 200), 0);
+	mm_file_put(file);
+	mm_put(mm);
+	mm = engine_mm(&e);
+	file = ends_within_a_page(mm, &a);
+	assert_int_equal(STEP(&e, mm_file_write(file, 304, &word, 8, NULL)), 0);
+	assert_int_equal(peek(&e, mm, a), 7);
+	assert_int_equal(peek(&e, mm, a + 200), 0);
+	assert_int_equal(peek(&e, mm, a + 304), 5);
+	mm_file_put(file);
+	mm_put(mm);
+}
+
+/* And where the page cannot be read the file stays as long as it is. */
+static void cannot_grow_while_its_end_is_out(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t a, word = 5, done;
+	struct mm_file *file = ends_within_a_page(mm, &a);
+
+	(void)state;
+	testport_fail(tp, TESTPORT_SWAP_READ, 1, TESTPORT_EVER_AFTER);
+	assert_int_equal(STEP(&e, mm_file_truncate(file, PAGE)), RMAP_EIO);
+	assert_int_equal(STEP(&e, mm_file_write(file, 304, &word, 8, &done)), RMAP_EIO);
+	assert_int_equal(done, 0);
+	testport_fail_none(tp);
+	assert_int_equal(mm_file_size(file), 104);
+	assert_int_equal(peek(&e, mm, a), 7);
+	mm_file_put(file);
+	mm_put(mm);
+}
+
 /* Through read(2) and write(2), and with a private mapping that copies. */
 static void read_write_and_private(void **state)
 {
@@ -221,6 +277,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(failed_write, setup, teardown),
 		cmocka_unit_test_setup_teardown(failed_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(truncated_while_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(grows_while_its_end_is_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(cannot_grow_while_its_end_is_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(read_write_and_private, setup, teardown),
 		cmocka_unit_test_setup_teardown(more_than_memory, setup_small, teardown),
 	};
