@@ -18,7 +18,7 @@
  * where none is found (then a stack may have to grow, or it is a mistake), and for the first anonymous page of a VMA, whose
  * origin depends on the VMA's neighbours.
  *
- * None of them is held while a page comes from swap: the fault lets go of all, waits, and begins anew.
+ * None of them is held while a page comes from a device: the fault lets go of all, waits, and begins anew (fault_wait.c).
  */
 #include "file.h"
 #include "reclaim.h"
@@ -307,24 +307,15 @@ static inline __attribute__((always_inline)) int fault_once(struct fault *f, str
 	return rmap_unlikely(error == FAULT_NEEDS_MMAP) ? fault_under_mmap_lock(f, w) : error;
 }
 
-/*
- * No lock is held: wait for the slot's page, then do it all again, since anything may have changed. If the page is not wanted any more
- * it goes, unless others want it.
- */
+/* No lock is held: wait for the page, then do it all again, since anything may have changed. */
 static __attribute__((noinline)) int fault_again(struct fault *f, struct wish w)
 {
-	struct mm_system *sys = f->mm->sys;
-	bool was_cached;
 	int error;
 
-	f->read_error = swap_read_page(sys, f->slot, &f->read, &was_cached);
-	if (f->read)
-		page_unlock(sys, f->read);
-	f->may_leave = false;
+	fault_wait(f->mm->sys, &f->wait);
 	f->force = false;
 	error = fault_once(f, w);
-	if (f->read)
-		swap_put_page(sys, f->read);
+	fault_wait_end(f->mm->sys, &f->wait);
 	return error;
 }
 
@@ -337,9 +328,7 @@ static inline void fault_begin(struct fault *f, struct mm *mm, uint64_t addr, bo
 	f->write = write;
 	f->unshare = false;
 	f->force = false;
-	f->slot = SWAP_NONE;
-	f->read = NULL;
-	f->read_error = 0;
+	f->wait.what = WAIT_NOT_YET;
 }
 
 static inline __attribute__((always_inline)) int fault_run(struct fault *f, struct wish w)
@@ -349,7 +338,6 @@ static inline __attribute__((always_inline)) int fault_run(struct fault *f, stru
 	COUNT_ON(f->cpu, faults, 1);
 	if (f->addr >= MM_TASK_SIZE)
 		return RMAP_EFAULT;
-	f->may_leave = true;
 	error = fault_once(f, w);
 	return rmap_unlikely(error == FAULT_NEEDS_PAGE) ? fault_again(f, w) : error;
 }

@@ -11,6 +11,8 @@
  * so meets every entry that was made, or its maker finds the file too short. A private copy is put in place under the same
  * lock for the same reason.
  *
+ * A page that is not in memory yet is waited for without the VMA's lock, and so is a locked one (fault_wait.c).
+ *
  * Around a fault only what costs no waiting is mapped: up to date and not locked by anybody.
  */
 #include "file.h"
@@ -154,6 +156,30 @@ static bool map_around(struct fault *f)
 
 /* ---------------------------------------------------------------- the cases */
 
+/*
+ * The file's page that the fault is for, as file_get_page(); FAULT_NEEDS_PAGE. What came of it when it was waited for is the same
+ * page's still, if the fault is for that.
+ */
+static int faulted_page(struct fault *f, struct page **page)
+{
+	struct mm_file *file = vma_file(f->vma);
+	uint64_t index = rmap_vma_index(&f->vma->rmap, f->addr);
+	const struct fault_wait *wait = &f->wait;
+	int error;
+
+	if (fault_may_wait(f)) {
+		error = file_get_page_nowait(file, index, page);
+		if (error != FILE_GET_WAITS)
+			return error;
+		fault_wait_file(f, file, index);
+		return FAULT_NEEDS_PAGE;
+	}
+	if (wait->what == WAIT_FILE && wait->error && wait->file_id == file->id &&
+	    wait->at == index)
+		return wait->error;
+	return file_get_page(file, index, page);
+}
+
 /* A write to private memory: the copy is installed while the file's page is locked. */
 static int fault_private_copy(struct fault *f)
 {
@@ -167,7 +193,7 @@ static int fault_private_copy(struct fault *f)
 	copy = page_alloc(sys, 0);
 	if (!copy)
 		return RMAP_ENOMEM;
-	error = file_get_page(vma_file(f->vma), rmap_vma_index(&f->vma->rmap, f->addr), &page);
+	error = faulted_page(f, &page);
 	if (error) {
 		page_put(sys, copy);
 		return error;
@@ -191,7 +217,7 @@ static int fault_map(struct fault *f)
 
 	if (!f->write && map_around(f))
 		return 0;
-	error = file_get_page(vma_file(f->vma), rmap_vma_index(&f->vma->rmap, f->addr), &page);
+	error = faulted_page(f, &page);
 	if (error)
 		return error;
 	error = map_faulted(f, page);
@@ -216,8 +242,9 @@ int fault_file_mkwrite(struct fault *f, struct page *page)
 
 	page_get(page);
 	rmap_spin_unlock(f->ptl);
-	page_lock(sys,
-		  page); /* waits for write-back, so that what is written now is not lost to it */
+	/* waits for write-back, so that what is written now is not lost to it */
+	if (!fault_lock_page(f, page))
+		return FAULT_NEEDS_PAGE;
 	if (file_holds_page(file, page->rmap.index, page)) {
 		file_set_dirty(page, sys);
 		rmap_spin_lock(f->ptl);

@@ -77,32 +77,32 @@ int fault_swap_copy(struct fault *f, struct page *cached)
 	return 0;
 }
 
-/*
- * A page that has to be waited for is waited for without the VMA's lock or mmap_lock, so that a slow disk keeps nobody from changing
- * the address space; then the fault begins anew, and has the page, or the error, with it. Once: if that did not help, it waits with
- * its lock held.
- */
+/* The page must be read, or somebody is at it: is that waited for without a lock of the address space (fault_wait.c)? */
 static bool leaves(struct fault *f, uint64_t slot)
 {
-	struct mm_system *sys = f->mm->sys;
-
-	if (!f->may_leave || sys->config.phantom || swap_is_ready(sys, slot))
+	if (!fault_may_wait(f) || swap_is_ready(f->mm->sys, slot))
 		return false;
-	f->slot = slot;
+	f->wait.what = WAIT_SLOT;
+	f->wait.at = slot;
 	return true;
 }
 
-/* The slot's page, locked; as swap_read_page(). An error is this slot's still: what cannot be read is given to nobody else. */
+/*
+ * The slot's page, locked; as swap_read_page(). It may have been waited for. Then an error is this slot's still: what cannot be read is
+ * given to nobody else.
+ */
 static int slot_page(struct fault *f, uint64_t slot, struct page **page)
 {
+	struct fault_wait *wait = &f->wait;
 	bool was_cached;
 
 	*page = NULL;
-	if (f->slot == slot && f->read_error)
-		return f->read_error;
-	if (f->slot == slot && f->read) {
-		*page = swap_lock_page(f->mm->sys, f->read, slot);
-		f->read = NULL;
+	if (wait->what == WAIT_SLOT && wait->at == slot) {
+		if (wait->error)
+			return wait->error;
+		if (wait->page)
+			*page = swap_lock_page(f->mm->sys, wait->page, slot);
+		wait->page = NULL;
 	}
 	return *page ? 0 : swap_read_page(f->mm->sys, slot, page, &was_cached);
 }

@@ -342,11 +342,17 @@ static int get_fresh(struct mm_file *file, uint64_t index, unsigned int flags, s
 }
 
 /* A page was found: lock it. *out NULL and 0: it left the tree meanwhile. */
-static int lock_found(struct mm_file *file, uint64_t index, struct page *page, struct page **out)
+static int lock_found(struct mm_file *file, uint64_t index, struct page *page, unsigned int flags,
+		      struct page **out)
 {
 	int error = 0;
 
-	page_lock(file->sys, page);
+	if (!(flags & FILE_GET_NOWAIT)) {
+		page_lock(file->sys, page);
+	} else if (!page_trylock(page)) {
+		page_put(file->sys, page);
+		return FILE_GET_WAITS;
+	}
 	if (file_holds_page(file, index, page)) {
 		if (!page_test(page, PG_POISON)) {
 			*out = page;
@@ -359,6 +365,14 @@ static int lock_found(struct mm_file *file, uint64_t index, struct page *page, s
 	return error;
 }
 
+/* Nothing there that could be had at once: neither a page nor a hole of shared memory's, nor what the swap cache has. */
+static bool must_wait(struct mm_file *file, const void *entry)
+{
+	if (!entry)
+		return !mm_file_is_shmem(file);
+	return file_entry_is_slot(entry) && !swap_is_ready(file->sys, file_entry_slot(entry));
+}
+
 int file_get_page_held(struct mm_file *file, uint64_t index, unsigned int flags, struct page **out)
 {
 	for (;;) {
@@ -369,12 +383,14 @@ int file_get_page_held(struct mm_file *file, uint64_t index, unsigned int flags,
 		if (!(flags & FILE_GET_BEYOND) && index >= file_pages(file))
 			return RMAP_ENXIO;
 		entry = entry_get(file, index);
+		if ((flags & FILE_GET_NOWAIT) && must_wait(file, entry))
+			return FILE_GET_WAITS;
 		if (!entry) {
 			error = get_fresh(file, index, flags, out);
 		} else if (file_entry_is_slot(entry)) {
 			error = shmem_swap_in(file, index, entry, out);
 		} else {
-			error = lock_found(file, index, entry, out);
+			error = lock_found(file, index, entry, flags, out);
 		}
 		if (error || *out)
 			return error;
@@ -387,6 +403,17 @@ int file_get_page(struct mm_file *file, uint64_t index, struct page **page)
 
 	rmap_read_lock(&file->invalidate_lock, &file->sys->port->os);
 	error = file_get_page_held(file, index, 0, page);
+	rmap_read_unlock(&file->invalidate_lock, &file->sys->port->os);
+	return error;
+}
+
+int file_get_page_nowait(struct mm_file *file, uint64_t index, struct page **page)
+{
+	int error;
+
+	if (!rmap_read_trylock(&file->invalidate_lock))
+		return FILE_GET_WAITS;
+	error = file_get_page_held(file, index, FILE_GET_NOWAIT, page);
 	rmap_read_unlock(&file->invalidate_lock, &file->sys->port->os);
 	return error;
 }

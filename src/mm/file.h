@@ -96,10 +96,18 @@ struct mm_file *file_next(struct mm_system *sys, struct mm_file *pos);
  */
 int file_get_page(struct mm_file *file, uint64_t index, struct page **page);
 
+/*
+ * The same without waiting: FILE_GET_WAITS where the page has to be read, or somebody has its lock, or the file is being cut. That
+ * is no error, and nothing was done.
+ */
+int file_get_page_nowait(struct mm_file *file, uint64_t index, struct page **page);
+#define FILE_GET_WAITS 1
+
 enum file_get_flags {
 	FILE_GET_OVERWRITE =
 		1 << 0,		  /* all of it will be written at once: a fresh one is not read */
 	FILE_GET_BEYOND = 1 << 1, /* also behind the end: the file is about to grow */
+	FILE_GET_NOWAIT = 1 << 2, /* FILE_GET_WAITS, rather than wait */
 };
 /* The same for who holds invalidate_lock already. */
 int file_get_page_held(struct mm_file *file, uint64_t index, unsigned int flags,

@@ -5,6 +5,7 @@
 
 #include "vma.h"
 
+struct fault_wait;
 struct rmap_file;
 
 #define PAGES(bytes) ((bytes) >> RMAP_PAGE_SHIFT)
@@ -71,8 +72,11 @@ static inline bool vm_is_accountable(uint64_t flags)
 
 /* Fault in [start, end) of one VMA as mlock does; mmap held, for reading at least. 0 or an error of mm_fault. */
 int vma_populate(struct vma *vma, uint64_t start, uint64_t end);
-/* Fault in one page: with the right to write, or only to read. mmap held. */
-int page_populate(struct vma *vma, uint64_t addr, bool write);
+/*
+ * Fault in one page: with the right to write, or only to read. mmap held. FAULT_NEEDS_PAGE: only where the caller can let go of it, for
+ * which he gives wait, and looks the VMA up anew; NULL: he cannot.
+ */
+int page_populate(struct vma *vma, uint64_t addr, bool write, struct fault_wait *wait);
 
 /* Make the anonymous page at addr the mm's alone, by a copy if need be. mmap held, for reading at least. 0 or an error of mm_fault. */
 int page_unshare(struct vma *vma, uint64_t addr);

@@ -8,6 +8,7 @@
 #include "layout.h"
 
 #include "file.h"
+#include "table.h"
 
 static bool advice_known(int advice)
 {
@@ -211,6 +212,7 @@ static int populate_error(int error)
 {
 	switch (error) {
 	case 0:
+	case FAULT_NEEDS_PAGE:
 	case RMAP_EHWPOISON:
 	case RMAP_ENOMEM:
 		return error;
@@ -219,23 +221,37 @@ static int populate_error(int error)
 	}
 }
 
+static int advise_populate_page(struct mm *mm, uint64_t addr, bool write, struct fault_wait *wait)
+{
+	struct vma *vma;
+	int error;
+
+	mm_read_lock(mm);
+	vma = vma_at(mm, addr);
+	if (!vma)
+		error = RMAP_ENOMEM;
+	else if (!(vma->flags & (write ? VM_WRITE : VM_READ)))
+		error = RMAP_EINVAL;
+	else
+		error = populate_error(page_populate(vma, addr, write, wait));
+	mm_read_unlock(mm);
+	return error;
+}
+
 static int advise_populate(struct mm *mm, uint64_t start, uint64_t end, bool write)
 {
+	struct fault_wait wait = { .what = WAIT_NOT_YET };
 	int error = 0;
 
 	for (; start < end && !error; start += RMAP_PAGE_SIZE) {
-		struct vma *vma;
-
-		mm_read_lock(mm);
-		vma = vma_at(mm, start);
-		if (!vma)
-			error = RMAP_ENOMEM;
-		else if (!(vma->flags & (write ? VM_WRITE : VM_READ)))
-			error = RMAP_EINVAL;
-		else
-			error = populate_error(page_populate(vma, start, write));
-		mm_read_unlock(mm);
+		error = advise_populate_page(mm, start, write, &wait);
+		if (error == FAULT_NEEDS_PAGE) {
+			fault_wait(mm->sys, &wait);
+			error = advise_populate_page(mm, start, write, &wait);
+		}
 	}
+	/* What was waited for may not be mapped any more. */
+	fault_wait_end(mm->sys, &wait);
 	return error;
 }
 

@@ -5,6 +5,9 @@
  * Private writable memory is faulted for writing, so that copies are made now and not at the first write; shared memory only
  * for reading, since a write fault would make its pages dirty for nothing. Memory that may not be read but may be written or
  * executed is faulted all the same; PROT_NONE is not.
+ *
+ * What has to come from a device is waited for without mmap_lock; behind that the VMA is looked up anew, and what is mapped there by
+ * then is populated. Where nothing is any more, that is no error, as on Linux. mprotect, which holds mmap_lock for writing, cannot let go.
  */
 #include "layout.h"
 
@@ -36,11 +39,12 @@ static bool entry_ready(const struct mm *mm, uint64_t addr, bool write)
 	return ready;
 }
 
-int page_populate(struct vma *vma, uint64_t addr, bool write)
+int page_populate(struct vma *vma, uint64_t addr, bool write, struct fault_wait *wait)
 {
 	struct mm *mm = vma_mm(vma);
+	int error = 0;
 
-	while (!entry_ready(mm, addr, write)) {
+	while (!error && !entry_ready(mm, addr, write)) {
 		struct fault f = {
 			.mm = mm,
 			.cpu = this_cpu(mm->sys),
@@ -48,16 +52,22 @@ int page_populate(struct vma *vma, uint64_t addr, bool write)
 			.addr = addr,
 			.write = write,
 		};
-		int error;
 
-		COUNT(mm->sys, faults, 1);
+		if (wait)
+			f.wait = *wait;
+		if (f.wait.what <= WAIT_NOT_YET)
+			COUNT(mm->sys, faults, 1);
 		error = fault_handle(&f);
-		if (error) {
-			COUNT(mm->sys, fault_errors, 1);
+		if (wait)
+			*wait = f.wait;
+		if (error == FAULT_NEEDS_PAGE)
 			return error;
-		}
 	}
-	return 0;
+	if (error)
+		COUNT(mm->sys, fault_errors, 1);
+	if (wait)
+		fault_wait_end(mm->sys, wait);
+	return error;
 }
 
 int page_unshare(struct vma *vma, uint64_t addr)
@@ -79,44 +89,73 @@ int page_unshare(struct vma *vma, uint64_t addr)
 	return error;
 }
 
-int vma_populate(struct vma *vma, uint64_t start, uint64_t end)
+/* From *start on, which is where it stopped when it returns. 0, an error of mm_fault, or, with wait, FAULT_NEEDS_PAGE. */
+static int populate_from(struct vma *vma, uint64_t *start, uint64_t end, struct fault_wait *wait)
 {
 	bool write = (vma->flags & (VM_WRITE | VM_SHARED)) == VM_WRITE;
-	int error = 0;
 
-	if (vma->flags & VM_LOCKONFAULT)
+	if (vma->flags & VM_LOCKONFAULT) {
+		*start = end;
 		return 0;
+	}
 	if (!vma_is_accessible(vma))
 		return RMAP_EFAULT;
-	for (; start < end && !error; start += RMAP_PAGE_SIZE)
-		error = page_populate(vma, start, write);
+	for (; *start < end; *start += RMAP_PAGE_SIZE) {
+		int error = page_populate(vma, *start, write, wait);
+
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+int vma_populate(struct vma *vma, uint64_t start, uint64_t end)
+{
+	return populate_from(vma, &start, end, NULL);
+}
+
+/*
+ * The next part of [*start, end), which begins behind it when this returns. One table's worth at a time, so that whoever wants to
+ * change the layout need not wait for all of it.
+ */
+static int populate_part(struct mm *mm, uint64_t *start, uint64_t end, bool ignore_errors,
+			 struct fault_wait *wait)
+{
+	struct vma *vma;
+	int error = 0;
+
+	mm_read_lock(mm);
+	vma = vma_first_in(mm, *start, end);
+	if (!vma) {
+		*start = end;
+	} else {
+		if (*start < vma->rmap.start)
+			*start = vma->rmap.start;
+		error = populate_from(vma, start,
+				      table_end(*start, end < vma->rmap.end ? end : vma->rmap.end),
+				      wait);
+		if (error && error != FAULT_NEEDS_PAGE && ignore_errors) {
+			*start = vma->rmap.end;
+			error = 0;
+		}
+	}
+	mm_read_unlock(mm);
 	return error;
 }
 
 int mm_populate(struct mm *mm, uint64_t start, uint64_t end, bool ignore_errors)
 {
-	while (start < end) {
-		struct vma *vma;
-		uint64_t stop;
-		int error;
+	struct fault_wait wait = { .what = WAIT_NOT_YET };
+	int error = 0;
 
-		mm_read_lock(mm);
-		vma = vma_first_in(mm, start, end);
-		if (!vma) {
-			mm_read_unlock(mm);
-			return 0;
+	while (start < end && !error) {
+		error = populate_part(mm, &start, end, ignore_errors, &wait);
+		if (error == FAULT_NEEDS_PAGE) {
+			fault_wait(mm->sys, &wait);
+			error = 0;
 		}
-		if (start < vma->rmap.start)
-			start = vma->rmap.start;
-		/* One table's worth at a time, so that whoever wants to change the layout need not wait for all of it. */
-		stop = table_end(start, end < vma->rmap.end ? end : vma->rmap.end);
-		error = vma_populate(vma, start, stop);
-		if (error && ignore_errors)
-			stop = vma->rmap.end;
-		mm_read_unlock(mm);
-		if (error && !ignore_errors)
-			return error;
-		start = stop;
 	}
-	return 0;
+	/* What was waited for may not be mapped any more. */
+	fault_wait_end(mm->sys, &wait);
+	return error;
 }

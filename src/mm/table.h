@@ -125,6 +125,22 @@ int copy_range(struct vma *dst, struct vma *src, struct copied *total);
 
 /* ---- fault.c and its cases ---- */
 
+/* What a fault waits for without a lock, and what came of it. Its own. Before it waits nothing but what is set. */
+struct fault_wait {
+	enum {
+		WAIT_NEVER,   /* the caller cannot let go of his lock */
+		WAIT_NOT_YET, /* for nothing so far */
+		WAIT_SLOT,
+		WAIT_FILE,
+		WAIT_PAGE,
+	} what;
+	int error;	      /* what came of it: the device's, or RMAP_ENOMEM; not PAGE */
+	uint64_t at;	      /* the slot; the page's place in the file */
+	struct mm_file *file; /* with a reference until it was waited for */
+	uint64_t file_id;     /* the same file, for afterwards */
+	struct page *page;    /* with a reference: what came of it, or NULL; PAGE: which */
+};
+
 /* One fault under way. What names no VMA, entry or lock yet when it begins is not set before it is known. */
 struct fault {
 	struct mm *mm;
@@ -139,16 +155,15 @@ struct fault {
 	pte_t *pte;
 	struct rmap_spinlock *ptl;
 	pte_t old; /* what stood there when the fault began */
-	/* A page that is not there yet: waited for without any lock, if the caller can (may_leave, FAULT_NEEDS_PAGE). */
-	bool may_leave;
-	uint64_t slot;	   /* whose page it is */
-	struct page *read; /* what came of it: the page, with a reference, or an error */
-	int read_error;
+	struct fault_wait wait;
 };
 
 /* Not an error: the fault needs mmap_lock (for reading), and only the VMA's lock is held. Nothing was done. */
 #define FAULT_NEEDS_MMAP 1
-/* Not an error: the fault has to wait for a store, or for who waits for it. Nothing was done. Only with may_leave. */
+/*
+ * Not an error: the fault has to wait for a store, or for who waits for it. Nothing was done. Whoever let it wait lets go
+ * of his locks, calls fault_wait(), and does all again.
+ */
 #define FAULT_NEEDS_PAGE 2
 
 /*
@@ -158,6 +173,27 @@ struct fault {
 int fault_handle(struct fault *f);
 /* vma_prepare_anon() on behalf of a fault, where its locks allow that. */
 int fault_prepare_anon(struct fault *f);
+
+/* ---- fault_wait.c ---- */
+
+/* May this fault let go now, once, where it has to wait? */
+static inline bool fault_may_wait(const struct fault *f)
+{
+	return f->wait.what == WAIT_NOT_YET && !f->mm->sys->config.phantom;
+}
+
+/* This file's page is to be waited for by f, which may, and ends with FAULT_NEEDS_PAGE. */
+void fault_wait_file(struct fault *f, struct mm_file *file, uint64_t index);
+/* Lock page. False: the fault ends with FAULT_NEEDS_PAGE; the caller's reference has gone to its wait. */
+bool fault_lock_page(struct fault *f, struct page *page);
+
+/* Wait for what f said, that ended with FAULT_NEEDS_PAGE. No lock held. */
+void fault_wait(struct mm_system *sys, struct fault_wait *wait);
+/* It has been done again, or will not be: the next one may let go. No page's lock held. Nothing where none waited. */
+void fault_wait_end(struct mm_system *sys, struct fault_wait *wait);
+
+/* ---- the cases ---- */
+
 /* The case of a page of a file (fault_file.c): no entry there. */
 int fault_file(struct fault *f);
 /* Write to a page of a file mapped read-only in a shared VMA: dirty tracking (fault_file.c). PTL held on entry, released. */

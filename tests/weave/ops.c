@@ -156,6 +156,8 @@ CALLS(cold, mm_madvise(w->p, A(0), A_PAGES *PAGE, MM_MADV_COLD))
 CALLS(pageout, mm_madvise(w->p, A(0), A_PAGES *PAGE, MM_MADV_PAGEOUT))
 CALLS(pageout_c, mm_madvise(w->c, A(0), A_PAGES *PAGE, MM_MADV_PAGEOUT))
 CALLS(lock_a, mm_mlock(w->p, A(0), 2 * PAGE, 0))
+CALLS(lock_a2, mm_mlock(w->p, A(2), PAGE, 0))
+CALLS(populate_f1, mm_madvise(w->p, F(1), PAGE, MM_MADV_POPULATE_READ))
 CALLS(migrate_a0, mm_migrate(w->p, A(0)))
 CALLS(migrate_a1_c, mm_migrate(w->c, A(1)))
 CALLS(migrate_f0, mm_migrate(w->p, F(0)))
@@ -507,6 +509,9 @@ const struct op ops[] = {
 	{ "remove-f0", "MADV_REMOVE, the shared file's dirty page", USES_P | LOOSE, remove_f0,
 	  NULL },
 	{ "mlock", "lock a0 and a1", USES_P, lock_a, NULL },
+	{ "mlock-a2", "lock what is in swap", USES_P, lock_a2, NULL },
+	{ "populate-f1", "MADV_POPULATE_READ, a file's page not in memory", USES_P, populate_f1,
+	  NULL },
 	{ "migrate-a0", "move a shared page's frame", USES_P | LOOSE | UNMAPS, migrate_a0, NULL },
 	{ "migrate-a0-c", "the same, the child, and a page in it", USES_C | LOOSE | UNMAPS,
 	  migrate_a0_c, NULL },

@@ -1,0 +1,647 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * While a fault waits for a file's page to come from its store, for shared memory's from swap, or for a page that is being written, it
+ * holds no lock of the address space, nor do mlock and MADV_POPULATE_*: whatever others do to that meanwhile another thread does here
+ * while the device is at it. With the VMA's lock, or mmap_lock, held each of these calls would wait for ever.
+ *
+ * Who has to wait for the device himself (for the same page, or for the file's invalidate lock) is begun while it is at it, and awaited
+ * behind it.
+ */
+#include "engine.h"
+
+#include "mm/file.h"
+#include "mm/reclaim.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#define BASE	0x10000000ull
+#define FAR	(BASE + 64 * PAGE)
+#define RW	(MM_PROT_READ | MM_PROT_WRITE)
+#define SEED	5
+#define WAITERS 0x40000000u /* somebody waits for a sleeping lock, whichever header it is from */
+
+static struct engine e;
+static struct mm *mm, *child;
+static struct mm_file *file; /* until a test lets go of it */
+static struct mm_port port;
+static const struct mm_port *real;
+static int (*meanwhile)(void); /* once, while the device is at it */
+static int (*waits)(void);     /* once, begun before that, and awaited by await() */
+static bool (*waiting)(void);  /* it does */
+static pthread_t waiter;
+static bool waiter_runs;
+static int meanwhile_error, waits_error, device_error;
+static unsigned int reads;
+
+static void *act(void *arg)
+{
+	int (*what)(void) = meanwhile;
+
+	(void)arg;
+	meanwhile = NULL;
+	meanwhile_error = what();
+	return NULL;
+}
+
+static void *wait_too(void *arg)
+{
+	int (*what)(void) = waits;
+
+	(void)arg;
+	waits = NULL;
+	waits_error = what();
+	return NULL;
+}
+
+/* What others do while the device is at it. */
+static void others(void)
+{
+	pthread_t thread;
+
+	if (waits && !waiter_runs) {
+		waiter_runs = !pthread_create(&waiter, NULL, wait_too, NULL);
+		/* One of the headers does not let readers say that they wait. */
+		for (unsigned int i = 0; i < 2000 && !waiting(); i++)
+			usleep(100);
+	}
+	if (meanwhile && !pthread_create(&thread, NULL, act, NULL))
+		pthread_join(thread, NULL);
+}
+
+static int slow_file_read(void *ctx, void *handle, uint64_t index, void *data)
+{
+	int error = device_error ? device_error : real->file_read(ctx, handle, index, data);
+
+	reads++;
+	others();
+	return error;
+}
+
+static int slow_file_write(void *ctx, void *handle, uint64_t index, const void *data)
+{
+	others();
+	return real->file_write(ctx, handle, index, data);
+}
+
+static int slow_swap_read(void *ctx, uint64_t slot, void *data)
+{
+	int error = device_error ? device_error : real->swap_read(ctx, slot, data);
+
+	reads++;
+	others();
+	return error;
+}
+
+static const struct mm_port *wrap(const struct mm_port *hosted, void *arg)
+{
+	(void)arg;
+	real = hosted;
+	port = *hosted;
+	port.file_read = slow_file_read;
+	port.file_write = slow_file_write;
+	port.swap_read = slow_swap_read;
+	return &port;
+}
+
+static uint64_t word_of(uint64_t page)
+{
+	uint64_t word = 0;
+
+	for (unsigned int i = 8; i-- > 0;)
+		word = word << 8 | hosted_pattern_byte(SEED, page * PAGE + i);
+	return word;
+}
+
+/* A file of four pages, none of them in memory. */
+static int set_up(void **state)
+{
+	const struct engine_config config = { .wrap = wrap };
+	struct hosted_file *handle;
+
+	(void)state;
+	engine_setup(&e, &config);
+	mm = engine_mm(&e);
+	child = NULL;
+	device_error = meanwhile_error = waits_error = 0;
+	meanwhile = waits = NULL;
+	waiter_runs = false;
+	reads = 0;
+	assert_int_equal(hosted_file_temp(e.h, 4 * PAGE, SEED, &handle), 0);
+	assert_int_equal(mm_file_create(e.sys, handle, 4 * PAGE, &file), 0);
+	return 0;
+}
+
+/* Who waited is through. */
+static void await(void)
+{
+	assert_true(waiter_runs);
+	pthread_join(waiter, NULL);
+	waiter_runs = false;
+	engine_check(&e);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	/* It was done, and with success. */
+	assert_false(waiter_runs);
+	assert_null(meanwhile);
+	assert_int_equal(meanwhile_error, 0);
+	if (child)
+		mm_put(child);
+	mm_put(mm);
+	if (file)
+		mm_file_put(file);
+	engine_teardown(&e);
+	return 0;
+}
+
+static void map_file(uint32_t flags)
+{
+	map_with(&e, mm, BASE, 2, RW, flags, file, 0);
+}
+
+/* ---------------------------------------------------------------- changes of the address space */
+
+static int forks(void)
+{
+	return PATIENT(mm_fork(mm, &child));
+}
+
+/*
+ *	P  |f0 f1|   reads f0, forks meanwhile
+ *	C  |f0 f1|   finds what P has brought in
+ */
+static void test_fork(void **state)
+{
+	(void)state;
+	map_file(MM_MAP_SHARED);
+	meanwhile = forks;
+	assert_int_equal(peek(&e, mm, BASE), word_of(0));
+	assert_non_null(child);
+	assert_int_equal(peek(&e, child, BASE), word_of(0));
+	assert_true(same_frame(mm, BASE, child, BASE));
+	assert_int_equal(reads, 1);
+	assert_int_equal(counters_of(&e).faults, 2);
+}
+
+/* The child was forked before the copy was made: it is the parent's alone. */
+static void test_fork_private(void **state)
+{
+	(void)state;
+	map_file(MM_MAP_PRIVATE);
+	meanwhile = forks;
+	poke(&e, mm, BASE, 9);
+	assert_int_equal(peek(&e, child, BASE), word_of(0));
+	assert_int_equal(peek(&e, mm, BASE), 9);
+	assert_int_equal(reads, 1);
+}
+
+static int unmaps(void)
+{
+	return PATIENT(mm_munmap(mm, BASE, PAGE));
+}
+
+/* |f0 f1|  ->  |   f1| */
+static void test_unmap(void **state)
+{
+	(void)state;
+	map_file(MM_MAP_SHARED);
+	meanwhile = unmaps;
+	assert_int_equal(touch_write(&e, mm, BASE), RMAP_EFAULT);
+	assert_int_equal(peek(&e, mm, BASE + PAGE), word_of(1));
+}
+
+static int forgets(void)
+{
+	int error = PATIENT(mm_munmap(mm, BASE, 2 * PAGE));
+	struct mm_file *last = file;
+
+	file = NULL;
+	mm_file_put(last);
+	return error;
+}
+
+/* Nobody but the fault that waits for its page has the file any more: with that it goes. */
+static void test_file_goes(void **state)
+{
+	(void)state;
+	map_file(MM_MAP_PRIVATE);
+	meanwhile = forgets;
+	assert_int_equal(touch_write(&e, mm, BASE), RMAP_EFAULT);
+}
+
+static int forbids(void)
+{
+	return PATIENT(mm_mprotect(mm, BASE, PAGE, MM_PROT_READ));
+}
+
+static void test_protect(void **state)
+{
+	(void)state;
+	map_file(MM_MAP_SHARED);
+	meanwhile = forbids;
+	assert_int_equal(touch_write(&e, mm, BASE), RMAP_EACCES);
+	assert_int_equal(peek(&e, mm, BASE), word_of(0));
+	assert_int_equal(reads, 1);
+}
+
+static int replaces(void)
+{
+	const struct mm_mmap args = { .addr = BASE,
+				      .len = PAGE,
+				      .prot = RW,
+				      .flags = MM_MAP_PRIVATE | MM_MAP_ANONYMOUS | MM_MAP_FIXED };
+	uint64_t addr;
+
+	return PATIENT(mm_mmap(mm, &args, &addr));
+}
+
+/* What is there now is no file's. */
+static void test_replace(void **state)
+{
+	(void)state;
+	map_file(MM_MAP_SHARED);
+	meanwhile = replaces;
+	assert_int_equal(peek(&e, mm, BASE), 0);
+}
+
+static int moves(void)
+{
+	uint64_t addr;
+
+	return PATIENT(
+		mm_mremap(mm, BASE, PAGE, PAGE, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, FAR, &addr));
+}
+
+/* |f0 f1|  ->  |   f1|  ...  |f0| */
+static void test_move(void **state)
+{
+	(void)state;
+	map_file(MM_MAP_PRIVATE);
+	meanwhile = moves;
+	assert_int_equal(touch_write(&e, mm, BASE), RMAP_EFAULT);
+	assert_int_equal(peek(&e, mm, FAR), word_of(0));
+	assert_int_equal(reads, 1);
+}
+
+/* The error is for who still has the page. */
+static void test_error(void **state)
+{
+	(void)state;
+	map_file(MM_MAP_SHARED);
+	device_error = RMAP_EIO;
+	assert_int_equal(touch_read(&e, mm, BASE), RMAP_EIO);
+	assert_int_equal(reads, 1);
+	meanwhile = replaces;
+	assert_int_equal(touch_write(&e, mm, BASE), 0);
+	assert_int_equal(reads, 2);
+	device_error = 0;
+	assert_int_equal(peek(&e, mm, BASE + PAGE), word_of(1));
+}
+
+static int shifts(void)
+{
+	const struct mm_mmap args = { .addr = BASE,
+				      .len = PAGE,
+				      .prot = RW,
+				      .flags = MM_MAP_SHARED | MM_MAP_FIXED,
+				      .file = file,
+				      .file_mode = MM_FILE_READ | MM_FILE_WRITE,
+				      .offset = 2 * PAGE };
+	uint64_t addr;
+
+	device_error = 0;
+	return PATIENT(mm_mmap(mm, &args, &addr));
+}
+
+/* Of the same file, but another page's: not this error. */
+static void test_error_of_another(void **state)
+{
+	(void)state;
+	map_file(MM_MAP_SHARED);
+	device_error = RMAP_EIO;
+	meanwhile = shifts;
+	assert_int_equal(peek(&e, mm, BASE), word_of(2));
+}
+
+static void test_pin(void **state)
+{
+	struct page *page;
+
+	(void)state;
+	map_file(MM_MAP_SHARED);
+	meanwhile = forks;
+	assert_int_equal(mm_pin(mm, BASE, MM_PIN_WRITE, &page), 0);
+	assert_non_null(child);
+	mm_unpin(e.sys, page, MM_PIN_WRITE);
+	assert_int_equal(peek(&e, child, BASE), word_of(0));
+}
+
+/* ---------------------------------------------------------------- others who wait */
+
+static bool writer_waits(void)
+{
+	return atomic_load(&file->invalidate_lock.word) & WAITERS;
+}
+
+/* For the lock of f0. */
+static bool page_awaited(void)
+{
+	struct page *page = file_find_page(file, 0);
+	bool awaited = page && page_test(page, PG_WAITERS);
+
+	if (page)
+		page_put(e.sys, page);
+	return awaited;
+}
+
+static int truncates(void)
+{
+	return PATIENT(mm_file_truncate(file, PAGE));
+}
+
+/*
+ * f1 is on its way when the file is cut to f0. Whether the fault or the cut comes first behind that, there is no f1 in the end. The
+ * fault holds nothing either when it waits for the cut to end: both parent and child are as they were.
+ */
+static void truncate_under(uint32_t flags)
+{
+	int error;
+
+	map_file(flags);
+	waits = truncates;
+	waiting = writer_waits;
+	meanwhile = forks;
+	error = PATIENT(mm_fault(mm, BASE + PAGE, MM_ACCESS_WRITE));
+	assert_true(error == 0 || error == RMAP_EIO);
+	await();
+	assert_int_equal(waits_error, 0);
+	assert_int_equal(page_info(mm, BASE + PAGE).state, MM_PAGE_NONE);
+	assert_int_equal(touch_read(&e, mm, BASE + PAGE), RMAP_EIO);
+	assert_int_equal(touch_write(&e, mm, BASE + PAGE), RMAP_EIO);
+	assert_int_equal(peek(&e, child, BASE), word_of(0));
+}
+
+static void test_truncate(void **state)
+{
+	(void)state;
+	truncate_under(MM_MAP_SHARED);
+}
+
+static void test_truncate_private(void **state)
+{
+	(void)state;
+	truncate_under(MM_MAP_PRIVATE);
+}
+
+static int faults(void)
+{
+	return PATIENT(mm_fault(mm, BASE, MM_ACCESS_WRITE));
+}
+
+/* Truncation itself reads the page that it cuts, and the faults on the file wait for it. */
+static void test_cut(void **state)
+{
+	(void)state;
+	map_file(MM_MAP_SHARED);
+	waits = faults;
+	waiting = writer_waits;
+	meanwhile = forks;
+	assert_int_equal(PATIENT(mm_file_truncate(file, PAGE + 8)), 0);
+	await();
+	assert_int_equal(waits_error, 0);
+	assert_int_equal(peek(&e, mm, BASE), word_of(0));
+}
+
+/* Two want one page: it is read once. */
+static void second_waiter(uint32_t flags)
+{
+	map_file(flags);
+	waits = faults;
+	waiting = page_awaited;
+	meanwhile = forks;
+	assert_int_equal(peek(&e, mm, BASE), word_of(0));
+	await();
+	assert_int_equal(waits_error, 0);
+	poke(&e, mm, BASE, 9);
+	assert_int_equal(peek(&e, mm, BASE), 9);
+	assert_int_equal(peek(&e, child, BASE), flags == MM_MAP_SHARED ? 9 : word_of(0));
+	assert_int_equal(reads, 1);
+}
+
+static void test_second_waiter(void **state)
+{
+	(void)state;
+	second_waiter(MM_MAP_SHARED);
+}
+
+static void test_second_waiter_private(void **state)
+{
+	(void)state;
+	second_waiter(MM_MAP_PRIVATE);
+}
+
+/*
+ * f0 is being written when somebody writes to it: he waits, so that his bytes are not lost, and keeps nobody from anything.
+ *
+ * covers: 1.12
+ */
+static void test_writeback(void **state)
+{
+	struct mm_page_info info;
+
+	(void)state;
+	map_file(MM_MAP_SHARED);
+	poke(&e, mm, BASE, 9);
+	waits = faults;
+	waiting = page_awaited;
+	meanwhile = forks;
+	assert_int_equal(mm_file_sync(file), 0);
+	await();
+	assert_int_equal(waits_error, 0);
+	info = page_info(mm, BASE);
+	assert_true(info.dirty);
+	assert_true(info.writable);
+	assert_int_equal(peek(&e, child, BASE), 9);
+}
+
+/* ---------------------------------------------------------------- shared memory, from swap */
+
+/* |7 8|, both in swap */
+static void shared_in_swap(void)
+{
+	map_with(&e, mm, BASE, 2, RW, MM_MAP_SHARED | MM_MAP_ANONYMOUS, NULL, 0);
+	poke(&e, mm, BASE, 7);
+	poke(&e, mm, BASE + PAGE, 8);
+	reclaim_all(e.sys);
+	assert_int_equal(page_info(mm, BASE).state, MM_PAGE_NONE);
+}
+
+static void test_shared(void **state)
+{
+	(void)state;
+	shared_in_swap();
+	meanwhile = forks;
+	assert_int_equal(peek(&e, mm, BASE), 7);
+	assert_int_equal(reads, 1);
+	assert_int_equal(peek(&e, child, BASE), 7);
+	assert_true(same_frame(mm, BASE, child, BASE));
+}
+
+static void test_shared_unmap(void **state)
+{
+	(void)state;
+	shared_in_swap();
+	meanwhile = unmaps;
+	assert_int_equal(touch_read(&e, mm, BASE), RMAP_EFAULT);
+	assert_int_equal(peek(&e, mm, BASE + PAGE), 8);
+}
+
+static void test_shared_error(void **state)
+{
+	(void)state;
+	shared_in_swap();
+	device_error = RMAP_EIO;
+	assert_int_equal(touch_read(&e, mm, BASE), RMAP_EIO);
+	assert_int_equal(reads, 1);
+	device_error = 0;
+	assert_int_equal(peek(&e, mm, BASE + PAGE), 8);
+}
+
+/* ---------------------------------------------------------------- mlock, MAP_POPULATE, MADV_POPULATE_* */
+
+/* |7 8|, both in swap */
+static void private_in_swap(void)
+{
+	map_anon(&e, mm, BASE, 2);
+	poke(&e, mm, BASE, 7);
+	poke(&e, mm, BASE + PAGE, 8);
+	swap_out(&e, mm, BASE);
+	swap_out(&e, mm, BASE + PAGE);
+}
+
+static void test_mlock(void **state)
+{
+	struct mm_counters before;
+
+	(void)state;
+	private_in_swap();
+	before = counters_of(&e);
+	meanwhile = forks;
+	assert_int_equal(STEP(&e, mm_mlock(mm, BASE, 2 * PAGE, 0)), 0);
+	assert_int_equal(reads, 2);
+	assert_int_equal(counters_of(&e).faults - before.faults, 2);
+	assert_int_equal(counters_of(&e).fault_errors, before.fault_errors);
+	assert_true(page_info(mm, BASE).state == MM_PAGE_PRESENT);
+	assert_true(page_info(mm, BASE + PAGE).state == MM_PAGE_PRESENT);
+	assert_int_equal(peek(&e, child, BASE), 7);
+}
+
+/* What has gone meanwhile is no error, as on Linux; what is left is locked and there. */
+static void test_mlock_unmap(void **state)
+{
+	(void)state;
+	private_in_swap();
+	meanwhile = unmaps;
+	assert_int_equal(STEP(&e, mm_mlock(mm, BASE, 2 * PAGE, 0)), 0);
+	assert_int_equal(touch_read(&e, mm, BASE), RMAP_EFAULT);
+	assert_true(page_info(mm, BASE + PAGE).state == MM_PAGE_PRESENT);
+}
+
+static int unmaps_all(void)
+{
+	return PATIENT(mm_munmap(mm, BASE, 2 * PAGE));
+}
+
+static void test_mlock_nothing_left(void **state)
+{
+	(void)state;
+	private_in_swap();
+	meanwhile = unmaps_all;
+	assert_int_equal(STEP(&e, mm_mlock(mm, BASE, 2 * PAGE, 0)), 0);
+	assert_int_equal(reads, 1);
+}
+
+static void test_mlock_error(void **state)
+{
+	(void)state;
+	private_in_swap();
+	device_error = RMAP_EIO;
+	assert_int_equal(STEP(&e, mm_mlock(mm, BASE, 2 * PAGE, 0)), RMAP_ENOMEM);
+	assert_int_equal(reads, 1);
+	device_error = 0;
+}
+
+static void test_mlock_file(void **state)
+{
+	(void)state;
+	map_file(MM_MAP_PRIVATE);
+	meanwhile = forks;
+	assert_int_equal(STEP(&e, mm_mlock(mm, BASE, 2 * PAGE, 0)), 0);
+	assert_int_equal(reads, 2);
+	poke(&e, mm, BASE, 9);
+	assert_int_equal(peek(&e, child, BASE), word_of(0));
+}
+
+/* mmap has made the mapping when it populates it, so that others may change that already. */
+static void test_map_populate(void **state)
+{
+	(void)state;
+	meanwhile = unmaps;
+	map_with(&e, mm, BASE, 2, RW, MM_MAP_SHARED | MM_MAP_POPULATE, file, 0);
+	assert_int_equal(touch_read(&e, mm, BASE), RMAP_EFAULT);
+	assert_true(page_info(mm, BASE + PAGE).state == MM_PAGE_PRESENT);
+	assert_int_equal(reads, 2);
+}
+
+static void test_madvise_populate(void **state)
+{
+	(void)state;
+	map_file(MM_MAP_SHARED);
+	meanwhile = forks;
+	assert_int_equal(STEP(&e, mm_madvise(mm, BASE, PAGE, MM_MADV_POPULATE_WRITE)), 0);
+	assert_int_equal(reads, 1);
+	assert_true(page_info(mm, BASE).dirty);
+	meanwhile = unmaps_all;
+	assert_int_equal(STEP(&e, mm_madvise(mm, BASE + PAGE, PAGE, MM_MADV_POPULATE_READ)),
+			 RMAP_ENOMEM);
+	assert_int_equal(reads, 2);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_fork),
+		TEST(test_fork_private),
+		TEST(test_unmap),
+		TEST(test_file_goes),
+		TEST(test_protect),
+		TEST(test_replace),
+		TEST(test_move),
+		TEST(test_error),
+		TEST(test_error_of_another),
+		TEST(test_pin),
+		TEST(test_truncate),
+		TEST(test_truncate_private),
+		TEST(test_cut),
+		TEST(test_second_waiter),
+		TEST(test_second_waiter_private),
+		TEST(test_writeback),
+		TEST(test_shared),
+		TEST(test_shared_unmap),
+		TEST(test_shared_error),
+		TEST(test_mlock),
+		TEST(test_mlock_unmap),
+		TEST(test_mlock_nothing_left),
+		TEST(test_mlock_error),
+		TEST(test_mlock_file),
+		TEST(test_map_populate),
+		TEST(test_madvise_populate),
+	};
+
+	return cmocka_run_group_tests_name("file_wait", tests, NULL, NULL);
+}
