@@ -159,7 +159,7 @@ CALLS(lock_a, mm_mlock(w->p, A(0), 2 * PAGE, 0))
 CALLS(lock_a2, mm_mlock(w->p, A(2), PAGE, 0))
 CALLS(populate_f1, mm_madvise(w->p, F(1), PAGE, MM_MADV_POPULATE_READ))
 CALLS(migrate_a0, mm_migrate(w->p, A(0)))
-CALLS(migrate_a1_c, mm_migrate(w->c, A(1)))
+CALLS(migrate_a0_c, mm_migrate(w->c, A(0)))
 CALLS(migrate_f0, mm_migrate(w->p, F(0)))
 CALLS(poison_a0, mm_poison(w->p, A(0)))
 CALLS(msync_f, mm_msync(w->p, F(0), 2 * PAGE, MM_MS_SYNC))
@@ -172,9 +172,9 @@ CALLS(remove_f0, mm_madvise(w->p, F(0), PAGE, MM_MADV_REMOVE))
 CALLS(poison_f0, mm_poison(w->p, F(0)))
 
 /* The frame that the page has left is the next one to be had: a first touch gets it, while others may still wait for the page. */
-static int migrate_a0_c(struct world *w, int thread)
+static int migrate_a1_c(struct world *w, int thread)
 {
-	int r = mm_migrate(w->c, A(0));
+	int r = mm_migrate(w->c, A(1));
 
 	weave_step();
 	(void)weave_cpu_write(w->c, A(3), value_of(thread));
@@ -513,10 +513,9 @@ const struct op ops[] = {
 	{ "populate-f1", "MADV_POPULATE_READ, a file's page not in memory", USES_P, populate_f1,
 	  NULL },
 	{ "migrate-a0", "move a shared page's frame", USES_P | LOOSE | UNMAPS, migrate_a0, NULL },
-	{ "migrate-a0-c", "the same, the child, and a page in it", USES_C | LOOSE | UNMAPS,
-	  migrate_a0_c, NULL },
-	{ "migrate-a1-c", "its own page's, the child", USES_C | LOOSE | UNMAPS, migrate_a1_c,
-	  NULL },
+	{ "migrate-a0-c", "the same, the child", USES_C | LOOSE | UNMAPS, migrate_a0_c, NULL },
+	{ "migrate-a1-c", "its own page's, and a page in it, the child", USES_C | LOOSE | UNMAPS,
+	  migrate_a1_c, NULL },
 	{ "migrate-stack", "of a program that begins", LOOSE | UNMAPS, migrate_stack, NULL },
 	{ "migrate-f0", "a file's page", USES_P | LOOSE | UNMAPS, migrate_f0, NULL },
 	{ "poison", "the frame of a0 goes bad", USES_P | LOOSE | UNMAPS | ANY_END, poison_a0,
