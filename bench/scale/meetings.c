@@ -188,11 +188,19 @@ static int walk_family(void *party, uint64_t *done)
 
 /* ---------------------------------------------------------------- reclaim */
 
+/*
+ * Not all at once: where every page was used since it was looked at last, reclaim looks at all of them for the last of nr, which under scan
+ * takes minutes. Asked for one it frees what it finds in a batch.
+ */
 static uint64_t reclaim_some(struct party *p, uint64_t nr)
 {
 	double start = scale_now();
-	uint64_t freed = mm_reclaim(p->engine.sys, nr);
+	uint64_t freed = 0, now;
 
+	do {
+		now = mm_reclaim(p->engine.sys, 1);
+		freed += now;
+	} while (now && freed < nr && !crew_over());
 	if (freed)
 		p->reclaim_ns += scale_now() - start;
 	p->reclaimed += freed;
