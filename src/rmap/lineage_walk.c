@@ -118,10 +118,13 @@ struct place {
 		sieve; /* which of top's children are not to be looked at; none if its set is NULL */
 };
 
-/* Whoever stands in top's place now; in that case the page's children are all of his. */
+/*
+ * Whoever stands in top's place now; in that case the page's children are all of his. It may be nobody: then what we stand on has gone,
+ * too, and the walk ends where it would go on beside that.
+ */
 static void follow_top(struct tour *t, struct place *at)
 {
-	if (rmap_likely(!lineage_gone(at->top)))
+	if (!at->top || rmap_likely(!lineage_gone(at->top)))
 		return;
 	at->top = lineage_resolve(at->top, &t->state->walk->steps);
 	at->stamp = 0;
