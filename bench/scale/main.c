@@ -284,6 +284,8 @@ static void run_meetings(struct command *c, unsigned int meeting, unsigned int r
 		progress(name, "", m.design);
 		if (!c->o.json && !i)
 			report_meeting_head(&m);
+		if (!scale_meeting_is_for(meeting, relatives, m.design))
+			continue;
 		if (!say(c, scale_meeting_run(&c->o, &m, why), name, m.design, why))
 			continue;
 		if (!c->o.json)

@@ -56,6 +56,11 @@ struct meeting {
 	unsigned int longer;			       /* slices are so many times as long */
 	uint64_t pages;				       /* that all have together, each its own */
 	unsigned int relatives[3], relatives_quick[3]; /* it is held with so many; 0: none */
+	/*
+	 * The most relatives for a design that looks at all tables of all of them for each page: where every page was used since it was
+	 * looked at last, one call looks at all pages, for minutes.
+	 */
+	unsigned int relatives_scan;
 	int (*open)(struct party *p);
 	int (*work)(void *party, uint64_t *done);
 	int (*other)(void *party, uint64_t *done);
@@ -292,16 +297,16 @@ static int reclaim_family(void *party, uint64_t *done)
 static const struct meeting meetings[] = {
 	{ "walk_fork", "a page that a family maps is walked for while a member forks", "forks",
 	  "walks", .second_engine = true, .longer = 1, .relatives = { 1000 },
-	  .relatives_quick = { 50 }, .open = family_open, .work = fork_member, .other = walk_family,
-	  .size = family_size },
+	  .relatives_scan = 1000, .relatives_quick = { 50 }, .open = family_open,
+	  .work = fork_member, .other = walk_family, .size = family_size },
 	{ "reclaim_fault", "a process's pages are reclaimed and come back while another faults",
 	  "faults", "pages out and in", .second_engine = true, .longer = 1, .pages = OWN_PAGES / 4,
-	  .relatives = { 2 }, .relatives_quick = { 2 }, .open = two_processes,
+	  .relatives = { 2 }, .relatives_scan = 2, .relatives_quick = { 2 }, .open = two_processes,
 	  .work = fault_process, .other = out_and_in, .size = two_processes_size },
 	{ "collapse", "relatives fork, write and exit while their pages are reclaimed",
 	  "forks with what they write", "pages reclaimed", .longer = 5, .pages = OWN_PAGES,
-	  .relatives = { 100, 1000, 5000 }, .relatives_quick = { 10, 30 }, .open = family_open,
-	  .work = live_and_die, .other = reclaim_family, .size = family_size },
+	  .relatives = { 100, 1000, 5000 }, .relatives_scan = 1000, .relatives_quick = { 10, 30 },
+	  .open = family_open, .work = live_and_die, .other = reclaim_family, .size = family_size },
 };
 
 unsigned int scale_nr_meetings(void)
@@ -332,6 +337,12 @@ const char *scale_meeting_other_unit(unsigned int meeting)
 const unsigned int *scale_meeting_relatives(unsigned int meeting, bool quick)
 {
 	return quick ? meetings[meeting].relatives_quick : meetings[meeting].relatives;
+}
+
+bool scale_meeting_is_for(unsigned int meeting, unsigned int relatives,
+			  const struct rmap_ops *design)
+{
+	return design != &rmap_scan || relatives <= meetings[meeting].relatives_scan;
 }
 
 /* ---------------------------------------------------------------- a meeting */

@@ -158,6 +158,9 @@ const char *scale_meeting_unit(unsigned int meeting);
 const char *scale_meeting_other_unit(unsigned int meeting);
 /* With how many relatives it is to be held: 3 numbers, 0 for none. */
 const unsigned int *scale_meeting_relatives(unsigned int meeting, bool quick);
+/* Can this design do it in seconds? */
+bool scale_meeting_is_for(unsigned int meeting, unsigned int relatives,
+			  const struct rmap_ops *design);
 /* false: something was wrong, with a sentence. */
 bool scale_meeting_run(const struct scale_options *o, struct scale_meeting *m, char why[SCALE_WHY]);
 
