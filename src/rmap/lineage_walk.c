@@ -188,8 +188,9 @@ static struct lineage *next_node(struct tour *t, struct lineage *n, struct place
 {
 	struct lineage *child = lineage_head(n);
 
+	/* Below top there is nobody (had it gone, its heir would be there): whoever is born to it now is copied behind the look. */
 	if (!child)
-		return next_beside(t, n, at);
+		return n == at->top ? NULL : next_beside(t, n, at);
 	/* If n has just gone, child is the heir that it forwards to. */
 	return n == at->top && too_old(t, child, at) ? NULL : child;
 }
