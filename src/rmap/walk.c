@@ -165,9 +165,9 @@ static void count_long_walk(struct rmap_counters *all, const struct rmap_walk_st
 	count_add(&c->found, walk->found);
 }
 
-static void count_walk(struct rmap *rmap, const struct rmap_walk_state *state)
+static void count_walk(struct rmap *rmap, const struct rmap_walk *walk,
+		       const struct rmap_walk_state *state)
 {
-	const struct rmap_walk *walk = state->walk;
 	struct rmap_counters *all = rmap_counting(rmap);
 	struct rmap_walk_counters *c = &all->walk[walk->purpose];
 	/* Whoever probes measures others' walks: locks are theirs. */
@@ -216,7 +216,7 @@ int rmap_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk *walk)
 	else if (mapping)
 		result = file_map_walk(rmap, (struct rmap_file *)mapping, page, &state);
 	if (!(walk->flags & RMAP_WALK_CHECK))
-		count_walk(rmap, &state);
+		count_walk(rmap, walk, &state);
 	return result;
 }
 
