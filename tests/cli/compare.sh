@@ -30,6 +30,9 @@ expect_code 2 "$rmap" compare --check 0 fork-cow
 expect_code 2 "$rmap" compare --json --csv fork-cow
 says 'exclude each other'
 expect_code 2 "$rmap" compare --frames 3 fork-cow
+expect_code 2 "$rmap" compare --frames 0% fork-cow
+says 'from 1% to 1000%'
+expect_code 2 "$rmap" compare --frames 50% "$dir/none.rmw"
 expect_code 2 "$rmap" compare "$dir/none.rmw"
 expect_code 2 "$rmap" compare survivors:which=best
 says 'which must be one of oldest, newest, spread'
@@ -44,6 +47,20 @@ printf 'process P\nP mmap 1p rw\nexpect stat P map_count=7\n' >"$dir/wrong.rmw"
 expect_code 1 "$rmap" compare --json --designs anon_vma_chain "$dir/wrong.rmw"
 says 'on anon_vma_chain: .*wrong.rmw:3: expect stat: expected map_count = 7, found 1'
 json 'not d["designs"][0]["checked"] and "map_count" in d["designs"][0]["message"]'
+
+expect_code 1 "$rmap" compare --frames 50% "$dir/wrong.rmw"
+says 'before --frames 50%: .*wrong.rmw:3'
+[ ! -s "$dir/out" ] || fail "a table without a run"
+
+# -- sizes mean what they mean to rmap run
+for size in 700 700p 2800K; do
+	expect_code 0 "$rmap" compare --json --designs anon_vma_chain --swap "$size" fork-cow:children=3,pages=3
+	json 'd["swap_slots"] == 700'
+done
+expect_code 0 "$rmap" run --json --frames 25% fork-cow:children=40,pages=400
+frames=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["frames"])' "$dir/out")
+expect_code 0 "$rmap" compare --json --designs anon_vma_chain,anon_vma --frames 25% fork-cow:children=40,pages=400
+json "d['frames'] == $frames > 1000"
 
 # -- the table
 expect_code 0 "$rmap" compare fork-cow:children=20,pages=50

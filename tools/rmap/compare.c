@@ -7,6 +7,7 @@
  */
 #include "commands.h"
 #include "compare.h"
+#include "machine_size.h"
 #include "number.h"
 
 #include <argp.h>
@@ -33,19 +34,19 @@ enum {
 struct command {
 	struct compare c;
 	const char *workload, *designs;
+	uint64_t percent; /* --frames 25%: of what is in use at the most; 0: not said */
 	bool json, csv, quiet;
 };
 
 static const struct argp_option options[] = {
 	{ "designs", KEY_DESIGNS, "A,B,...", 0, "The reverse maps to compare (default: all)", 0 },
 	{ "frames", KEY_FRAMES, "N", 0,
-	  "Memory of the machine: frames of 4 KiB, or a size as 64M (default: what the workload "
-	  "needs)",
+	  "Memory of the machine: frames of 4 KiB, a size as 64M, or as 25% a share of what the "
+	  "workload has in use at the most, for which it is carried out once more (default: what "
+	  "the workload needs)",
 	  0 },
 	{ "swap", KEY_SWAP, "SIZE", 0,
-	  "Swap space: a size as 64M, or a number of pages as 1000p; 0: none (default: as much as "
-	  "memory)",
-	  0 },
+	  "Swap space: pages of 4 KiB, or a size as 64M; 0: none (default: as much as memory)", 0 },
 	{ "check", KEY_CHECK, "EVERY", 0,
 	  "Check after each EVERY operations that change something (default: at the ends of "
 	  "phases, and for at "
@@ -64,33 +65,17 @@ static const struct argp_option options[] = {
 
 /* ---------------------------------------------------------------- the command line */
 
-static uint64_t frames(struct argp_state *state, const char *what, const char *arg,
-		       bool plain_frames)
-{
-	size_t len = strlen(arg);
-	uint64_t n = 0;
-
-	if (ops_parse_size(arg, &n))
-		argp_error(state, "%s must be a number or a size as 64M, not '%s'", what, arg);
-	if (plain_frames && len && arg[len - 1] >= '0' && arg[len - 1] <= '9')
-		return n;
-	return n >> RMAP_PAGE_SHIFT;
-}
-
-static error_t parse_machine(int key, const char *arg, struct runner_options *o,
+static error_t parse_machine(int key, const char *arg, struct command *command,
 			     struct argp_state *state)
 {
+	struct runner_options *o = &command->c.options;
+
 	switch (key) {
 	case KEY_FRAMES:
-		o->frames = frames(state, "--frames", arg, true);
-		if (o->frames < 64 || o->frames > (uint64_t)1 << 36)
-			argp_error(state, "--frames must be from 64 to 2^36");
+		machine_frames(state, arg, o, &command->percent);
 		return 0;
 	case KEY_SWAP:
-		o->swap_slots = frames(state, "--swap", arg, false);
-		o->has_swap = true;
-		if (o->swap_slots > (uint64_t)1 << 36)
-			argp_error(state, "--swap must be at most 2^36 pages");
+		machine_swap(state, arg, o);
 		return 0;
 	case KEY_CHECK:
 		o->check_every = number_option(state, "--check", arg, 0, UINT32_MAX);
@@ -142,7 +127,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--json and --csv exclude each other");
 		break;
 	default:
-		return parse_machine(key, arg, &command->c.options, state);
+		return parse_machine(key, arg, command, state);
 	}
 	return 0;
 }
@@ -224,10 +209,47 @@ static enum runner_result out_of_memory(char err[OPS_ERR_SIZE])
 	return RUNNER_BAD;
 }
 
-static void show(const struct command *command, const struct compare_design *d, const char *phase)
+static void show(const struct command *command, const char *what, const char *phase)
 {
 	if (!command->quiet && isatty(2))
-		fprintf(stderr, "\r\033[K%s  %s", rmap_design_name(d->ops), phase);
+		fprintf(stderr, "\r\033[K%s  %s", what, phase);
+}
+
+/* Before all designs, to see how much memory the workload has in use. */
+static enum runner_result measure(void *ctx, struct op_source *source, struct runner *r,
+				  char err[OPS_ERR_SIZE])
+{
+	const struct command *command = ctx;
+	enum runner_result result;
+	struct op op;
+	int more;
+
+	show(command, "how much memory it wants", "");
+	while ((more = source->next(source, &op, err)) > 0) {
+		if (op.kind == OP_PHASE)
+			show(command, "how much memory it wants", op.text ? op.text : "");
+		result = runner_step(r, &op, err);
+		if (result != RUNNER_OK)
+			return result;
+	}
+	return more < 0 ? RUNNER_BAD : runner_finish(r, err);
+}
+
+/* Under one design, so that all get a machine of one size, and the same one whichever are asked for. */
+static int measure_first(struct command *command)
+{
+	char err[OPS_ERR_SIZE] = "";
+	enum runner_result result;
+
+	if (!command->percent)
+		return 0;
+	result = machine_measure(command->workload, command->percent, &command->c.options, measure,
+				 command, err);
+	if (result == RUNNER_OK)
+		return 0;
+	fprintf(stderr, "%srmap compare: before --frames %" PRIu64 "%%: %s\n",
+		!command->quiet && isatty(2) ? "\r\033[K" : "", command->percent, err);
+	return result == RUNNER_FAILED ? EXIT_WRONG : EXIT_USAGE;
 }
 
 static enum runner_result steps(const struct command *command, struct compare_design *d,
@@ -244,7 +266,7 @@ static enum runner_result steps(const struct command *command, struct compare_de
 			if (runner_operations(r) && !compare_probe(&command->c, d, r, phase))
 				return out_of_memory(err);
 			snprintf(phase, sizeof(phase), "%s", op.text ? op.text : "");
-			show(command, d, phase);
+			show(command, rmap_design_name(d->ops), phase);
 		}
 		result = runner_step(r, &op, err);
 		if (result != RUNNER_OK)
@@ -310,7 +332,7 @@ static bool run_design(struct command *command, struct compare_design *d)
 	snprintf(command->c.kind, sizeof(command->c.kind), "%s", source->kind);
 	command->c.frames = r->frames;
 	command->c.swap_slots = r->swap_slots;
-	show(command, d, "");
+	show(command, rmap_design_name(d->ops), "");
 	d->result = steps(command, d, source, r, d->message);
 	d->ran = true;
 	collect(d, timed, r);
@@ -381,8 +403,9 @@ int cmd_compare(int argc, char **argv)
 		       "        all designs on 1,000 children that each write all\n"
 		       "  rmap compare --designs anon_vma_chain,lineage survivors:left=2\n"
 		       "        two of them on pages that few of many still have\n"
-		       "  rmap compare --frames 16M --csv workloads/records/redis.rmrec\n"
-		       "        a recorded program in little memory, for a spreadsheet\n\n"
+		       "  rmap compare --frames 25% --csv workloads/records/redis.rmrec\n"
+		       "        a recorded program in a quarter of its memory, for a "
+		       "spreadsheet\n\n"
 		       "The best of each row is marked with *. Exit code: 0 all is "
 		       "well; 1 an "
 		       "expectation, a check or contents were wrong under some design; 2 the "
@@ -402,6 +425,11 @@ int cmd_compare(int argc, char **argv)
 		fprintf(stderr, "rmap compare: %s\n", err);
 		compare_free(c);
 		return EXIT_USAGE;
+	}
+	ret = measure_first(&command);
+	if (ret) {
+		compare_free(c);
+		return ret;
 	}
 	ret = run_all(&command);
 	if (ret != EXIT_USAGE) {

@@ -4,18 +4,16 @@
  */
 #include "commands.h"
 #include "gen.h"
+#include "machine_size.h"
 #include "number.h"
 #include "runner.h"
 
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define EXIT_WRONG 1 /* an expectation, a check, contents */
-#define FRAMES_MIN 64
-#define FRAMES_MAX ((uint64_t)1 << 36)
 #define EXIT_USAGE 2 /* a wrong command line, a file that cannot be used */
 
 enum {
@@ -81,32 +79,6 @@ static uint64_t number(struct argp_state *state, const char *what, const char *a
 	return n;
 }
 
-/* A plain number is frames, anything with a unit a size. */
-static uint64_t frames(struct argp_state *state, const char *what, const char *arg)
-{
-	size_t len = strlen(arg);
-	uint64_t n = 0;
-
-	if (ops_parse_size(arg, &n))
-		argp_error(state, "%s must be a number or a size as 64M, not '%s'", what, arg);
-	if (len && arg[len - 1] >= '0' && arg[len - 1] <= '9')
-		return n;
-	return n >> RMAP_PAGE_SHIFT;
-}
-
-/* "25%" is 25; what does not end so is 0. */
-static uint64_t percent(struct argp_state *state, const char *arg)
-{
-	char *end;
-	unsigned long n = strtoul(arg, &end, 10);
-
-	if (!strchr(arg, '%'))
-		return 0;
-	if (*arg < '0' || *arg > '9' || strcmp(end, "%") != 0 || n < 1 || n > 1000)
-		argp_error(state, "--frames takes from 1%% to 1000%%, not '%s'", arg);
-	return n;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct run *run = state->input;
@@ -116,19 +88,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		run->options.design = arg;
 		break;
 	case KEY_FRAMES:
-		run->options.frames = 0;
-		run->percent = percent(state, arg);
-		if (run->percent)
-			break;
-		run->options.frames = frames(state, "--frames", arg);
-		if (run->options.frames < FRAMES_MIN || run->options.frames > FRAMES_MAX)
-			argp_error(state, "--frames must be from 64 to 2^36");
+		machine_frames(state, arg, &run->options, &run->percent);
 		break;
 	case KEY_SWAP:
-		run->options.swap_slots = frames(state, "--swap", arg);
-		run->options.has_swap = true;
-		if (run->options.swap_slots > (uint64_t)1 << 36)
-			argp_error(state, "--swap must be at most 2^36 pages");
+		machine_swap(state, arg, &run->options);
 		break;
 	case KEY_CHECK:
 		run->options.check = true;
@@ -230,9 +193,10 @@ static void show_progress(struct progress *p, struct runner *r, const struct op_
 		fprintf(stderr, "\r\033[K%llu operations  %s", (unsigned long long)ops, p->phase);
 }
 
-static enum runner_result run_all(struct run *run, struct op_source *source, struct runner *r,
+static enum runner_result run_all(void *ctx, struct op_source *source, struct runner *r,
 				  char err[OPS_ERR_SIZE])
 {
+	const struct run *run = ctx;
 	struct progress progress = { .on = !run->quiet && isatty(2), .phase = "" };
 	enum runner_result result = RUNNER_OK;
 	char phase[64] = "";
@@ -254,41 +218,6 @@ static enum runner_result run_all(struct run *run, struct op_source *source, str
 		result = runner_finish(r, err);
 	if (progress.on)
 		fprintf(stderr, "\r\033[K");
-	return result;
-}
-
-/*
- * A share of what the workload has in use at the most is known once it has run: it runs twice, first with all the memory that
- * it would have had, and without contents where it may.
- */
-static enum runner_result measure(struct run *run, char err[OPS_ERR_SIZE])
-{
-	struct runner_options first = { .design = run->options.design,
-					.seed = run->options.seed,
-					.steady = run->options.steady };
-	enum runner_result result = RUNNER_BAD;
-	struct op_source *source;
-	struct runner *r;
-	struct stat st;
-
-	if (source_open(run->workload, &source, err))
-		return RUNNER_BAD;
-	if (strcmp(source->kind, "generator") != 0 &&
-	    (stat(run->workload, &st) || !S_ISREG(st.st_mode))) {
-		snprintf(err, OPS_ERR_SIZE, "%s: is no regular file, and would be read twice",
-			 run->workload);
-		source->close(source);
-		return RUNNER_BAD;
-	}
-	first.phantom = !source->config.needs_contents;
-	if (!runner_create(&first, source, &r, err)) {
-		result = run_all(run, source, r, err);
-		run->options.frames = runner_frames_at_most(r) * run->percent / 100;
-		if (run->options.frames < FRAMES_MIN)
-			run->options.frames = FRAMES_MIN;
-		runner_destroy(r);
-	}
-	source->close(source);
 	return result;
 }
 
@@ -320,7 +249,9 @@ int cmd_run(int argc, char **argv)
 		list_generators();
 		return 0;
 	}
-	result = run.percent ? measure(&run, err) : RUNNER_OK;
+	result = run.percent ? machine_measure(run.workload, run.percent, &run.options, run_all,
+					       &run, err)
+			     : RUNNER_OK;
 	if (result != RUNNER_OK) {
 		fprintf(stderr, "rmap run: before --frames %llu%%: %s\n",
 			(unsigned long long)run.percent, err);
