@@ -6,6 +6,7 @@
  */
 #include "compare.h"
 #include "json_figures.h"
+#include "words.h"
 
 #include <math.h>
 #include <string.h>
@@ -256,45 +257,71 @@ static void format_figure(const struct figure *f, double value, char buf[32])
 		grouped(value, buf);
 }
 
-static void print_row(const struct compare *c, const struct figure *f, FILE *out)
+#define NAME_COLUMNS   28
+#define DESIGN_COLUMNS 16
+
+/* What of the table stands side by side: the designs from first to before end. */
+struct block {
+	const struct compare *c;
+	uint32_t first, end;
+	FILE *out;
+};
+
+/* What a row is about: a longer name has a line of its own. */
+static void print_what(const struct block *b, const char *what)
 {
-	double values[COMPARE_DESIGNS], best = NAN;
-	char text[32];
+	if (strlen(what) > NAME_COLUMNS - 2)
+		fprintf(b->out, "  %s\n%*s", what, NAME_COLUMNS, "");
+	else
+		fprintf(b->out, "  %-*s", NAME_COLUMNS - 2, what);
+}
+
+static void print_row(const struct block *b, const struct figure *f)
+{
+	const struct compare *c = b->c;
+	double best = NAN;
+	char text[32], best_text[32];
 
 	for (uint32_t i = 0; i < c->nr; i++) {
-		values[i] = f->get(c->design[i], f->which);
+		double value = f->get(c->design[i], f->which);
+
 		/* Who got something wrong is not the best at anything. */
-		if (c->design[i]->checked && !isnan(values[i]) && !(values[i] >= best))
-			best = values[i];
+		if (c->design[i]->checked && !isnan(value) && !(value >= best))
+			best = value;
 	}
-	fprintf(out, "  %-26s", f->name);
-	for (uint32_t i = 0; i < c->nr; i++) {
-		format_figure(f, values[i], text);
-		fprintf(out, " %14s%s", text,
-			f->ranked && c->nr > 1 && c->design[i]->checked && values[i] <= best ? "*"
-											     : " ");
+	format_figure(f, best, best_text);
+	print_what(b, f->name);
+	for (uint32_t i = b->first; i < b->end; i++) {
+		double value = f->get(c->design[i], f->which);
+		bool ranked = f->ranked && c->nr > 1 && c->design[i]->checked && !isnan(value);
+
+		/* Two that read the same share the mark: nobody could see why one has it. */
+		format_figure(f, value, text);
+		fprintf(b->out, " %14s%s", text, ranked && !strcmp(text, best_text) ? "*" : " ");
 	}
-	fprintf(out, "\n");
+	fprintf(b->out, "\n");
 }
 
-static void print_names(const struct compare *c, const char *head, FILE *out)
+static void print_names(const struct block *b, const char *head)
 {
-	fprintf(out, "%-28s", head);
-	for (uint32_t i = 0; i < c->nr; i++)
-		fprintf(out, " %14.14s ", rmap_design_name(c->design[i]->ops));
-	fprintf(out, "\n");
+	fprintf(b->out, "%-*s", NAME_COLUMNS, head);
+	for (uint32_t i = b->first; i < b->end; i++)
+		fprintf(b->out, " %14.14s ", rmap_design_name(b->c->design[i]->ops));
+	fprintf(b->out, "\n");
 }
 
-static void print_phases(const struct compare *c, FILE *out)
+static void print_phases(const struct block *b)
 {
+	const struct compare *c = b->c;
 	const struct compare_design *first = c->design[0];
 
-	print_names(c, "\nlooks per PTE, second walk", out);
+	fprintf(b->out, "\n");
+	print_names(b, "looks per PTE, second walk");
 	for (uint32_t p = 0; p < first->nr_phases; p++) {
 		char text[32];
 
-		fprintf(out, "  %-26.26s", first->phase[p].name);
-		for (uint32_t i = 0; i < c->nr; i++) {
+		print_what(b, first->phase[p].name);
+		for (uint32_t i = b->first; i < b->end; i++) {
 			const struct compare_design *d = c->design[i];
 			double looks = NAN;
 
@@ -302,23 +329,25 @@ static void print_phases(const struct compare *c, FILE *out)
 				looks = quotient((double)d->phase[p].pass[COMPARE_SECOND].looks,
 						 (double)d->phase[p].pass[COMPARE_SECOND].found);
 			snprintf(text, sizeof(text), isnan(looks) ? "-" : "%.2f", looks);
-			fprintf(out, " %14s ", text);
+			fprintf(b->out, " %14s ", text);
 		}
-		fprintf(out, "\n");
+		fprintf(b->out, "\n");
 	}
 }
 
 /* Walks that the workload itself asked for, each for what it may take when it may stop, and to the end. */
-static void print_probes(const struct compare *c, FILE *out)
+static void print_probes(const struct block *b)
 {
+	const struct compare *c = b->c;
 	const struct compare_design *first = c->design[0];
 
 	if (!first->nr_probes)
 		return;
-	print_names(c, "\nlooks from (stop, full)", out);
+	fprintf(b->out, "\n");
+	print_names(b, "looks from (stop, full)");
 	for (uint32_t p = 0; p < first->nr_probes; p++) {
-		fprintf(out, "  %-26.26s", first->probes[p].what);
-		for (uint32_t i = 0; i < c->nr; i++) {
+		print_what(b, first->probes[p].what);
+		for (uint32_t i = b->first; i < b->end; i++) {
 			const struct probe *probe = &c->design[i]->probes[p];
 			char text[64] = "-";
 
@@ -326,18 +355,21 @@ static void print_probes(const struct compare *c, FILE *out)
 				snprintf(text, sizeof(text), "%llu, %llu",
 					 (unsigned long long)probe->stop_looks,
 					 (unsigned long long)probe->full_looks);
-			fprintf(out, " %14s ", text);
+			fprintf(b->out, " %14s ", text);
 		}
-		fprintf(out, "\n");
+		fprintf(b->out, "\n");
 	}
 }
 
 /* With the lock checker's locks: all that the design's code took. */
-static void print_locks(const struct compare *c, FILE *out)
+static void print_locks(const struct block *b)
 {
+	const struct compare *c = b->c;
+
 	if (!timed_lock_name(0))
 		return;
-	print_names(c, "\nlocks taken by the design", out);
+	fprintf(b->out, "\n");
+	print_names(b, "locks taken by the design");
 	for (unsigned int k = 0; timed_lock_name(k); k++) {
 		uint64_t any = 0;
 		char text[32];
@@ -346,45 +378,69 @@ static void print_locks(const struct compare *c, FILE *out)
 			any |= c->design[i]->locks[k];
 		if (!any)
 			continue;
-		fprintf(out, "  %-26s", timed_lock_name(k));
-		for (uint32_t i = 0; i < c->nr; i++) {
+		print_what(b, timed_lock_name(k));
+		for (uint32_t i = b->first; i < b->end; i++) {
 			grouped((double)c->design[i]->locks[k], text);
-			fprintf(out, " %14s ", text);
+			fprintf(b->out, " %14s ", text);
 		}
-		fprintf(out, "\n");
+		fprintf(b->out, "\n");
 	}
+}
+
+static void print_block(const struct block *b)
+{
+	print_names(b, "");
+	fprintf(b->out, "%-*s", NAME_COLUMNS, "checked, nothing wrong");
+	for (uint32_t i = b->first; i < b->end; i++)
+		fprintf(b->out, " %14s ", b->c->design[i]->checked ? "yes" : "NO");
+	fprintf(b->out, "\n");
+	for (size_t i = 0; i < FIGURES; i++) {
+		if (figures[i].get == of_instructions && !b->c->design[0]->counts_instructions)
+			continue;
+		if (figures[i].group)
+			fprintf(b->out, "\n%s\n", figures[i].group);
+		print_row(b, &figures[i]);
+	}
+	print_phases(b);
+	print_probes(b);
+	print_locks(b);
+	fprintf(b->out, "\n");
+}
+
+/* As many designs side by side as the terminal is wide; all, where it is none. */
+static uint32_t side_by_side(FILE *out)
+{
+	unsigned int columns = words_terminal(out);
+
+	if (!columns)
+		return COMPARE_DESIGNS;
+	return columns < NAME_COLUMNS + DESIGN_COLUMNS ? 1
+						       : (columns - NAME_COLUMNS) / DESIGN_COLUMNS;
 }
 
 void compare_print(const struct compare *c, FILE *out)
 {
 	const struct compare_design *first = c->design[0];
-	char a[32], b[32], e[32];
+	struct block b = { .c = c, .out = out };
+	uint32_t room = side_by_side(out);
+	char frames[32], ops[32], procs[32];
 
-	grouped((double)c->frames, a);
-	grouped((double)first->ops_carried_out, b);
-	grouped((double)first->procs_at_most, e);
-	fprintf(out, "%s %s: %s operations, %s processes at the most, %s frames%s\n\n", c->kind,
-		c->workload, b, e, a, c->options.phantom ? " of phantoms" : "");
-	print_names(c, "", out);
-	fprintf(out, "%-28s", "checked, nothing wrong");
-	for (uint32_t i = 0; i < c->nr; i++)
-		fprintf(out, " %14s ", c->design[i]->checked ? "yes" : "NO");
+	grouped((double)c->frames, frames);
+	grouped((double)first->ops_carried_out, ops);
+	grouped((double)first->procs_at_most, procs);
+	words_say(out, "%s %s: %s operations, %s processes at the most, %s frames%s", c->kind,
+		  c->workload, ops, procs, frames, c->options.phantom ? " of phantoms" : "");
 	fprintf(out, "\n");
-	for (size_t i = 0; i < FIGURES; i++) {
-		if (figures[i].get == of_instructions && !first->counts_instructions)
-			continue;
-		if (figures[i].group)
-			fprintf(out, "\n%s\n", figures[i].group);
-		print_row(c, &figures[i], out);
+	for (; b.first < c->nr; b.first = b.end) {
+		b.end = c->nr - b.first < room ? c->nr : b.first + room;
+		print_block(&b);
 	}
-	print_phases(c, out);
-	print_probes(c, out);
-	print_locks(c, out);
-	fprintf(out, "\n* the best of its row. Times by the %s, less %.0f ns an event; %s.\n",
-		strcmp(timed_clock_name(), "tsc") ? "clock" : "time stamp counter",
-		first->clock_overhead_ns,
-		first->counts_instructions ? "instructions by the processor's counter, sampled"
-					   : "no counter of instructions here");
+	words_say(out, "* the best of its row%s. Times by the %s, less %.0f ns an event; %s.",
+		  c->nr > room ? ", of all designs" : "",
+		  strcmp(timed_clock_name(), "tsc") ? "clock" : "time stamp counter",
+		  first->clock_overhead_ns,
+		  first->counts_instructions ? "instructions by the processor's counter, sampled"
+					     : "no counter of instructions here");
 }
 
 /* ---------------------------------------------------------------- comma-separated */
