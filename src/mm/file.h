@@ -21,7 +21,8 @@ struct mm_file {
 	void *handle;	       /* the port's; NULL: shared memory; fixed */
 	uint64_t id;	       /* fixed */
 	_Atomic uint32_t refs;
-	_Atomic uint64_t size; /* bytes; invalidate_lock to change */
+	/* bytes; invalidate_lock to change, and the lock of the page that write(2) is at, for who writes that back */
+	_Atomic uint64_t size;
 	/* pages promised for shared memory, returned at the end; set once, before it is mapped */
 	uint64_t accounted;
 	/* RMAP_LOCK_INVALIDATE. Read: adding pages and faulting; write: truncating */

@@ -4,7 +4,8 @@
  *
  * A read is page by page what a fault would see, but makes no pages of shared memory's holes. A write within the file excludes truncation only; one that extends the file
  * excludes everybody else, so that the end moves in order: first what a mapping may have left behind the old end in its last
- * page becomes zeros, then bytes are written, then the size covers them.
+ * page becomes zeros, then bytes are written, then the size covers them. That last before the page is unlocked: write-back knows
+ * nothing of the writer, and takes for nobody's what lies behind the end.
  *
  * A page that is overwritten whole is not read before.
  */
@@ -74,6 +75,9 @@ static int write_part(struct mm_file *file, uint64_t at, const unsigned char *fr
 	else if (to && (flags & FILE_GET_OVERWRITE))
 		page_zero(sys, page); /* nobody gave bytes: let none of a former owner's show */
 	file_set_dirty(page, sys);
+	/* Only for who excludes everybody: others write within the file. */
+	if (at + n > mm_file_size(file))
+		atomic_store_explicit(&file->size, at + n, memory_order_release);
 	lru_mark_accessed(sys, page);
 	page_unlock(sys, page);
 	page_put(sys, page);
@@ -119,8 +123,6 @@ int mm_file_write(struct mm_file *file, uint64_t offset, const void *data, uint6
 		error = write_part(file, at, data ? (const unsigned char *)data + moved : NULL, n);
 		if (error)
 			break;
-		if (extends && at + n > mm_file_size(file))
-			atomic_store_explicit(&file->size, at + n, memory_order_release);
 	}
 	if (extends)
 		rmap_write_unlock(&file->invalidate_lock, os);

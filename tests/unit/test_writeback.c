@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mm/file.h"
+#include "mm/reclaim.h"
 
 #define RW (MM_PROT_READ | MM_PROT_WRITE)
 
@@ -281,6 +282,121 @@ static void flushed_before_unmapped(void **state)
 	engine_teardown(&s);
 }
 
+/* ---------------------------------------------------------------- write-back while write(2) moves the end */
+
+/* As soon as who writes has let go of the page, another one writes it back, who has waited for it. */
+struct meanwhile {
+	const struct mm_port *real;
+	struct mm_port port;
+	struct mm_file *file;
+	struct page *page;  /* NULL: not yet, or not any more */
+	unsigned int later; /* how often it is unlocked before that */
+	int error;
+};
+
+static struct meanwhile meanwhile;
+
+/* For whom the port is to be told when the page is unlocked. */
+static void somebody_waits(uint64_t index, unsigned int later)
+{
+	struct page *page = file_find_page(meanwhile.file, index);
+
+	assert_non_null(page);
+	page_set(page, PG_WAITERS);
+	meanwhile.page = page;
+	meanwhile.later = later;
+	meanwhile.error = RMAP_EAGAIN;
+	page_put(meanwhile.file->sys, page);
+}
+
+static void meanwhile_wake(void *ctx, const _Atomic uint32_t *word)
+{
+	struct page *page = meanwhile.page;
+
+	if (page && word == &page->flags) {
+		if (meanwhile.later--) {
+			page_set(page, PG_WAITERS);
+		} else {
+			meanwhile.page = NULL;
+			meanwhile.error = mm_file_sync(meanwhile.file);
+		}
+	}
+	meanwhile.real->os.wake(ctx, word);
+}
+
+/* A page behind the end is made for the write. */
+static int meanwhile_read(void *ctx, void *handle, uint64_t index, void *data)
+{
+	if (meanwhile.file && index == 1)
+		somebody_waits(1, 0);
+	return meanwhile.real->file_read(ctx, handle, index, data);
+}
+
+static const struct mm_port *meanwhile_wrap(const struct mm_port *real, void *arg)
+{
+	(void)arg;
+	meanwhile.real = real;
+	meanwhile.port = *real;
+	meanwhile.port.os.wake = meanwhile_wake;
+	meanwhile.port.file_read = meanwhile_read;
+	return &meanwhile.port;
+}
+
+/*
+ *	file    |pattern, 100 bytes|word| . . .|     in one page
+ *
+ * What stands behind the end is zeroed by write-back; what is written there by write(2) is not, since the end moves before the page is
+ * anybody else's.
+ */
+static void end_moves_within_a_page(void **state)
+{
+	const struct engine_config config = { .wrap = meanwhile_wrap };
+	struct engine s;
+	uint64_t word = 0x1234567890abcdef, there = 0;
+
+	(void)state;
+	meanwhile.file = NULL;
+	engine_setup(&s, &config);
+	meanwhile.file = pattern_file(&s, 1, 5);
+	assert_int_equal(STEP(&s, mm_file_truncate(meanwhile.file, 100)), 0);
+	/* First what a mapping may have left behind the end is zeroed. */
+	somebody_waits(0, 1);
+	assert_int_equal(STEP(&s, mm_file_write(meanwhile.file, 100, &word, 8, NULL)), 0);
+	assert_int_equal(meanwhile.error, 0);
+	assert_int_equal(mm_file_size(meanwhile.file), 108);
+	assert_int_equal(STEP(&s, mm_file_read(meanwhile.file, 100, &there, 8, NULL)), 0);
+	assert_int_equal(there, word);
+	mm_file_put(meanwhile.file);
+	engine_teardown(&s);
+}
+
+/*
+ *	file    |pattern|word . . .|     a page more
+ *
+ * A page that lies behind the end is not written back, and counts as clean from then on; the one that write(2) is at does not.
+ */
+static void end_moves_to_another_page(void **state)
+{
+	const struct engine_config config = { .wrap = meanwhile_wrap };
+	struct engine s;
+	uint64_t word = 0x1234567890abcdef, there = 0;
+
+	(void)state;
+	meanwhile.file = NULL;
+	engine_setup(&s, &config);
+	meanwhile.file = pattern_file(&s, 1, 5);
+	assert_int_equal(STEP(&s, mm_file_write(meanwhile.file, PAGE, &word, 8, NULL)), 0);
+	assert_int_equal(meanwhile.error, 0);
+	assert_int_equal(mm_file_size(meanwhile.file), PAGE + 8);
+	assert_int_equal(STEP(&s, mm_file_sync(meanwhile.file)), 0);
+	(void)reclaim_all(s.sys);
+	assert_false(file_is_cached(meanwhile.file, 1));
+	assert_int_equal(STEP(&s, mm_file_read(meanwhile.file, PAGE, &there, 8, NULL)), 0);
+	assert_int_equal(there, word);
+	mm_file_put(meanwhile.file);
+	engine_teardown(&s);
+}
+
 /*
  *	[c d]   a page that was only read, one that was written; both lose the right to write, and get it back
  *
@@ -323,6 +439,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(last_put_writes, setup, teardown),
 		cmocka_unit_test_setup_teardown(msync_writes_its_range, setup, teardown),
 		cmocka_unit_test(flushed_before_unmapped),
+		cmocka_unit_test(end_moves_within_a_page),
+		cmocka_unit_test(end_moves_to_another_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
