@@ -296,7 +296,8 @@ static int page_to_zero(struct mm_file *file, uint64_t index, struct page **page
 {
 	int error = file_get_page_held(file, index, 0, page);
 
-	if (error || page_refs(*page) <= 2 + rmap_page_mapcount(&(*page)->rmap))
+	/* The cache's and ours, and one of all mappings together. */
+	if (error || page_refs(*page) <= 2u + (rmap_page_mapcount(&(*page)->rmap) != 0))
 		return error;
 	page_unlock(file->sys, *page);
 	page_put(file->sys, *page);

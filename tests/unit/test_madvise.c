@@ -543,6 +543,36 @@ static void test_remove(void **state)
 }
 
 /*
+ *	file  |0|    mapped once to three times, and pinned for reading
+ *
+ * REMOVE: the mappers read zeros, who holds the page by the pin goes on reading what it said, however many map it.
+ *
+ * covers: 1.11-5
+ */
+static void test_remove_pinned(void **state)
+{
+	(void)state;
+	for (unsigned int mappers = 1; mappers <= 3; mappers++) {
+		struct mm *mm = engine_mm(&e);
+		struct mm_file *file = pattern_file(&e, 1, 5);
+		struct page *page;
+
+		for (unsigned int i = 0; i < mappers; i++) {
+			map_with(&e, mm, AT(i), 1, RW, MM_MAP_SHARED, file, 0);
+			assert_int_equal(peek(&e, mm, AT(i)), pattern_word(5, 0));
+		}
+		assert_int_equal(page_info(mm, AT(0)).mapcount, mappers);
+		assert_int_equal(STEP(&e, mm_pin(mm, AT(0), 0, &page)), 0);
+		assert_int_equal(advise(&e, mm, 0, 1, MM_MADV_REMOVE), 0);
+		assert_int_equal(peek(&e, mm, AT(0)), 0);
+		assert_int_equal(*(uint64_t *)mm_page_data(e.sys, page), pattern_word(5, 0));
+		mm_unpin(e.sys, page, 0);
+		mm_put(mm);
+		mm_file_put(file);
+	}
+}
+
+/*
  * POPULATE: like touching every page, with the errors that a touch would have raised as a signal.
  *
  * covers: 1.11-5
@@ -636,6 +666,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_willneed_shared, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_populate_after_free, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_remove_pinned, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_populate, setup, teardown),
 	};
 
