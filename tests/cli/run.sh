@@ -19,6 +19,23 @@ shows '^rmap [0-9]'
 expect_code 2 "$rmap"
 expect_code 2 "$rmap" jump
 says "no command 'jump'"
+expect_code 2 "$rmap" help jump
+says "no command 'jump'"
+# Every command teaches by example, both ways, and rmap(1) names it wherever it names commands.
+"$rmap" --help | sed -n 's/^  \([a-z][a-z]*\)  *[a-z].*/\1/p' | grep -v rmap >"$dir/commands"
+[ "$(wc -l <"$dir/commands")" -ge 11 ] || fail "commands: $(cat "$dir/commands")"
+while read -r command; do
+	# The museum is a program of its own, which not every build has.
+	[ "$command" != bugs ] || [ -x "$(dirname "$rmap")/rmap-museum" ] || continue
+	expect_code 0 "$rmap" "$command" --help
+	mv "$dir/out" "$dir/first"
+	expect_code 0 "$rmap" help "$command"
+	cmp -s "$dir/out" "$dir/first" || fail "rmap help $command is not rmap $command --help"
+	shows "^  rmap $command "
+	for place in "^\*rmap $command\*" "^\*$command\*" "\*rmap-$command\*(1)[,.]"; do
+		grep -q "$place" "$source/man/rmap.1.scd" || fail "rmap(1) has no $place"
+	done
+done <"$dir/commands"
 expect_code 0 "$rmap" run --help
 shows 'WORKLOAD'
 expect_code 0 "$rmap" run --list

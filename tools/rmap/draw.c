@@ -104,7 +104,18 @@ static const struct argp argp = {
 	.args_doc = "WORKLOAD -o FILE",
 	.doc = "Draw the live structures at a point of a workload: processes, VMAs, pages "
 	       "and page-table entries, and what the reverse map holds to come from one to the "
-	       "other.",
+	       "other.\v"
+	       "WORKLOAD is what rmap run takes: FILE.rmw, FILE.rmrec or a generator.\n\n"
+	       "  rmap draw workloads/draw/fork.rmw --at 43 -o cow.svg\n"
+	       "        a parent and a child that has written one of its pages\n"
+	       "  rmap draw workloads/draw/fork.rmw --at 44 --page 'P heap+1p' -o page.svg\n"
+	       "        one page, and whom a walk from it asks\n"
+	       "  rmap draw prefork:workers=5,pages=3 --at 14 --design lineage -o prefork.svg\n"
+	       "        a generator after 14 operations, on another reverse map\n\n"
+	       "SVG, PNG and PDF need Graphviz's dot. Exit code: 0 the drawing is there; 1 an "
+	       "expectation on the way did not hold; 2 the command line or a file cannot be used, "
+	       "or "
+	       "nothing is there to be drawn.",
 };
 
 /* ---------------------------------------------------------------- to the point */

@@ -13,7 +13,7 @@
 #define RMAP_VERSION "0.1.0"
 #endif
 
-static const struct {
+static const struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
 	const char *doc;
@@ -73,7 +73,9 @@ static const char examples[] =
 	"        the same on the kernel that runs, by real processes, compared step by step (as "
 	"root)\n"
 	"\n"
-	"'rmap COMMAND --help' says more; so do rmap(1), rmap-run(1), rmap-workload(5).\n"
+	"'rmap COMMAND --help' says more, as does 'man rmap-COMMAND'; rmap-workload(5) is the "
+	"language\n"
+	"of workloads.\n"
 	"Exit code: 0 all is well; 1 something that was expected or checked is wrong; 2 the\n"
 	"command line or a file cannot be used.\n";
 
@@ -94,14 +96,40 @@ static void finish_output(void)
 	_exit(2);
 }
 
-int main(int argc, char **argv)
+/* The command of that name; NULL, and a sentence: there is none. */
+static const struct command *command_named(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (!strcmp(name, commands[i].name))
+			return &commands[i];
+	fprintf(stderr, "rmap: there is no command '%s' (try 'rmap --help')\n", name);
+	return NULL;
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
 {
 	static char name[64];
+
+	/* So that messages of option parsing begin with "rmap run:". */
+	snprintf(name, sizeof(name), "rmap %s", command->name);
+	argv[0] = name;
+	return command->run(argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	static char help[] = "--help";
+	const struct command *command;
 
 	atexit(finish_output);
 	if (argc < 2) {
 		fprintf(stderr, "rmap: a command is missing (try 'rmap --help')\n");
 		return 2;
+	}
+	if (!strcmp(argv[1], "help") && argc > 2) {
+		command = command_named(argv[2]);
+		argv[2] = help;
+		return command ? run_command(command, 2, argv + 1) : 2;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		usage(stdout);
@@ -111,13 +139,6 @@ int main(int argc, char **argv)
 		printf("rmap %s\n", RMAP_VERSION);
 		return 0;
 	}
-	for (size_t i = 0; i < COMMANDS; i++)
-		if (!strcmp(argv[1], commands[i].name)) {
-			/* So that messages of option parsing begin with "rmap run:". */
-			snprintf(name, sizeof(name), "rmap %s", commands[i].name);
-			argv[1] = name;
-			return commands[i].run(argc - 1, argv + 1);
-		}
-	fprintf(stderr, "rmap: there is no command '%s' (try 'rmap --help')\n", argv[1]);
-	return 2;
+	command = command_named(argv[1]);
+	return command ? run_command(command, argc - 1, argv + 1) : 2;
 }

@@ -140,7 +140,16 @@ static const struct argp argp = {
 	.doc = "Run COMMAND and record what its process tree does with its memory: the layouts "
 	       "that "
 	       "exec makes, memory calls, page faults, fork and exit. `rmap run FILE` replays it."
-	       "\vNeeds root and a kernel with trace events. Exit code: 0, or 2 when the recording "
+	       "\v"
+	       "  rmap record -o make.rmrec -- make -j4\n"
+	       "        a program and all that it starts\n"
+	       "  rmap record --memory 64M -o tight.rmrec -- ./server --port 7000\n"
+	       "        the same in little memory, with a swap file of its own\n"
+	       "  rmap record --list make.rmrec | head\n"
+	       "        what stands in a record\n"
+	       "  rmap run --check make.rmrec\n"
+	       "        replay it\n\n"
+	       "Needs root and a kernel with trace events. Exit code: 0, or 2 when the recording "
 	       "failed; how COMMAND ended is printed.",
 };
 
