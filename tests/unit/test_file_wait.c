@@ -2,159 +2,39 @@
 /*
  * While a fault waits for a file's page to come from its store, for shared memory's from swap, or for a page that is being written, it
  * holds no lock of the address space, nor do mlock and MADV_POPULATE_*: whatever others do to that meanwhile another thread does here
- * while the device is at it. With the VMA's lock, or mmap_lock, held each of these calls would wait for ever.
- *
- * Who has to wait for the device himself (for the same page, or for the file's invalidate lock) is begun while it is at it, and awaited
- * behind it.
+ * while the device is at it (meanwhile.h). With the VMA's lock, or mmap_lock, held each of these calls would wait for ever.
  */
-#include "engine.h"
+#include "faulty.h"
 
 #include "mm/file.h"
 #include "mm/reclaim.h"
 
-#include <pthread.h>
-#include <unistd.h>
+#include "meanwhile.h"
 
-#define BASE	0x10000000ull
-#define FAR	(BASE + 64 * PAGE)
-#define RW	(MM_PROT_READ | MM_PROT_WRITE)
 #define SEED	5
 #define WAITERS 0x40000000u /* somebody waits for a sleeping lock, whichever header it is from */
 
-static struct engine e;
-static struct mm *mm, *child;
 static struct mm_file *file; /* until a test lets go of it */
-static struct mm_port port;
-static const struct mm_port *real;
-static int (*meanwhile)(void); /* once, while the device is at it */
-static int (*waits)(void);     /* once, begun before that, and awaited by await() */
-static bool (*waiting)(void);  /* it does */
-static pthread_t waiter;
-static bool waiter_runs;
-static int meanwhile_error, waits_error, device_error;
-static unsigned int reads;
-
-static void *act(void *arg)
-{
-	int (*what)(void) = meanwhile;
-
-	(void)arg;
-	meanwhile = NULL;
-	meanwhile_error = what();
-	return NULL;
-}
-
-static void *wait_too(void *arg)
-{
-	int (*what)(void) = waits;
-
-	(void)arg;
-	waits = NULL;
-	waits_error = what();
-	return NULL;
-}
-
-/* What others do while the device is at it. */
-static void others(void)
-{
-	pthread_t thread;
-
-	if (waits && !waiter_runs) {
-		waiter_runs = !pthread_create(&waiter, NULL, wait_too, NULL);
-		/* One of the headers does not let readers say that they wait. */
-		for (unsigned int i = 0; i < 2000 && !waiting(); i++)
-			usleep(100);
-	}
-	if (meanwhile && !pthread_create(&thread, NULL, act, NULL))
-		pthread_join(thread, NULL);
-}
-
-static int slow_file_read(void *ctx, void *handle, uint64_t index, void *data)
-{
-	int error = device_error ? device_error : real->file_read(ctx, handle, index, data);
-
-	reads++;
-	others();
-	return error;
-}
-
-static int slow_file_write(void *ctx, void *handle, uint64_t index, const void *data)
-{
-	others();
-	return real->file_write(ctx, handle, index, data);
-}
-
-static int slow_swap_read(void *ctx, uint64_t slot, void *data)
-{
-	int error = device_error ? device_error : real->swap_read(ctx, slot, data);
-
-	reads++;
-	others();
-	return error;
-}
-
-static const struct mm_port *wrap(const struct mm_port *hosted, void *arg)
-{
-	(void)arg;
-	real = hosted;
-	port = *hosted;
-	port.file_read = slow_file_read;
-	port.file_write = slow_file_write;
-	port.swap_read = slow_swap_read;
-	return &port;
-}
 
 static uint64_t word_of(uint64_t page)
 {
-	uint64_t word = 0;
-
-	for (unsigned int i = 8; i-- > 0;)
-		word = word << 8 | hosted_pattern_byte(SEED, page * PAGE + i);
-	return word;
+	return pattern_word(SEED, page * PAGE);
 }
 
 /* A file of four pages, none of them in memory. */
 static int set_up(void **state)
 {
-	const struct engine_config config = { .wrap = wrap };
-	struct hosted_file *handle;
-
 	(void)state;
-	engine_setup(&e, &config);
-	mm = engine_mm(&e);
-	child = NULL;
-	device_error = meanwhile_error = waits_error = 0;
-	meanwhile = waits = NULL;
-	waiter_runs = false;
-	reads = 0;
-	assert_int_equal(hosted_file_temp(e.h, 4 * PAGE, SEED, &handle), 0);
-	assert_int_equal(mm_file_create(e.sys, handle, 4 * PAGE, &file), 0);
+	meanwhile_begins(NULL);
+	file = pattern_file(&e, 4, SEED);
 	return 0;
-}
-
-/* Who waited is through. */
-static void await(void)
-{
-	assert_true(waiter_runs);
-	pthread_join(waiter, NULL);
-	waiter_runs = false;
-	engine_check(&e);
 }
 
 static int tear_down(void **state)
 {
-	(void)state;
-	/* It was done, and with success. */
-	assert_false(waiter_runs);
-	assert_null(meanwhile);
-	assert_int_equal(meanwhile_error, 0);
-	if (child)
-		mm_put(child);
-	mm_put(mm);
-	if (file)
+	if (file && !test_has_failed())
 		mm_file_put(file);
-	engine_teardown(&e);
-	return 0;
+	return meanwhile_ends(state);
 }
 
 static void map_file(uint32_t flags)
@@ -163,11 +43,6 @@ static void map_file(uint32_t flags)
 }
 
 /* ---------------------------------------------------------------- changes of the address space */
-
-static int forks(void)
-{
-	return PATIENT(mm_fork(mm, &child));
-}
 
 /*
  *	P  |f0 f1|   reads f0, forks meanwhile
@@ -196,11 +71,6 @@ static void test_fork_private(void **state)
 	assert_int_equal(peek(&e, child, BASE), word_of(0));
 	assert_int_equal(peek(&e, mm, BASE), 9);
 	assert_int_equal(reads, 1);
-}
-
-static int unmaps(void)
-{
-	return PATIENT(mm_munmap(mm, BASE, PAGE));
 }
 
 /* |f0 f1|  ->  |   f1| */
@@ -232,11 +102,6 @@ static void test_file_goes(void **state)
 	assert_int_equal(touch_write(&e, mm, BASE), RMAP_EFAULT);
 }
 
-static int forbids(void)
-{
-	return PATIENT(mm_mprotect(mm, BASE, PAGE, MM_PROT_READ));
-}
-
 static void test_protect(void **state)
 {
 	(void)state;
@@ -245,17 +110,6 @@ static void test_protect(void **state)
 	assert_int_equal(touch_write(&e, mm, BASE), RMAP_EACCES);
 	assert_int_equal(peek(&e, mm, BASE), word_of(0));
 	assert_int_equal(reads, 1);
-}
-
-static int replaces(void)
-{
-	const struct mm_mmap args = { .addr = BASE,
-				      .len = PAGE,
-				      .prot = RW,
-				      .flags = MM_MAP_PRIVATE | MM_MAP_ANONYMOUS | MM_MAP_FIXED };
-	uint64_t addr;
-
-	return PATIENT(mm_mmap(mm, &args, &addr));
 }
 
 /* What is there now is no file's. */
@@ -267,15 +121,7 @@ static void test_replace(void **state)
 	assert_int_equal(peek(&e, mm, BASE), 0);
 }
 
-static int moves(void)
-{
-	uint64_t addr;
-
-	return PATIENT(mm_mremap(mm, BASE, 2 * PAGE, 2 * PAGE, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED,
-				 FAR, &addr));
-}
-
-/* |f0 f1|  ->  ...  |f0 f1|: all of it, since what cannot be split off for want of memory stays mapped. */
+/* |f0 f1|  ->  ...  |f0 f1| */
 static void test_move(void **state)
 {
 	(void)state;
@@ -346,17 +192,6 @@ static bool writer_waits(void)
 	return atomic_load(&file->invalidate_lock.word) & WAITERS;
 }
 
-/* For the lock of f0. */
-static bool page_awaited(void)
-{
-	struct page *page = file_find_page(file, 0);
-	bool awaited = page && page_test(page, PG_WAITERS);
-
-	if (page)
-		page_put(e.sys, page);
-	return awaited;
-}
-
 static int truncates(void)
 {
 	return PATIENT(mm_file_truncate(file, PAGE));
@@ -371,13 +206,12 @@ static void truncate_under(uint32_t flags)
 	int error;
 
 	map_file(flags);
-	waits = truncates;
-	waiting = writer_waits;
+	comes = truncates;
+	comes_to_wait = writer_waits;
 	meanwhile = forks;
 	error = PATIENT(mm_fault(mm, BASE + PAGE, MM_ACCESS_WRITE));
 	assert_true(error == 0 || error == RMAP_EIO);
 	await();
-	assert_int_equal(waits_error, 0);
 	assert_int_equal(page_info(mm, BASE + PAGE).state, MM_PAGE_NONE);
 	assert_int_equal(touch_read(&e, mm, BASE + PAGE), RMAP_EIO);
 	assert_int_equal(touch_write(&e, mm, BASE + PAGE), RMAP_EIO);
@@ -396,22 +230,16 @@ static void test_truncate_private(void **state)
 	truncate_under(MM_MAP_PRIVATE);
 }
 
-static int faults(void)
-{
-	return PATIENT(mm_fault(mm, BASE, MM_ACCESS_WRITE));
-}
-
 /* Truncation itself reads the page that it cuts, and the faults on the file wait for it. */
 static void test_cut(void **state)
 {
 	(void)state;
 	map_file(MM_MAP_SHARED);
-	waits = faults;
-	waiting = writer_waits;
+	comes = faults;
+	comes_to_wait = writer_waits;
 	meanwhile = forks;
 	assert_int_equal(PATIENT(mm_file_truncate(file, PAGE + 8)), 0);
 	await();
-	assert_int_equal(waits_error, 0);
 	assert_int_equal(peek(&e, mm, BASE), word_of(0));
 }
 
@@ -419,13 +247,11 @@ static void test_cut(void **state)
 static void second_waiter(uint32_t flags)
 {
 	map_file(flags);
-	waits = faults;
-	waiting = page_awaited;
+	comes = faults;
 	meanwhile = forks;
 	/* The checker would meet the other one, who may be on his way still. */
 	assert_int_equal(mm_fault(mm, BASE, MM_ACCESS_READ), 0);
 	await();
-	assert_int_equal(waits_error, 0);
 	assert_int_equal(peek(&e, mm, BASE), word_of(0));
 	poke(&e, mm, BASE, 9);
 	assert_int_equal(peek(&e, mm, BASE), 9);
@@ -457,12 +283,10 @@ static void test_writeback(void **state)
 	(void)state;
 	map_file(MM_MAP_SHARED);
 	poke(&e, mm, BASE, 9);
-	waits = faults;
-	waiting = page_awaited;
+	comes = faults;
 	meanwhile = forks;
 	assert_int_equal(mm_file_sync(file), 0);
 	await();
-	assert_int_equal(waits_error, 0);
 	info = page_info(mm, BASE);
 	assert_true(info.dirty);
 	assert_true(info.writable);

@@ -4,153 +4,41 @@
  * looking for it. Another thread does it, between two steps of the one that has the page in hand, which waits for it; so each time
  * at the same place.
  */
-#include "engine.h"
-
-#include <pthread.h>
-#include <sched.h>
-
 #include "mm/page.h"
 #include "mm/reclaim.h"
 #include "mm/system.h"
 #include "mm/vma.h"
 
-#define RW (MM_PROT_READ | MM_PROT_WRITE)
-#define A  0x10000000ull
-#define B  0x20000000ull
-#define C  0x30000000ull
+#include "meanwhile.h"
 
-static struct engine e;
-static struct mm *mm, *child;
-static struct mm_port port;
-static const struct mm_port *real;
+#define A BASE
+#define B 0x20000000ull
+#define C 0x30000000ull
+
 static struct rmap_port below; /* what tier 1's callbacks were */
 
-/* ---------------------------------------------------------------- another thread */
-
-static void (*meanwhile)(void); /* once */
-
-static void *act(void *arg)
-{
-	void (*what)(void) = meanwhile;
-
-	(void)arg;
-	meanwhile = NULL;
-	what();
-	return NULL;
-}
-
-static void others_act(void)
-{
-	pthread_t thread;
-
-	if (meanwhile && !pthread_create(&thread, NULL, act, NULL))
-		pthread_join(thread, NULL);
-}
-
 /* And what is freed after a grace period is free. */
-static void child_exits(void)
+static int child_exits(void)
 {
 	mm_put(child);
 	child = NULL;
 	real->os.rcu_barrier(real->os.ctx);
-}
-
-static pthread_t latecomer;
-static bool invited, came; /* by the thread that waits for it alone */
-static int latecomers_error;
-static _Atomic bool waits;
-
-/* Whoever comes second to a page that is being read waits for it. */
-static void *come(void *arg)
-{
-	(void)arg;
-	latecomers_error = PATIENT(mm_fault(mm, A, MM_ACCESS_READ));
-	return NULL;
-}
-
-/* ---------------------------------------------------------------- set up */
-
-static int slow_write(void *ctx, uint64_t slot, const void *data)
-{
-	others_act();
-	return real->swap_write(ctx, slot, data);
-}
-
-/* Comes, and is let come so far that it waits: it has seen then that nothing is mapped. */
-static void others_come(void)
-{
-	if (!invited)
-		return;
-	invited = false;
-	came = !pthread_create(&latecomer, NULL, come, NULL);
-	while (came && !atomic_load(&waits))
-		sched_yield();
-}
-
-static int slow_read(void *ctx, uint64_t slot, void *data)
-{
-	others_come();
-	return real->swap_read(ctx, slot, data);
-}
-
-static int slow_file_read(void *ctx, void *file, uint64_t index, void *data)
-{
-	others_come();
-	return real->file_read(ctx, file, index, data);
-}
-
-static void wait_for_lock(void *ctx, const _Atomic uint32_t *word, uint32_t value)
-{
-	atomic_store(&waits, true);
-	real->os.wait(ctx, word, value);
-}
-
-static const struct mm_port *wrap(const struct mm_port *hosted, void *arg)
-{
-	(void)arg;
-	real = hosted;
-	port = *hosted;
-	port.swap_write = slow_write;
-	port.swap_read = slow_read;
-	port.file_read = slow_file_read;
-	port.os.wait = wait_for_lock;
-	return &port;
-}
-
-static void start(const struct rmap_ops *design)
-{
-	const struct engine_config config = { .wrap = wrap, .mm.design = design };
-
-	meanwhile = NULL;
-	invited = came = false;
-	child = NULL;
-	engine_setup(&e, &config);
-	mm = engine_mm(&e);
-	below = e.sys->rmap_port;
+	return 0;
 }
 
 static int set_up(void **state)
 {
 	(void)state;
-	start(NULL);
+	meanwhile_begins(NULL);
+	below = e.sys->rmap_port;
 	return 0;
 }
 
 static int set_up_scan(void **state)
 {
 	(void)state;
-	start(&rmap_scan);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	assert_null(meanwhile);
-	if (child)
-		mm_put(child);
-	mm_put(mm);
-	engine_teardown(&e);
+	meanwhile_begins(&rmap_scan);
+	below = e.sys->rmap_port;
 	return 0;
 }
 
@@ -173,9 +61,9 @@ static void test_exit_while_it_is_written(void **state)
 	engine_check(&e);
 }
 
-static void child_unmaps(void)
+static int child_unmaps(void)
 {
-	assert_int_equal(PATIENT(mm_munmap(child, A, PAGE)), 0);
+	return PATIENT(mm_munmap(child, A, PAGE));
 }
 
 /* The same with a process that goes on: what it maps there next is empty. */
@@ -207,19 +95,20 @@ static void test_a_relative_ends_while_it_is_written(void **state)
 
 /* ---------------------------------------------------------------- on its way into memory */
 
+static int reads_it_too(void)
+{
+	return PATIENT(mm_fault(mm, A, MM_ACCESS_READ));
+}
+
 /* mm's page at A is not there yet. Two come for it: it is read once, and mapped once. */
 static void expect_one_of_two(void)
 {
 	struct mm_counters before = counters_of(&e), after;
 	struct mm_smaps smaps;
 
-	invited = true;
-	atomic_store(&waits, false);
+	comes = reads_it_too;
 	assert_int_equal(mm_fault(mm, A, MM_ACCESS_READ), 0);
-	assert_true(came);
-	pthread_join(latecomer, NULL);
-	assert_int_equal(latecomers_error, 0);
-	engine_check(&e);
+	await();
 	after = counters_of(&e);
 	assert_int_equal(after.fault_spurious, before.fault_spurious + 1);
 	assert_int_equal(after.fault_file_map + after.fault_swap_in,
@@ -408,13 +297,11 @@ static struct rmap_walk scan_meanwhile(struct page *page, unsigned int at)
 	return walk;
 }
 
-static void moves_back(void)
+static int moves_back(void)
 {
 	uint64_t to;
 
-	assert_int_equal(
-		PATIENT(mm_mremap(mm, C, PAGE, PAGE, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, B, &to)),
-		0);
+	return PATIENT(mm_mremap(mm, C, PAGE, PAGE, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, B, &to));
 }
 
 /*
@@ -440,11 +327,12 @@ static void test_moved_to_where_the_scan_has_been(void **state)
 	mm_file_put(file);
 }
 
-static void move_ends(void)
+static int move_ends(void)
 {
 	struct rmap_vma *vma = &vma_at(mm, A)->rmap;
 
 	rmap_move_end(mm_system_rmap(e.sys), vma, vma, false);
+	return 0;
 }
 
 /* As long as a move is under way, the scan begins anew: what was read may have been on its way. */
@@ -463,8 +351,8 @@ static void test_scanned_while_a_move_is_under_way(void **state)
 	assert_int_equal(scans, 6);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-#define SCAN(name) cmocka_unit_test_setup_teardown(name, set_up_scan, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, meanwhile_ends)
+#define SCAN(name) cmocka_unit_test_setup_teardown(name, set_up_scan, meanwhile_ends)
 
 int main(void)
 {
