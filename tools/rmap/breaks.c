@@ -22,6 +22,7 @@
 #include "number.h"
 #include "ops.h"
 #include "output.h"
+#include "words.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -398,10 +399,10 @@ static void clean_up(struct run *r)
 
 static void show_progress(const struct run *r, uint64_t now, size_t alive)
 {
-	fprintf(stderr,
-		"\rfollowing %zu thread%s for %.1f s: %" PRIu64 " pages, %" PRIu64 " lost \033[K",
-		alive, alive == 1 ? "" : "s", (double)(now - r->started) / 1e9,
-		breaks_broken(&r->tally->total), breaks_perf_lost(r->perf));
+	words_progress(stderr,
+		       "following %zu thread%s for %.1f s: %" PRIu64 " pages, %" PRIu64 " lost",
+		       alive, alive == 1 ? "" : "s", (double)(now - r->started) / 1e9,
+		       breaks_broken(&r->tally->total), breaks_perf_lost(r->perf));
 }
 
 /* When the end was asked for: processes that are not ours are left alone, a command is told. */
@@ -478,7 +479,7 @@ static int follow(struct run *r, char err[BREAKS_ERR_SIZE])
 		n = breaks_perf_take(r->perf, UINT64_MAX, breaks_faults_event, r->faults);
 	go_as(before);
 	if (progress)
-		fprintf(stderr, "\r\033[K");
+		words_progress(stderr, "%s", "");
 	if (n >= 0)
 		return 0;
 	snprintf(err, BREAKS_ERR_SIZE, "no memory");

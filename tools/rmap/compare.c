@@ -9,11 +9,11 @@
 #include "compare.h"
 #include "machine_size.h"
 #include "number.h"
+#include "words.h"
 
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define EXIT_WRONG 1
 #define EXIT_USAGE 2
@@ -211,8 +211,14 @@ static enum runner_result out_of_memory(char err[OPS_ERR_SIZE])
 
 static void show(const struct command *command, const char *what, const char *phase)
 {
-	if (!command->quiet && isatty(2))
-		fprintf(stderr, "\r\033[K%s  %s", what, phase);
+	if (!command->quiet)
+		words_progress(stderr, "%s  %s", what, phase);
+}
+
+static void show_nothing(const struct command *command)
+{
+	if (!command->quiet)
+		words_progress(stderr, "%s", "");
 }
 
 /* Before all designs, to see how much memory the workload has in use. */
@@ -247,8 +253,8 @@ static int measure_first(struct command *command)
 				 command, err);
 	if (result == RUNNER_OK)
 		return 0;
-	fprintf(stderr, "%srmap compare: before --frames %" PRIu64 "%%: %s\n",
-		!command->quiet && isatty(2) ? "\r\033[K" : "", command->percent, err);
+	show_nothing(command);
+	fprintf(stderr, "rmap compare: before --frames %" PRIu64 "%%: %s\n", command->percent, err);
 	return result == RUNNER_FAILED ? EXIT_WRONG : EXIT_USAGE;
 }
 
@@ -375,11 +381,11 @@ static int run_all(struct command *command)
 		if (run_design(command, c->design[i]))
 			continue;
 		/* A workload that cannot be run cannot be run on the others either. */
+		show_nothing(command);
 		fprintf(stderr, "rmap compare: %s\n", c->design[i]->message);
 		return EXIT_USAGE;
 	}
-	if (!command->quiet && isatty(2))
-		fprintf(stderr, "\r\033[K");
+	show_nothing(command);
 	compare_layouts(c);
 	for (uint32_t i = 0; i < c->nr; i++)
 		if (c->design[i]->result != RUNNER_OK)

@@ -17,6 +17,7 @@
 #include "record_trace.h"
 #include "record_tree.h"
 #include "rmrec.h"
+#include "words.h"
 
 #include <argp.h>
 #include <inttypes.h>
@@ -169,9 +170,9 @@ static void show_progress(const struct recording *r)
 	double seconds = (double)(rec_now() - r->started) / 1e9;
 
 	if (r->progress)
-		fprintf(stderr, "\rrecording: %.1f s, %zu tasks, %.1f MiB of events \033[K",
-			seconds, rec_tree_alive(r->tree),
-			(double)rec_trace_bytes(r->trace) / (1 << 20));
+		words_progress(stderr, "recording: %.1f s, %zu tasks, %.1f MiB of events", seconds,
+			       rec_tree_alive(r->tree),
+			       (double)rec_trace_bytes(r->trace) / (1 << 20));
 }
 
 static int set_up(struct recording *r, char err[REC_ERR_SIZE])
@@ -230,7 +231,7 @@ static int follow(struct recording *r, char err[REC_ERR_SIZE])
 		}
 	}
 	if (r->progress)
-		fprintf(stderr, "\r\033[K");
+		words_progress(stderr, "%s", "");
 	return ret;
 }
 

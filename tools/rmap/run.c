@@ -7,11 +7,11 @@
 #include "machine_size.h"
 #include "number.h"
 #include "runner.h"
+#include "words.h"
 
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define EXIT_WRONG 1 /* an expectation, a check, contents */
 #define EXIT_USAGE 2 /* a wrong command line, a file that cannot be used */
@@ -187,17 +187,17 @@ static void show_progress(struct progress *p, struct runner *r, const struct op_
 		return;
 	p->next_ns = now + 100000000u;
 	if (source->config.steps && source->config.steps < UINT64_MAX)
-		fprintf(stderr, "\r\033[K%3.0f %%  %s",
-			100.0 * (double)ops / (double)source->config.steps, p->phase);
+		words_progress(stderr, "%3.0f %%  %s",
+			       100.0 * (double)ops / (double)source->config.steps, p->phase);
 	else
-		fprintf(stderr, "\r\033[K%llu operations  %s", (unsigned long long)ops, p->phase);
+		words_progress(stderr, "%llu operations  %s", (unsigned long long)ops, p->phase);
 }
 
 static enum runner_result run_all(void *ctx, struct op_source *source, struct runner *r,
 				  char err[OPS_ERR_SIZE])
 {
 	const struct run *run = ctx;
-	struct progress progress = { .on = !run->quiet && isatty(2), .phase = "" };
+	struct progress progress = { .on = !run->quiet && words_redraws(stderr), .phase = "" };
 	enum runner_result result = RUNNER_OK;
 	char phase[64] = "";
 	struct op op;
@@ -217,7 +217,7 @@ static enum runner_result run_all(void *ctx, struct op_source *source, struct ru
 	else if (result == RUNNER_OK)
 		result = runner_finish(r, err);
 	if (progress.on)
-		fprintf(stderr, "\r\033[K");
+		words_progress(stderr, "%s", "");
 	return result;
 }
 

@@ -339,13 +339,13 @@ static int watch(struct arguments *a, int root, char err[LIVE_ERR_SIZE])
 	const struct timespec pause = { .tv_sec = (time_t)a->watch,
 					.tv_nsec = (long)((a->watch - (double)(time_t)a->watch) *
 							  1e9) };
-	bool terminal = isatty(STDOUT_FILENO);
+	bool redraws = words_redraws(stdout);
 	int ret = once(a, root, err);
 
 	while (ret != EXIT_BAD) {
 		fflush(stdout);
 		nanosleep(&pause, NULL);
-		fputs(terminal ? "\033[H\033[2J" : "\n", stdout);
+		fputs(redraws ? "\033[H\033[2J" : "\n", stdout);
 		ret = once(a, root, err);
 		if (ret == EXIT_BAD) {
 			printf("%s\n", err);

@@ -3,6 +3,7 @@
  * The search for who maps a page, in three stages.
  */
 #include "who_search.h"
+#include "words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -383,8 +384,8 @@ static void search_all(struct who_search *s, const struct live_vma *like, uint64
 		int proc = p->bodiless ? -1 : open_dir(s, p->pid);
 
 		if (s->progress && !like && i % 16 == 0)
-			fprintf(stderr, "\rsearched %zu of %zu processes, found %zu \033[K", i,
-				procs.nr, s->found);
+			words_progress(stderr, "searched %zu of %zu processes, found %zu", i,
+				       procs.nr, s->found);
 		if (proc < 0)
 			continue;
 		if (like)
@@ -394,7 +395,7 @@ static void search_all(struct who_search *s, const struct live_vma *like, uint64
 		close(proc);
 	}
 	if (s->progress && !like)
-		fprintf(stderr, "\r\033[K");
+		words_progress(stderr, "%s", "");
 	free(entries);
 	live_procs_free(&procs);
 }

@@ -4,8 +4,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 const char *words_count(uint64_t n, char buf[32])
 {
@@ -41,6 +43,29 @@ unsigned int words_terminal(FILE *out)
 	struct winsize size;
 
 	return !ioctl(fileno(out), TIOCGWINSZ, &size) ? size.ws_col : 0;
+}
+
+bool words_redraws(FILE *out)
+{
+	const char *kind = getenv("TERM");
+
+	return isatty(fileno(out)) && kind && *kind && strcmp(kind, "dumb") != 0;
+}
+
+void words_progress(FILE *out, const char *format, ...)
+{
+	unsigned int columns = words_terminal(out);
+	char text[256];
+	va_list args;
+
+	if (!words_redraws(out))
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	/* A line that wraps would be left behind. */
+	fprintf(out, "\r\033[K%.*s", columns ? (int)columns - 1 : (int)sizeof(text), text);
+	fflush(out);
 }
 
 void words_say(FILE *out, const char *format, ...)

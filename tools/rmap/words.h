@@ -3,6 +3,7 @@
 #ifndef RMAP_TOOLS_WORDS_H
 #define RMAP_TOOLS_WORDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -13,6 +14,12 @@ const char *words_bytes(uint64_t n, char buf[32]);
 
 /* The columns of the terminal that @out is; 0: it is none. */
 unsigned int words_terminal(FILE *out);
+/* What stands on @out can be written over: a terminal, and not one that TERM calls dumb. */
+bool words_redraws(FILE *out);
+/*
+ * One line that the next takes the place of, cut to the terminal's width; "" takes it away. Nothing where words_redraws() is false.
+ */
+__attribute__((format(printf, 2, 3))) void words_progress(FILE *out, const char *format, ...);
 /* A sentence, and a newline. On a terminal it goes on in the next line where a word would be cut. */
 __attribute__((format(printf, 2, 3))) void words_say(FILE *out, const char *format, ...);
 

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# On a terminal: lines are as wide as that, and nothing is written over where TERM says that it cannot be.
+. "$(dirname "$0")/common.sh"
+
+# on_terminal TERM COLUMNS SECONDS COMMAND...: its terminal's bytes are in $dir/out; it is interrupted after so many seconds (0: it ends)
+on_terminal() {
+	python3 - "$@" >"$dir/out" <<'END' || fail "on a terminal: $*"
+import fcntl, os, pty, signal, struct, sys, termios, threading
+
+kind, columns, seconds, command = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]
+pid, fd = pty.fork()
+if not pid:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    os.environ["TERM"] = kind
+    os.execvp(command[0], command)
+if seconds:
+    threading.Timer(seconds, os.kill, (pid, signal.SIGINT)).start()
+try:
+    while part := os.read(fd, 65536):
+        sys.stdout.buffer.write(part)
+except OSError:
+    pass  # the other end is closed
+code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+sys.exit(code != (-signal.SIGINT if seconds else 0))
+END
+}
+# The longest line, whether it was written over or not.
+widest() {
+	sed 's/\x1b\[[0-9]*[A-Z]//g' "$dir/out" | tr '\r' '\n' | awk '{ if (length > most) most = length } END { print most + 0 }'
+}
+escapes() {
+	grep -c $'\x1b' "$dir/out" || true
+}
+
+# -- three designs stand side by side in 80 columns, and all where there is no terminal
+compare=("$rmap" compare -q --designs scan,pte_chain,anon_vma,anonmm fork-cow:children=3,pages=3)
+on_terminal xterm 80 0 "${compare[@]}"
+[ "$(widest)" -le 80 ] || fail "wider than the terminal: $(cat "$dir/out")"
+[ "$(grep -c 'checked, nothing wrong' "$dir/out")" = 2 ] || fail "not in two parts: $(cat "$dir/out")"
+grep -q '^ *scan *pte_chain *anon_vma *.$' "$dir/out" || fail "no three designs: $(cat "$dir/out")"
+expect_code 0 "${compare[@]}"
+[ "$(grep -c 'checked, nothing wrong' "$dir/out")" = 1 ] || fail "no terminal, and yet in parts"
+
+# -- progress is a line that is written over, cut where the terminal ends; nothing of it where that cannot be done
+run=("$rmap" run --phantom --check=1 fork-cow:children=5000,pages=1000)
+on_terminal xterm 12 1 "${run[@]}"
+[ "$(escapes)" -ge 1 ] || fail "no progress on a terminal"
+[ "$(widest)" -le 12 ] || fail "progress wraps: $(cat -v "$dir/out")"
+for kind in dumb ''; do
+	on_terminal "$kind" 80 0 "$rmap" run --phantom fork-cow:children=300,pages=1000
+	[ "$(escapes)" = 0 ] || fail "TERM='$kind' and yet: $(cat -v "$dir/out" | head -5)"
+done
+
+# -- and --watch clears the screen only where there is one to be cleared
+on_terminal xterm 80 1 "$rmap" sharing --watch=0.2 --top 3 $$
+[ "$(escapes)" -ge 1 ] || fail "--watch: the screen is not cleared"
+on_terminal dumb 80 1 "$rmap" sharing --watch=0.2 --top 3 $$
+[ "$(escapes)" = 0 ] || fail "--watch on a dumb terminal: $(cat -v "$dir/out" | head -5)"
+[ "$(grep -c '^ *pid name' "$dir/out")" -ge 2 ] || fail "--watch: once only: $(cat "$dir/out")"
