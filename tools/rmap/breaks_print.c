@@ -168,7 +168,7 @@ static void print_paths(const struct breaks_report *r, const struct breaks_line 
 	for (k = 0; k < nr; k++)
 		fprintf(out, "    %10s%21s%s\n", words_count(shown[k].pages, a), "", shown[k].text);
 	if (more)
-		fprintf(out, "%35sand %zu more ways there\n", "", more);
+		fprintf(out, "%35sand %zu more way%s there\n", "", more, more == 1 ? "" : "s");
 }
 
 static int print_lines(const struct breaks_report *r, size_t width, FILE *out)

@@ -6,6 +6,7 @@
  */
 #include "breaks_flame.h"
 #include "breaks_index.h"
+#include "words.h"
 #include "xml.h"
 
 #include <inttypes.h>
@@ -126,15 +127,20 @@ static void boxes(const struct drawing *d)
 	}
 }
 
+/* Time: from the first moment to the last, not to the last that there would have been room for. */
 static void strip(const struct drawing *d)
 {
 	const struct breaks_tally *t = d->r->tally;
-	double base = d->height - 24, step = (WIDTH - 2 * MARGIN) / BREAKS_BINS;
+	double base = d->height - 24, end = d->r->seconds, bin = (double)t->bin_ns / 1e9, step;
 	uint64_t most = 1;
 
-	for (int i = 0; i < BREAKS_BINS; i++)
+	for (int i = 0; i < BREAKS_BINS; i++) {
 		if (t->bins[i] > most)
 			most = t->bins[i];
+		if (t->bins[i] && end < bin * (i + 1))
+			end = bin * (i + 1);
+	}
+	step = (WIDTH - 2 * MARGIN) * bin / (end > 0 ? end : bin);
 	fprintf(d->out, "<line x1=\"%.0f\" y1=\"%.1f\" x2=\"%.0f\" y2=\"%.1f\" stroke=\"#888\"/>\n",
 		MARGIN, base, WIDTH - MARGIN, base);
 	for (int i = 0; i < BREAKS_BINS; i++) {
@@ -143,16 +149,16 @@ static void strip(const struct drawing *d)
 		if (!t->bins[i])
 			continue;
 		fprintf(d->out,
-			"<g><title>%.3g s to %.3g s: %" PRIu64 " pages</title><rect x=\"%.2f\" "
+			"<g><title>%.3g s to %.3g s: %" PRIu64 " page%s</title><rect x=\"%.2f\" "
 			"y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"#678\"/></g>\n",
 			(double)t->bin_ns * i / 1e9, (double)t->bin_ns * (i + 1) / 1e9, t->bins[i],
-			MARGIN + step * i, base - height, step - 1, height);
+			t->bins[i] == 1 ? "" : "s", MARGIN + step * i, base - height, step - 1,
+			height);
 	}
 	fprintf(d->out,
 		"<text x=\"%.0f\" y=\"%.1f\">0 s</text><text x=\"%.0f\" y=\"%.1f\" "
 		"text-anchor=\"end\">%.3g s</text>\n",
-		MARGIN, base + 14, WIDTH - MARGIN, base + 14,
-		(double)t->bin_ns * BREAKS_BINS / 1e9);
+		MARGIN, base + 14, WIDTH - MARGIN, base + 14, end);
 }
 
 int breaks_print_svg(const struct breaks_report *r, FILE *out)
@@ -160,6 +166,8 @@ int breaks_print_svg(const struct breaks_report *r, FILE *out)
 	struct breaks_flame flame;
 	struct drawing d = { .r = r, .flame = &flame, .out = out };
 	int ret = breaks_flame_make(r, true, &flame);
+	uint64_t pages = breaks_broken(&r->tally->total);
+	char a[32], b[32];
 
 	if (ret) {
 		breaks_flame_free(&flame);
@@ -176,11 +184,12 @@ int breaks_print_svg(const struct breaks_report *r, FILE *out)
 		"fill=\"#fff\"/>\n",
 		WIDTH, d.height, WIDTH, d.height);
 	fprintf(out,
-		"<text class=\"h\" x=\"%.0f\" y=\"22\">Copy-on-write sharing broken: %" PRIu64
-		" pages, %.1f MiB, in %.1f s</text>\n<text x=\"%.0f\" y=\"38\">width: pages; the "
-		"function that wrote is on top; events lost: %" PRIu64 "</text>\n",
-		MARGIN, breaks_broken(&r->tally->total), (double)r->tally->broken_bytes / (1 << 20),
-		r->seconds, MARGIN, r->lost);
+		"<text class=\"h\" x=\"%.0f\" y=\"22\">Copy-on-write sharing broken: %s page%s, "
+		"%.1f MiB, in %.1f s</text>\n<text x=\"%.0f\" y=\"38\">width: pages; the "
+		"function that wrote is on top; events lost: %s</text>\n",
+		MARGIN, words_count(pages, a), pages == 1 ? "" : "s",
+		(double)r->tally->broken_bytes / (1 << 20), r->seconds, MARGIN,
+		words_count(r->lost, b));
 	boxes(&d);
 	strip(&d);
 	fputs("</svg>\n", out);

@@ -428,8 +428,10 @@ void compare_print(const struct compare *c, FILE *out)
 	grouped((double)c->frames, frames);
 	grouped((double)first->ops_carried_out, ops);
 	grouped((double)first->procs_at_most, procs);
-	words_say(out, "%s %s: %s operations, %s processes at the most, %s frames%s", c->kind,
-		  c->workload, ops, procs, frames, c->options.phantom ? " of phantoms" : "");
+	words_say(out, "%s %s: %s operation%s, %s process%s at the most, %s frames%s", c->kind,
+		  c->workload, ops, first->ops_carried_out == 1 ? "" : "s", procs,
+		  first->procs_at_most == 1 ? "" : "es", frames,
+		  c->options.phantom ? " of phantoms" : "");
 	fprintf(out, "\n");
 	for (; b.first < c->nr; b.first = b.end) {
 		b.end = c->nr - b.first < room ? c->nr : b.first + room;

@@ -308,9 +308,12 @@ static void print_end(const struct recording *r)
 
 static void print_summary(const struct recording *r, const struct rec_build_stats *s)
 {
-	printf("%s: %" PRIu64 " events of %" PRIu32 " processes: %" PRIu64 " faults, %" PRIu64
-	       " execs\n",
-	       r->args->output, s->events, rmrec_writer_procs(r->w), s->faults, s->execs);
+	const uint32_t procs = rmrec_writer_procs(r->w);
+
+	printf("%s: %" PRIu64 " events of %" PRIu32 " process%s: %" PRIu64 " fault%s, %" PRIu64
+	       " exec%s\n",
+	       r->args->output, s->events, procs, procs == 1 ? "" : "es", s->faults,
+	       s->faults == 1 ? "" : "s", s->execs, s->execs == 1 ? "" : "s");
 	printf("the kernel dropped %" PRIu64 " events\n", r->dropped);
 	if (r->limit)
 		printf("from swap: %" PRIu64 " pages read, %" PRIu64

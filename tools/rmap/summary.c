@@ -54,9 +54,9 @@ static void print_head(struct runner *r, FILE *out)
 			line += len + (line[len] == '\n');
 		}
 	}
-	fprintf(out, "  run          %s operations in %s, %s processes at the most\n",
-		words_count(r->ops, a), duration((double)run_ns(r), b),
-		words_count(r->peak_procs, c));
+	fprintf(out, "  run          %s operation%s in %s, %s process%s at the most\n",
+		words_count(r->ops, a), r->ops == 1 ? "" : "s", duration((double)run_ns(r), b),
+		words_count(r->peak_procs, c), r->peak_procs == 1 ? "" : "es");
 }
 
 static void print_phases(struct runner *r, FILE *out)
@@ -205,9 +205,9 @@ static void print_memory(struct runner *r, const struct totals *t, FILE *out)
 	struct mm_memory m;
 
 	mm_get_memory(r->sys, &m);
-	fprintf(out, "memory       at most %s frames in use (%s); now %s\n",
-		words_count(r->peak_used, a), words_bytes(r->peak_used << RMAP_PAGE_SHIFT, b),
-		words_count(m.frames - m.free, c));
+	fprintf(out, "memory       at most %s frame%s in use (%s); now %s\n",
+		words_count(r->peak_used, a), r->peak_used == 1 ? "" : "s",
+		words_bytes(r->peak_used << RMAP_PAGE_SHIFT, b), words_count(m.frames - m.free, c));
 	fprintf(out, "             now %s anonymous, %s of files, %s shared memory, %s tables\n",
 		words_count(m.anon, a), words_count(m.file, b), words_count(m.shmem, c),
 		words_count(m.tables, d));
