@@ -7,7 +7,7 @@ foreach(source IN LISTS examples)
 	get_filename_component(name "${source}" NAME_WE)
 	add_executable(example_${name} "${source}")
 	set_target_properties(example_${name} PROPERTIES
-		OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/examples")
+		OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/examples")
 	if(name STREQUAL "embed_tier1")
 		target_link_libraries(example_${name} PRIVATE rmap)
 	else()

@@ -14,7 +14,7 @@ endif()
 
 # --- man pages: man/NAME.SECTION.scd ----------------------------------------------------------------
 
-file(GLOB manuals CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/man/*.scd")
+file(GLOB manuals CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/man/*.scd")
 if(manuals)
 	find_program(SCDOC scdoc)
 	if(NOT SCDOC)
@@ -24,9 +24,9 @@ if(manuals)
 	foreach(source IN LISTS manuals)
 		get_filename_component(page "${source}" NAME_WLE)
 		string(REGEX MATCH "[0-9]$" section "${page}")
-		set(output "${CMAKE_BINARY_DIR}/man/${page}")
+		set(output "${PROJECT_BINARY_DIR}/man/${page}")
 		add_custom_command(OUTPUT "${output}" DEPENDS "${source}" VERBATIM
-			COMMAND "${CMAKE_COMMAND}" -E make_directory "${CMAKE_BINARY_DIR}/man"
+			COMMAND "${CMAKE_COMMAND}" -E make_directory "${PROJECT_BINARY_DIR}/man"
 			COMMAND sh -c "\"$0\" <\"$1\" >\"$2.new\" && mv \"$2.new\" \"$2\""
 				"${SCDOC}" "${source}" "${output}"
 			COMMENT "Writing the man page ${page}")
@@ -43,14 +43,14 @@ file(RELATIVE_PATH RMAP_PC_UP "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
 string(REGEX REPLACE "/$" "" RMAP_PC_UP "${RMAP_PC_UP}")
 configure_file(cmake/rmap.pc.in rmap.pc @ONLY)
 configure_file(cmake/libmm.pc.in libmm.pc @ONLY)
-install(FILES "${CMAKE_BINARY_DIR}/rmap.pc" "${CMAKE_BINARY_DIR}/libmm.pc"
+install(FILES "${PROJECT_BINARY_DIR}/rmap.pc" "${PROJECT_BINARY_DIR}/libmm.pc"
 	DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 
 set(rmap_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/rmap")
 install(EXPORT rmap-targets NAMESPACE rmap:: DESTINATION "${rmap_package_dir}")
 configure_package_config_file(cmake/rmap-config.cmake.in rmap-config.cmake
 	INSTALL_DESTINATION "${rmap_package_dir}")
-write_basic_package_version_file("${CMAKE_BINARY_DIR}/rmap-config-version.cmake"
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/rmap-config-version.cmake"
 	COMPATIBILITY SameMinorVersion)
-install(FILES "${CMAKE_BINARY_DIR}/rmap-config.cmake"
-	"${CMAKE_BINARY_DIR}/rmap-config-version.cmake" DESTINATION "${rmap_package_dir}")
+install(FILES "${PROJECT_BINARY_DIR}/rmap-config.cmake"
+	"${PROJECT_BINARY_DIR}/rmap-config-version.cmake" DESTINATION "${rmap_package_dir}")

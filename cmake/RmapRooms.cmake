@@ -7,7 +7,7 @@
 function(rmap_room_sources out)
 	set(all)
 	foreach(room IN LISTS ARGN)
-		file(GLOB files CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${room}/*.c")
+		file(GLOB files CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${room}/*.c")
 		list(APPEND all ${files})
 	endforeach()
 	list(SORT all)
@@ -37,18 +37,18 @@ endfunction()
 function(rmap_freestanding_library name)
 	rmap_library_begin(${name} ${ARGN})
 	target_include_directories(${name} ${${name}_scope}
-		"$<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>"
+		"$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>"
 		"$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
 	if(RMAP_LOCKS_HEADER)
 		target_include_directories(${name} ${${name}_scope}
-			"$<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/port>")
+			"$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/port>")
 		target_compile_definitions(${name} ${${name}_scope}
 			"$<BUILD_INTERFACE:RMAP_LOCKS_HEADER=\"${RMAP_LOCKS_HEADER}\">")
 	endif()
 	if(NOT "${ARGN}" STREQUAL "")
-		target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/src")
+		target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/src")
 		set_target_properties(${name} PROPERTIES
-			ARCHIVE_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
+			ARCHIVE_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
 		rmap_freestanding_flags(${name})
 	endif()
 endfunction()
@@ -57,11 +57,11 @@ endfunction()
 function(rmap_hosted_library name)
 	rmap_library_begin(${name} ${ARGN})
 	target_include_directories(${name} ${${name}_scope}
-		"${CMAKE_SOURCE_DIR}/include" "${CMAKE_SOURCE_DIR}/port"
-		"${CMAKE_SOURCE_DIR}/src" "${CMAKE_SOURCE_DIR}")
+		"${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/port"
+		"${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}")
 	if(NOT "${ARGN}" STREQUAL "")
 		set_target_properties(${name} PROPERTIES
-			ARCHIVE_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
+			ARCHIVE_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
 		rmap_hosted_flags(${name})
 	endif()
 endfunction()

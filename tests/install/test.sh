@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Installs to a prefix of its own, moves it elsewhere, and builds consumer.c on it: by pkg-config and
-# by find_package. Usage: test.sh BUILD_FOLDER
+# by find_package; and an example with the hosted port, in a project that has this tree in itself. Usage: test.sh BUILD_FOLDER
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=$1
@@ -27,6 +27,18 @@ cc -std=c11 -Wall -Wextra -Werror -o "$work/by-pkg-config" "$here/consumer.c" "$
 cmake -S "$here" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" >"$work/cmake.log"
 cmake --build "$work/cmake" >>"$work/cmake.log"
 "$work/cmake/consumer"
+
+mkdir "$work/within"
+cat >"$work/within/CMakeLists.txt" <<END
+cmake_minimum_required(VERSION 3.25)
+project(within C)
+add_subdirectory("$(dirname "$(dirname "$here")")" rmap)
+add_executable(run_tier2 "$here/../../examples/run_tier2.c")
+target_link_libraries(run_tier2 PRIVATE rmap::hosted)
+END
+cmake -S "$work/within" -B "$work/within/build" -DCMAKE_BUILD_TYPE=Debug >"$work/within.log"
+cmake --build "$work/within/build" --target run_tier2 -j2 >>"$work/within.log"
+"$work/within/build/run_tier2" | grep -q '2 found'
 
 # Each public header stands by itself.
 for header in "$prefix"/include/rmap/*.h; do
