@@ -589,6 +589,12 @@ static inline uint32_t rmap_page_mapcount(const struct rmap_page *page)
 	return atomic_load_explicit(&page->mapcount, memory_order_relaxed);
 }
 
+/* Does nothing map it? Then whatever was done through mappings that there were was done before what the caller does next. */
+static inline bool rmap_page_is_unmapped(const struct rmap_page *page)
+{
+	return atomic_load_explicit(&page->mapcount, memory_order_acquire) == 0;
+}
+
 /* Has the page an anonymous owner? It keeps it until it is freed. No lock. */
 static inline bool rmap_page_is_anon(const struct rmap_page *page)
 {

@@ -241,7 +241,8 @@ unsigned int page_mkclean(struct mm_system *sys, struct page *page)
 		.purpose = RMAP_WALK_CLEAN,
 	};
 
-	if (!rmap_page_mapcount(&page->rmap))
+	/* Then the caller reads what was written through mappings that have just gone, and whether they have made it dirty. */
+	if (rmap_page_is_unmapped(&page->rmap))
 		return 0;
 	rmap_walk(&sys->rmap, &page->rmap, &walk);
 	return m.cleaned;

@@ -31,8 +31,7 @@ int file_write_page(struct mm_system *sys, struct page *page)
 
 	if (!file || !file->handle || !page_test(page, PG_DIRTY))
 		return 0;
-	if (rmap_page_mapcount(&page->rmap))
-		page_mkclean(sys, page);
+	page_mkclean(sys, page);
 	file_clear_dirty(file, page);
 	if (page->rmap.index >= file_pages(file))
 		return 0; /* truncation is about to take it */
