@@ -68,6 +68,11 @@ expect_code 2 "$rmap" record -o "$dir/nowhere/x.rmrec" -- true
 [ ! -e "$dir/x.rmrec" ] || fail "a record of nothing was written"
 clean
 
+# -- what stands in a record is shown by a terminal, not obeyed
+expect_code 0 "$rmap" record -o "$dir/red.rmrec" -- true $'\033[31mred'
+expect_code 0 "$rmap" record --list "$dir/red.rmrec"
+shows '^command: true \\x1b\[31mred$'
+
 # -- a pipeline: three processes
 expect_code 0 "$rmap" record --verify -o "$dir/pipe.rmrec" -- sh -c 'ls / | wc -l'
 sound "$dir/pipe.rmrec"

@@ -56,6 +56,11 @@ expect_code 2 "$rmap" run --check=0 fork-cow
 expect_code 2 "$rmap" run --check=x fork-cow
 expect_code 2 "$rmap" run --design best fork-cow
 says "there is no design 'best' (there are anon_vma_chain"
+# A limit on the size of files is a sentence, not a signal, and programs that are started have it as it was.
+code=0
+(ulimit -f 10 && exec "$rmap" run -q --frames 16M fork-cow:pages=10000,children=3) 2>"$dir/err" || code=$?
+[ "$code" = 1 ] || fail "exit code $code under a limit on the size of files"
+says '^rmap run: '
 expect_code 2 "$rmap" run --colour fork-cow
 
 # -- workloads that are none

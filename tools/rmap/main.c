@@ -4,6 +4,7 @@
  */
 #include "commands.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,12 +117,20 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return command->run(argc, argv);
 }
 
+/* A write beyond `ulimit -f` then fails with EFBIG, which is said. Unlike SIG_IGN, programs that are started do not inherit it. */
+static void too_large(int sig)
+{
+	(void)sig;
+}
+
 int main(int argc, char **argv)
 {
+	const struct sigaction fails = { .sa_handler = too_large, .sa_flags = SA_RESTART };
 	static char help[] = "--help";
 	const struct command *command;
 
 	atexit(finish_output);
+	sigaction(SIGXFSZ, &fails, NULL);
 	if (argc < 2) {
 		fprintf(stderr, "rmap: a command is missing (try 'rmap --help')\n");
 		return 2;

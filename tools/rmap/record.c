@@ -8,6 +8,7 @@
  * kindly and still writes the record, and the second, which kills it.
  */
 #include "commands.h"
+#include "live_procs.h"
 #include "ops.h"
 #include "output.h"
 #include "record_build.h"
@@ -377,15 +378,20 @@ static int record(const struct arguments *args)
 static void list_header(const struct rmrec *r)
 {
 	const struct rmrec_info *info = rmrec_info(r);
+	char text[4 * 4096 + 1], machine[1024], clock[256];
 
+	/* A record may come from anywhere: its texts are for the terminal to show, not to obey. */
 	printf("command: %s\nmachine: %s\nclock: %s\npage size: %" PRIu32 "\nevents: %" PRIu64
 	       "\nfaults: %" PRIu64 "\nprocesses: %" PRIu32 "\ndropped: %" PRIu64
 	       "\nmisfits: %" PRIu64 "\nmemory limit: %" PRIu64 "\nfrom swap: %" PRIu64 "\n",
-	       info->command, info->machine, info->clock, info->page_size, info->nr_events,
+	       live_safe(info->command, text, sizeof(text)),
+	       live_safe(info->machine, machine, sizeof(machine)),
+	       live_safe(info->clock, clock, sizeof(clock)), info->page_size, info->nr_events,
 	       info->nr_faults, info->nr_procs, info->dropped, info->misfits, info->memory_limit,
 	       info->swap_ins);
 	for (uint32_t i = 1; i <= info->nr_files; i++)
-		printf("file %" PRIu32 ": %s %" PRIu64 "\n", i, rmrec_file(r, i)->path,
+		printf("file %" PRIu32 ": %s %" PRIu64 "\n", i,
+		       live_safe(rmrec_file(r, i)->path, text, sizeof(text)),
 		       rmrec_file(r, i)->size);
 }
 
