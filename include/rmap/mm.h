@@ -335,10 +335,12 @@ void mm_balance(struct mm_system *sys);
 
 /*
  * Everything back from swap, which is not used afterwards until mm_swapon(). RMAP_ENOMEM: what did not fit stays out, and swap
- * stays in use; RMAP_EIO: a slot could not be read.
+ * stays in use; RMAP_EIO: a slot could not be read, and swap stays in use; RMAP_EINVAL: it is not in use, or another's mm_swapoff() is
+ * under way.
  */
 int mm_swapoff(struct mm_system *sys);
-void mm_swapon(struct mm_system *sys);
+/* Swap is used again; a new system's is. RMAP_EBUSY: it is in use, or somebody's mm_swapoff() is still under way. */
+int mm_swapon(struct mm_system *sys);
 
 /*
  * Move the page at addr to another frame; users do not notice. RMAP_EAGAIN: pinned or busy; RMAP_ENOENT: no page there;

@@ -104,7 +104,11 @@ void madvise_dontneed(struct vma *vma, uint64_t start, uint64_t end);
 void madvise_free(struct vma *vma, uint64_t start, uint64_t end);
 void madvise_cold(struct vma *vma, uint64_t start, uint64_t end);
 void madvise_pageout(struct vma *vma, uint64_t start, uint64_t end);
-void madvise_willneed(struct vma *vma, uint64_t start, uint64_t end);
+/*
+ * Returns how far it has come: mmap_lock, held for reading, was let go of where something had to be read, and vma may be another one
+ * now, or gone.
+ */
+uint64_t madvise_willneed(struct vma *vma, uint64_t start, uint64_t end);
 /* Make [start, end) of a shared mapping's file read as zeros. 0, RMAP_ENOMEM or RMAP_EIO. */
 int file_zero_range(struct mm_file *file, uint64_t first, uint64_t last);
 

@@ -144,15 +144,17 @@ static int advise_remove(struct vma *vma, uint64_t start, uint64_t end)
 	return error;
 }
 
-static int advise_pages(struct vma *vma, uint64_t start, uint64_t end, int advice)
+/* *stop: so far it is to go; how far it has come. */
+static int advise_pages(struct vma *vma, uint64_t start, uint64_t *stop, int advice)
 {
+	uint64_t end = *stop;
 	bool locked = vma->flags & VM_LOCKED;
 
 	switch (advice) {
 	case MM_MADV_REMOVE:
 		return advise_remove(vma, start, end);
 	case MM_MADV_WILLNEED:
-		madvise_willneed(vma, start, end);
+		*stop = madvise_willneed(vma, start, end);
 		return 0;
 	case MM_MADV_DONTNEED:
 		if (locked)
@@ -197,7 +199,7 @@ static int advise_vmas(struct mm *mm, uint64_t start, uint64_t end, int advice)
 			start = vma->rmap.start;
 		}
 		stop = vma->rmap.end < end ? vma->rmap.end : end;
-		error = advise_pages(vma, start, stop, advice);
+		error = advise_pages(vma, start, &stop, advice);
 		if (error)
 			return error;
 		start = stop;

@@ -5,7 +5,7 @@
  * Lazily freed pages (MADV_FREE) stay mapped, clean and no longer backed by swap. Reclaim drops them without writing if they
  * are still clean then; a write before that makes the entry dirty again, and the page is kept.
  *
- * All want mmap_lock for reading.
+ * All want mmap_lock for reading. Who reads ahead, or makes holes in files, lets go of it meanwhile.
  */
 #include "layout.h"
 
@@ -210,82 +210,113 @@ void madvise_pageout(struct vma *vma, uint64_t start, uint64_t end)
 
 /* ---------------------------------------------------------------- WILLNEED, REMOVE */
 
-/* Into the swap cache, where the fault to come will find it. Only advice: errors are left to that fault. */
-static void willneed_swap(struct vma *vma, uint64_t start, uint64_t end)
+/*
+ * The slot of the first page in [*start, end) that is out and not on its way back, SWAP_NONE if there is none; *start is where its
+ * entry stands.
+ */
+static uint64_t next_out(struct vma *vma, uint64_t *start, uint64_t end)
 {
 	struct mm *mm = vma_mm(vma);
 
-	while ((start = table_next(mm, start, end)) < end) {
-		uint64_t stop = table_end(start, end);
-		pte_t *pte = table_find(mm, start);
+	while ((*start = table_next(mm, *start, end)) < end) {
+		uint64_t stop = table_end(*start, end);
+		pte_t *pte = table_find(mm, *start);
 
-		for (; start < stop; start += RMAP_PAGE_SIZE, pte++) {
+		for (; *start < stop; *start += RMAP_PAGE_SIZE, pte++) {
 			pte_t v = pte_read(pte);
-			struct page *page;
-			bool cached;
 
-			if (!pte_is_swap(v) ||
-			    swap_read_page(mm->sys, pte_pfn(v), &page, &cached) || !page)
-				continue;
-			page_unlock(mm->sys, page);
-			page_put(mm->sys, page);
+			if (pte_is_swap(v) && !swap_is_cached(mm->sys, pte_pfn(v)))
+				return pte_pfn(v);
 		}
 	}
+	return SWAP_NONE;
+}
+
+/* Into the swap cache. Whatever the slot holds by now: nobody minds, who has it finds its page there sooner. 0 or its error. */
+static int read_slot_ahead(struct mm_system *sys, uint64_t slot)
+{
+	struct page *page;
+	bool was_cached;
+	int error = swap_read_page(sys, slot, &page, &was_cached);
+
+	if (page) {
+		page_unlock(sys, page);
+		swap_put_page(sys, page);
+	}
+	return error;
+}
+
+/* Where the fault to come will find it. Only advice: errors are left to that fault. */
+static uint64_t willneed_swap(struct vma *vma, uint64_t start, uint64_t end)
+{
+	struct mm *mm = vma_mm(vma);
+	uint64_t slot = next_out(vma, &start, end);
+
+	if (slot == SWAP_NONE)
+		return end;
+	mm_read_unlock(mm);
+	(void)read_slot_ahead(mm->sys, slot);
+	mm_read_lock(mm);
+	return start + RMAP_PAGE_SIZE;
 }
 
 /*
  * Shared memory that was never touched stays so: only what is in swap comes back, and only into the swap cache. The file goes on
  * holding the slot until somebody needs the page.
  */
-static void willneed_shmem(struct vma *vma, uint64_t start, uint64_t end)
+static void willneed_shmem(struct mm_file *file, uint64_t index, uint64_t last)
 {
-	uint64_t index = rmap_vma_index(&vma->rmap, start);
-	uint64_t last = rmap_vma_index(&vma->rmap, end - 1);
-	struct mm_file *file = vma_file(vma);
 	void *entry;
 
-	for (; (entry = file_next_entry(file, &index)) != NULL; index++) {
-		struct page *page = entry;
-		bool cached;
-
-		if (file_entry_is_slot(entry)) {
-			if (index > last ||
-			    swap_read_page(file->sys, file_entry_slot(entry), &page, &cached))
-				return;
-			if (page)
-				page_unlock(file->sys, page);
-		}
-		if (page)
-			page_put(file->sys, page);
-		if (index >= last)
+	for (; (entry = file_next_entry(file, &index)) != NULL && index <= last; index++) {
+		if (!file_entry_is_slot(entry))
+			page_put(file->sys, entry);
+		else if (read_slot_ahead(file->sys, file_entry_slot(entry)))
 			return;
 	}
+	if (entry && !file_entry_is_slot(entry))
+		page_put(file->sys, entry);
 }
 
-static void willneed_file(struct vma *vma, uint64_t start, uint64_t end)
+static void willneed_store(struct mm_file *file, uint64_t index, uint64_t last)
 {
-	struct mm_file *file = vma_file(vma);
 	uint64_t pages = file_pages(file);
+	struct page *page;
 
-	for (; start < end; start += RMAP_PAGE_SIZE) {
-		uint64_t index = rmap_vma_index(&vma->rmap, start);
-		struct page *page;
-
-		if (index >= pages || file_get_page(file, index, &page))
-			return;
+	for (; index <= last && index < pages && !file_get_page(file, index, &page); index++) {
 		page_unlock(file->sys, page);
 		page_put(file->sys, page);
 	}
 }
 
-void madvise_willneed(struct vma *vma, uint64_t start, uint64_t end)
+/* The file is all that it needs of the mapping. */
+static void willneed_file(struct vma *vma, uint64_t start, uint64_t end)
 {
-	if (vma->rmap.file && mm_file_is_shmem(vma_file(vma)))
-		willneed_shmem(vma, start, end);
-	else if (vma->rmap.file)
-		willneed_file(vma, start, end);
+	struct mm *mm = vma_mm(vma);
+	struct mm_file *file = vma_file(vma);
+	uint64_t first = rmap_vma_index(&vma->rmap, start);
+	uint64_t last = rmap_vma_index(&vma->rmap, end - 1);
+
+	mm_file_get(file);
+	mm_read_unlock(mm);
+	if (mm_file_is_shmem(file))
+		willneed_shmem(file, first, last);
 	else
-		willneed_swap(vma, start, end);
+		willneed_store(file, first, last);
+	mm_file_put(file);
+	mm_read_lock(mm);
+}
+
+/*
+ * The device is waited for without mmap_lock, so that it keeps nobody from changing the address space; what is advised next is then
+ * looked up anew. Of a private mapping of a file only the file is read ahead, as on Linux.
+ */
+uint64_t madvise_willneed(struct vma *vma, uint64_t start, uint64_t end)
+{
+	if (!vma->rmap.file)
+		return willneed_swap(vma, start, end);
+	willneed_file(vma, start, end);
+	return end;
 }
 
 /*

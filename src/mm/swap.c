@@ -64,7 +64,7 @@ static uint64_t slot_alloc(struct swap_map *map)
 	uint64_t slot = map->free;
 
 	rmap_assert_spin_held(&map->lock);
-	if (map->off)
+	if (map->state != SWAP_ON)
 		return SWAP_NONE;
 	if (slot != SWAP_NONE)
 		map->free = map->slots[slot].next_free;
@@ -344,7 +344,8 @@ bool swap_has_room(struct mm_system *sys)
 	bool room;
 
 	rmap_spin_lock(&map->lock);
-	room = map->cached || (!map->off && (map->free != SWAP_NONE || map->next < map->nr_slots));
+	room = map->cached ||
+	       (map->state == SWAP_ON && (map->free != SWAP_NONE || map->next < map->nr_slots));
 	rmap_spin_unlock(&map->lock);
 	return room;
 }
@@ -355,7 +356,7 @@ bool swap_is_tight(struct mm_system *sys)
 	bool tight;
 
 	rmap_spin_lock(&map->lock);
-	tight = map->off || map->used * 2 > map->nr_slots - map->bad;
+	tight = map->state != SWAP_ON || map->used * 2 > map->nr_slots - map->bad;
 	rmap_spin_unlock(&map->lock);
 	return tight;
 }
@@ -378,7 +379,7 @@ bool swap_is_off(struct mm_system *sys)
 	bool off;
 
 	rmap_spin_lock(&sys->swap.lock);
-	off = sys->swap.off;
+	off = sys->swap.state != SWAP_ON;
 	rmap_spin_unlock(&sys->swap.lock);
 	return off;
 }

@@ -25,6 +25,13 @@ struct swap_slot {
 	uint32_t flags;	    /* enum swap_slot_flags; swap.lock */
 };
 
+/* Only who has made it DRAINING ends that: one swapoff at a time. */
+enum swap_state {
+	SWAP_ON,       /* slots are given out */
+	SWAP_DRAINING, /* no more: a swapoff is under way */
+	SWAP_OFF,      /* no more, and none is in use */
+};
+
 enum swap_slot_flags {
 	SWAP_SLOT_BAD = 1 << 0,	 /* I/O failed here: never used again */
 	SWAP_SLOT_USED = 1 << 1, /* count > 0, or cached, or being filled */
@@ -40,7 +47,7 @@ struct swap_map {
 	uint64_t bad;		       /* slots that are BAD; lock */
 	uint64_t next;		       /* slots from here on were never used; lock */
 	uint64_t free;		       /* the first freed slot, or SWAP_NONE; lock */
-	bool off;		       /* swapoff: no new slot; lock */
+	enum swap_state state;	       /* lock */
 	struct rmap_spinlock mms_lock; /* RMAP_LOCK_MM_LIST */
 	/* struct mm.swap_list: address spaces that may have swap entries; mms_lock */
 	struct list_head mms;

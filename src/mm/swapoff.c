@@ -9,6 +9,9 @@
  *
  * New slots are refused from the start, so a pass that brings back all it meets makes progress; what forks or exits meanwhile
  * moves entries to where the pass has been, so passes go on until no slot is in use.
+ *
+ * That holds because nobody gives slots out again while it goes on: as on Linux, who comes second is told that there is nothing to
+ * switch off, and who wants to switch it on that it is in use.
  */
 #include "file.h"
 #include "mm.h"
@@ -200,11 +203,17 @@ void swap_drop_caches(struct mm_system *sys)
 	}
 }
 
-static void set_off(struct mm_system *sys, bool off)
+/* False: it is not as it was to be. */
+static bool change_state(struct mm_system *sys, enum swap_state from, enum swap_state to)
 {
+	bool is;
+
 	rmap_spin_lock(&sys->swap.lock);
-	sys->swap.off = off;
+	is = sys->swap.state == from;
+	if (is)
+		sys->swap.state = to;
 	rmap_spin_unlock(&sys->swap.lock);
+	return is;
 }
 
 static uint64_t slots_in_use(struct mm_system *sys)
@@ -221,7 +230,8 @@ int mm_swapoff(struct mm_system *sys)
 {
 	int error = 0;
 
-	set_off(sys, true);
+	if (!change_state(sys, SWAP_ON, SWAP_DRAINING))
+		return RMAP_EINVAL;
 	while (!error && slots_in_use(sys)) {
 		error = unuse_mms(sys);
 		if (!error)
@@ -231,12 +241,11 @@ int mm_swapoff(struct mm_system *sys)
 		if (!error && slots_in_use(sys))
 			rmap_cpu_relax();
 	}
-	if (error)
-		set_off(sys, false);
+	(void)change_state(sys, SWAP_DRAINING, error ? SWAP_ON : SWAP_OFF);
 	return error == RMAP_ENXIO ? RMAP_EIO : error;
 }
 
-void mm_swapon(struct mm_system *sys)
+int mm_swapon(struct mm_system *sys)
 {
-	set_off(sys, false);
+	return change_state(sys, SWAP_OFF, SWAP_ON) ? 0 : RMAP_EBUSY;
 }

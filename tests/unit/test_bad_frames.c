@@ -59,7 +59,7 @@ static void found_by_swapoff(void **state)
 	assert_int_equal(touch_read(&e, p, A), RMAP_EHWPOISON);
 	assert_int_equal(peek(&e, p, A + PAGE), 2);
 	assert_int_equal(peek(&e, c, A + PAGE), 2);
-	mm_swapon(e.sys);
+	assert_int_equal(mm_swapon(e.sys), 0);
 	put_both(p, c);
 }
 

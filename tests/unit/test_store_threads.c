@@ -114,7 +114,7 @@ static void disturb(struct worker *w)
 	case 5:
 		if (w->number == 0) {
 			(void)mm_swapoff(sys);
-			mm_swapon(sys);
+			(void)mm_swapon(sys);
 		}
 		break;
 	case 6:

@@ -54,7 +54,7 @@ static void off_and_on(void **state)
 	assert_int_equal(STEP(&e, mm_swapoff(e.sys)), 0);
 	push_out();
 	assert_int_equal(page_info(mm, a).state, MM_PAGE_PRESENT);
-	mm_swapon(e.sys);
+	assert_int_equal(mm_swapon(e.sys), 0);
 	push_out();
 	assert_int_equal(page_info(mm, a).state, MM_PAGE_SWAPPED);
 	assert_int_equal(peek(&e, mm, a), 1);

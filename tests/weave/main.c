@@ -51,6 +51,8 @@ static const struct named named[] = {
 	{ "adopt-fork", "write-a1+fork+walk-a1" },
 	{ "fork-fail-swapoff", "fork-fail+swapoff" },
 	{ "fork-swapoff", "fork+swapoff" },
+	{ "swapoff-two", "swapoff+swapoff-fail" },
+	{ "willneed-fork", "willneed+fork" },
 	{ "truncate-fault", "truncate-f+write-f1" },
 	{ "truncate-read", "read-f1+truncate-f" },
 	{ "file-read-munmap", "read-f1+munmap-f" },

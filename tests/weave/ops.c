@@ -9,6 +9,7 @@
 #include <test/weave/port.h>
 
 #include <mm/reclaim.h>
+#include <mm/swap.h>
 #include <mm/system.h>
 
 /* Each thread writes a value of its own. */
@@ -166,10 +167,27 @@ CALLS(msync_f, mm_msync(w->p, F(0), 2 * PAGE, MM_MS_SYNC))
 CALLS(fsync_f, mm_file_sync(w->file))
 CALLS(truncate_f, mm_file_truncate(w->file, 0))
 CALLS(truncate_v, mm_file_truncate(w->private_file, 0))
-CALLS(swapoff, mm_swapoff(w->sys))
 CALLS(willneed, mm_madvise(w->p, A(0), A_PAGES *PAGE, MM_MADV_WILLNEED))
 CALLS(remove_f0, mm_madvise(w->p, F(0), PAGE, MM_MADV_REMOVE))
 CALLS(poison_f0, mm_poison(w->p, F(0)))
+
+/* Nobody switches it on again here. */
+static int swapoff(struct world *w, int thread)
+{
+	int r = mm_swapoff(w->sys);
+
+	(void)thread;
+	if (!r && !swap_is_off(w->sys))
+		weave_fail("swap was switched off, and is in use");
+	return r;
+}
+
+/* The device fails the first time that it is asked. */
+static int swapoff_fail(struct world *w, int thread)
+{
+	weave_port_fail_swap_read(thread, 1);
+	return swapoff(w, thread);
+}
 
 /* The frame that the page has left is the next one to be had: a first touch gets it, while others may still wait for the page. */
 static int migrate_a1_c(struct world *w, int thread)
@@ -528,6 +546,7 @@ const struct op ops[] = {
 	{ "truncate-v", "cut the private file", 0, truncate_v, NULL },
 	{ "write-file", "write(2)", 0, write_file, NULL },
 	{ "swapoff", "everything back from swap", LOOSE, swapoff, NULL },
+	{ "swapoff-fail", "the same, and a page cannot be read", LOOSE, swapoff_fail, NULL },
 	{ "reclaim", "age and swap out by the LRU lists", LOOSE | UNMAPS | MAYBE, reclaim, NULL },
 	{ "pin", "pin a0, and let go", USES_P, pin_a0, NULL },
 	{ "pin-a4", "pin a4, and let go", USES_P, pin_a4, NULL },

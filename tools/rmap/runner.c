@@ -401,8 +401,7 @@ static enum runner_result machine_op(struct runner *r, const struct op *op)
 	case OP_SWAPOFF:
 		return runner_outcome(r, mm_swapoff(r->sys), "");
 	case OP_SWAPON:
-		mm_swapon(r->sys);
-		return RUNNER_OK;
+		return runner_outcome(r, mm_swapon(r->sys), "");
 	case OP_MIGRATE:
 	case OP_POISON:
 		return do_migrate(r, op);

@@ -599,7 +599,7 @@ static void op_swapoff(struct stress_worker *w)
 		return;
 	atomic_fetch_add(&world->swapoffs, 1);
 	(void)carried_out(w, mm_swapoff(world->sys), "swapoff");
-	mm_swapon(world->sys);
+	(void)mm_swapon(world->sys); /* in use still, if that failed */
 	atomic_fetch_add(&world->swapoffs, 1);
 	pthread_mutex_unlock(&world->swap_lock);
 }

@@ -46,6 +46,7 @@ struct state {
 	uint64_t objects;
 	uint64_t clock;
 	uint32_t fail_alloc[CPUS];
+	uint32_t fail_swap_read[CPUS];
 	struct tlb tlb[CPUS];
 	unsigned char room[ROOM_SIZE];
 	struct bucket bucket[BUCKETS];
@@ -162,6 +163,11 @@ void weave_port_fail_alloc(int thread, uint32_t n)
 	arena->state.fail_alloc[thread] = n;
 }
 
+void weave_port_fail_swap_read(int thread, uint32_t n)
+{
+	arena->state.fail_swap_read[thread] = n;
+}
+
 /* ---------------------------------------------------------------- RCU, waiting, panic */
 
 static void port_rcu_read_lock(void *ctx)
@@ -252,11 +258,14 @@ static int port_swap_write(void *ctx, uint64_t slot, const void *data)
 
 static int port_swap_read(void *ctx, uint64_t slot, void *data)
 {
+	int self = weave_self();
+	uint32_t *fails = self >= 0 ? &arena->state.fail_swap_read[self] : NULL;
+
 	(void)ctx;
 	weave_may_sleep("reads from swap");
 	weave_at(&stores.slot[slot], WEAVE_READ);
 	deliver(data, stores.slot[slot].data);
-	return 0;
+	return fails && *fails && !--*fails ? RMAP_EIO : 0;
 }
 
 static struct store_page *file_page(void *handle, uint64_t index)

@@ -49,6 +49,9 @@ void weave_port_begin(void);
 /* The n-th allocation from now by the thread fails; 0: none. */
 void weave_port_fail_alloc(int thread, uint32_t n);
 
+/* The n-th page from now that the thread reads from swap cannot be read; 0: none. */
+void weave_port_fail_swap_read(int thread, uint32_t n);
+
 /*
  * The thread's processor reads or writes eight bytes of mm, faulting as needed: errors of mm_fault(). A write through an entry that
  * translates to a frame which is free is a failure of the execution.
