@@ -111,31 +111,35 @@ static struct page *try_page(struct fault *f, uint64_t addr)
 	return NULL;
 }
 
-static void map_around_one(struct fault *f, uint64_t addr, pte_t *pte)
+/* => it was mapped, and by us */
+static bool map_around_one(struct fault *f, uint64_t addr, pte_t *pte)
 {
 	struct mm_system *sys = f->mm->sys;
 	struct rmap_reserve reserve = { 0 };
 	pte_t bits = vma_pte_bits(f->vma, writable_at_once(f)) | PTE_ACCESSED;
 	struct page *page = try_page(f, addr);
+	bool mapped = false;
 
 	if (!page)
-		return;
+		return false;
 	if (!rmap_reserve(&sys->rmap, &reserve, 1)) {
 		rmap_spin_lock(f->ptl);
-		if (!pte_read(pte))
+		mapped = !pte_read(pte);
+		if (mapped)
 			map_page(f, page, addr, pte, bits, &reserve);
 		rmap_spin_unlock(f->ptl);
 		rmap_unreserve(&sys->rmap, &reserve);
 	}
 	page_unlock(sys, page);
 	page_put(sys, page);
+	return mapped;
 }
 
 /* Map what is cached around the fault. True: the page faulted for was among it. */
 static bool map_around(struct fault *f)
 {
 	uint64_t start, end;
-	bool done;
+	bool ours = false;
 
 	if (f->mm->sys->config.fault_around <= RMAP_PAGE_SIZE)
 		return false;
@@ -145,13 +149,16 @@ static bool map_around(struct fault *f)
 		pte_t *pte =
 			f->pte + ((ptrdiff_t)pt_index(addr, 1) - (ptrdiff_t)pt_index(f->addr, 1));
 
-		if (!pte_read(pte))
-			map_around_one(f, addr, pte);
+		if (!pte_read(pte) && map_around_one(f, addr, pte) && addr == f->addr)
+			ours = true;
 	}
-	done = pte_read(f->pte) != f->old;
-	if (done)
+	if (pte_read(f->pte) == f->old)
+		return false;
+	if (ours)
 		COUNT(f->mm->sys, fault_file_map, 1);
-	return done;
+	else /* another thread's fault was first */
+		COUNT(f->mm->sys, fault_spurious, 1);
+	return true;
 }
 
 /* ---------------------------------------------------------------- the cases */
