@@ -279,19 +279,23 @@ static bool same_as_next(const struct report *report, unsigned int i)
 static void print_row(const struct report *report)
 {
 	const struct exhibit *e = report->exhibit;
+	char text[VISIT_TEXT];
+	size_t n = 0;
 
 	printf("%-4s %-20s %s (%s)\n", e->bug, e->name, e->linux, e->year);
 	print_wrapped(e->title, 5);
 	for (unsigned int i = 0; i < report->nr; i++) {
 		const struct shown *s = &report->shown[i];
 
-		printf(i && same_as_next(report, i - 1) ? ", %s" : "     %s", s->design);
-		if (same_as_next(report, i))
+		if (same_as_next(report, i)) {
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s, ", s->design);
 			continue;
-		printf(": %s", verdict(&s->on));
-		if (s->on.end == VISIT_WRONG)
-			printf(" by %s", s->on.by);
-		printf("; without it %s\n", verdict(&s->off));
+		}
+		snprintf(text + n, sizeof(text) - n, "%s: %s%s%s; without it %s", s->design,
+			 verdict(&s->on), s->on.end == VISIT_WRONG ? " by " : "",
+			 s->on.end == VISIT_WRONG ? s->on.by : "", verdict(&s->off));
+		print_wrapped(text, 5);
+		n = 0;
 		if (s->on.end != VISIT_WELL)
 			print_found(&s->on);
 		print_alone(s);
