@@ -63,6 +63,9 @@ expect_code 0 "$rmap" sharing --diff "$dir/state" "$dir/state"
 shows 'processes: 0, then 0'
 mkfifo "$dir/fifo"
 expect_code 2 timeout 20 "$rmap" sharing --diff "$dir" "$dir/state"
+says "is no state that rmap sharing has saved ("
+expect_code 2 "$rmap" sharing --diff "$dir/state" "$dir/none"
+says "none: cannot be read: No such file"
 
 expect_code 2 "$rmap" import $$
 says '-o FILE is missing'

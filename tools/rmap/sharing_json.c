@@ -4,6 +4,7 @@
  */
 #include "sharing_show.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,8 +188,9 @@ static json_t *load_state(const char *path, char err[LIVE_ERR_SIZE])
 	json_error_t error;
 	json_t *top = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 
-	if (!top) {
-		live_fail(err, "%.200s: %.200s", live_safe(path, safe, sizeof(safe)), error.text);
+	if (!top && json_error_code(&error) == json_error_cannot_open_file) {
+		live_fail(err, "%.200s: cannot be read: %s", live_safe(path, safe, sizeof(safe)),
+			  strerror(errno));
 		return NULL;
 	}
 	if (json_integer_value(json_object_get(top, "version")) == 1 &&
@@ -196,8 +198,9 @@ static json_t *load_state(const char *path, char err[LIVE_ERR_SIZE])
 	    json_is_array(json_object_get(top, "names")) &&
 	    json_is_array(json_object_get(top, "processes")))
 		return top;
-	live_fail(err, "%.200s: is no state that rmap sharing has saved",
-		  live_safe(path, safe, sizeof(safe)));
+	live_fail(err, "%.200s: is no state that rmap sharing has saved%s%.200s%s",
+		  live_safe(path, safe, sizeof(safe)), top ? "" : " (", top ? "" : error.text,
+		  top ? "" : ")");
 	json_decref(top);
 	return NULL;
 }
