@@ -217,6 +217,19 @@ static void test_shared(void **state)
 	assert_int_equal(reads, 2);
 }
 
+/* |7 8|, 8 in memory: that is no reason to read, be it in the range or behind it. */
+static void test_shared_partly_there(void **state)
+{
+	(void)state;
+	map_in_swap(MM_MAP_SHARED);
+	assert_int_equal(peek(&e, mm, BASE + PAGE), 8);
+	assert_int_equal(read_ahead(1), 0);
+	assert_int_equal(reads, 2);
+	assert_int_equal(read_ahead(2), 0);
+	assert_int_equal(peek(&e, mm, BASE), 7);
+	assert_int_equal(reads, 2);
+}
+
 /* Nobody but the one who reads ahead has it any more: it goes with what was read. */
 static void test_shared_unmapped(void **state)
 {
@@ -242,6 +255,7 @@ int main(void)
 		TEST(test_swap_moved),
 		TEST(test_swap_error),
 		TEST(test_shared),
+		TEST(test_shared_partly_there),
 		TEST(test_shared_unmapped),
 	};
 

@@ -630,11 +630,19 @@ static int64_t do_mincore(struct verify_session *s, struct puppet *p, const stru
 /* Every page that is out comes in, on both sides. */
 static enum verify_result do_swap(struct verify_session *s, const struct op *op)
 {
-	int error = verify_swap_set(op->kind == OP_SWAPON);
+	int error;
 
-	if (error)
+	/* An engine that has none at all was given none live, and goes on without. */
+	if (!s->runner->swap_slots) {
+		s->live_error = s->engine_error;
+		return VERIFY_AGREE;
+	}
+	error = verify_swap_set(op->kind == OP_SWAPON);
+	/* Refused since it is off, or on, already: the engine must say so, too. */
+	if (error && error != (op->kind == OP_SWAPON ? -EBUSY : -EINVAL))
 		return verify_say(s, VERIFY_UNABLE, "%s: %s", op_kind_name(op->kind),
 				  strerror(-error));
+	s->live_error = error;
 	/* All processes are compared behind it. */
 	s->since_full = s->options.full_every;
 	return VERIFY_AGREE;

@@ -219,6 +219,14 @@ static uint32_t running_release(void)
 	return release < MM_RELEASE_LATEST ? release : MM_RELEASE_LATEST;
 }
 
+/* As the engine's is, whatever the session before has left. */
+static bool swap_begins(bool on)
+{
+	int error = verify_swap_set(on);
+
+	return !error || error == (on ? -EBUSY : -EINVAL);
+}
+
 int verify_session_new(const struct verify_options *options, struct op_source *source,
 		       struct verify_session **out, bool *unable, char err[OPS_ERR_SIZE])
 {
@@ -260,7 +268,7 @@ int verify_session_new(const struct verify_options *options, struct op_source *s
 	s->copies_at_move = options->design && !strcmp(options->design, "anonmm");
 	if (s->copies_at_move)
 		verify_rule(s, RULE_ANONMM);
-	if (options->swap && verify_swap_set(s->runner->swap_slots != 0)) {
+	if (options->swap && !swap_begins(s->runner->swap_slots != 0)) {
 		snprintf(err, OPS_ERR_SIZE, "swap cannot be switched");
 		goto fail;
 	}

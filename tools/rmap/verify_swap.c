@@ -132,9 +132,8 @@ static void keep(int socket)
 	if (say(socket, error) && on)
 		while (recv(socket, &order, 1, 0) == 1) {
 			error = 0;
-			if (order == '+' && !on && swapon(path, FIRST))
-				error = -errno;
-			if (order == '-' && on && swapoff(path))
+			/* As it is ordered, also what the kernel refuses because it is on, or off. */
+			if (order == '+' ? swapon(path, FIRST) : swapoff(path))
 				error = -errno;
 			if (!error)
 				on = order == '+';
