@@ -339,11 +339,26 @@ static int page_to_zero(struct mm_file *file, uint64_t index, struct page **page
 	return file_get_page_held(file, index, 0, page);
 }
 
+/*
+ * The page becomes zeros, and what the store has of it, before anybody can write to it again: who has the right to loses it first, and
+ * gets it back by a fault, which waits for the page lock. What came between the two would stay in the store, though what is written
+ * over it goes with the page. Page lock.
+ */
+static int zero_page(struct mm_file *file, struct page *page)
+{
+	struct mm_system *sys = file->sys;
+
+	page_mkclean(sys, page);
+	page_zero(sys, page);
+	file_set_dirty(page, sys);
+	return file_write_page(sys, page);
+}
+
 /* invalidate_lock held for writing. */
 static int zero_range(struct mm_file *file, uint64_t first, uint64_t last)
 {
 	uint64_t pages = mm_file_is_shmem(file) ? 0 : file_pages(file);
-	int error;
+	int error, first_error = 0;
 
 	/* The store knows no holes: it gets zeros written, by way of pages that then go like those of shared memory. */
 	for (uint64_t index = first; index <= last && index < pages; index++) {
@@ -354,15 +369,15 @@ static int zero_range(struct mm_file *file, uint64_t first, uint64_t last)
 			break;
 		if (error)
 			return error;
-		page_zero(file->sys, page);
-		file_set_dirty(page, file->sys);
+		error = zero_page(file, page);
+		if (!first_error)
+			first_error = error;
 		page_unlock(file->sys, page);
 		page_put(file->sys, page);
 	}
-	error = file_write_range(file, first, last);
-	if (!error)
+	if (!first_error)
 		file_punch(file, first, last);
-	return error;
+	return first_error;
 }
 
 /* One at a time: between the zeros and their way to the store another one's punch would drop them. */

@@ -2,6 +2,7 @@
 /* Write-back: what was written through mappings reaches the store, once; nothing written meanwhile is lost; errors are told. */
 #include "faulty_fixture.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "mm/file.h"
@@ -284,14 +285,19 @@ static void flushed_before_unmapped(void **state)
 
 /* ---------------------------------------------------------------- write-back while write(2) moves the end */
 
-/* As soon as who writes has let go of the page, another one writes it back, who has waited for it. */
+/* As soon as somebody has let go of a page, another one, who has waited for it, does something with it. */
 struct meanwhile {
 	const struct mm_port *real;
 	struct mm_port port;
 	struct mm_file *file;
 	struct page *page;  /* NULL: not yet, or not any more */
 	unsigned int later; /* how often it is unlocked before that */
+	int (*what)(void);
 	int error;
+	/* For who writes through a mapping. */
+	struct engine *e;
+	struct mm *mm;
+	uint64_t at, written;
 };
 
 static struct meanwhile meanwhile;
@@ -309,6 +315,11 @@ static void somebody_waits(uint64_t index, unsigned int later)
 	page_put(meanwhile.file->sys, page);
 }
 
+static int sync_file(void)
+{
+	return mm_file_sync(meanwhile.file);
+}
+
 static void meanwhile_wake(void *ctx, const _Atomic uint32_t *word)
 {
 	struct page *page = meanwhile.page;
@@ -318,7 +329,7 @@ static void meanwhile_wake(void *ctx, const _Atomic uint32_t *word)
 			page_set(page, PG_WAITERS);
 		} else {
 			meanwhile.page = NULL;
-			meanwhile.error = mm_file_sync(meanwhile.file);
+			meanwhile.error = meanwhile.what();
 		}
 	}
 	meanwhile.real->os.wake(ctx, word);
@@ -332,6 +343,15 @@ static int meanwhile_read(void *ctx, void *handle, uint64_t index, void *data)
 	return meanwhile.real->file_read(ctx, handle, index, data);
 }
 
+static int meanwhile_write(void *ctx, void *handle, uint64_t index, const void *data)
+{
+	int error = meanwhile.real->file_write(ctx, handle, index, data);
+
+	if (meanwhile.mm)
+		somebody_waits(index, 0);
+	return error;
+}
+
 static const struct mm_port *meanwhile_wrap(const struct mm_port *real, void *arg)
 {
 	(void)arg;
@@ -339,6 +359,7 @@ static const struct mm_port *meanwhile_wrap(const struct mm_port *real, void *ar
 	meanwhile.port = *real;
 	meanwhile.port.os.wake = meanwhile_wake;
 	meanwhile.port.file_read = meanwhile_read;
+	meanwhile.port.file_write = meanwhile_write;
 	return &meanwhile.port;
 }
 
@@ -355,7 +376,7 @@ static void end_moves_within_a_page(void **state)
 	uint64_t word = 0x1234567890abcdef, there = 0;
 
 	(void)state;
-	meanwhile.file = NULL;
+	meanwhile = (struct meanwhile){ .what = sync_file };
 	engine_setup(&s, &config);
 	meanwhile.file = pattern_file(&s, 1, 5);
 	assert_int_equal(STEP(&s, mm_file_truncate(meanwhile.file, 100)), 0);
@@ -382,7 +403,7 @@ static void end_moves_to_another_page(void **state)
 	uint64_t word = 0x1234567890abcdef, there = 0;
 
 	(void)state;
-	meanwhile.file = NULL;
+	meanwhile = (struct meanwhile){ .what = sync_file };
 	engine_setup(&s, &config);
 	meanwhile.file = pattern_file(&s, 1, 5);
 	assert_int_equal(STEP(&s, mm_file_write(meanwhile.file, PAGE, &word, 8, NULL)), 0);
@@ -393,6 +414,62 @@ static void end_moves_to_another_page(void **state)
 	assert_false(file_is_cached(meanwhile.file, 1));
 	assert_int_equal(STEP(&s, mm_file_read(meanwhile.file, PAGE, &there, 8, NULL)), 0);
 	assert_int_equal(there, word);
+	mm_file_put(meanwhile.file);
+	engine_teardown(&s);
+}
+
+static void *write_through_mapping(void *arg)
+{
+	uint64_t value = meanwhile.written + 1;
+	int *error = arg;
+
+	*error = hosted_write(hosted_cpu(meanwhile.e->h, 1), meanwhile.mm, meanwhile.at, &value,
+			      sizeof(value), NULL);
+	if (!*error)
+		meanwhile.written = value;
+	return NULL;
+}
+
+/* By a thread of its own, which holds nothing. */
+static int write_elsewhere(void)
+{
+	pthread_t thread;
+	int error;
+
+	if (pthread_create(&thread, NULL, write_through_mapping, &error))
+		return RMAP_ENOMEM;
+	pthread_join(thread, NULL);
+	return error;
+}
+
+/*
+ *	file    |1|     mapped, dirty; MADV_REMOVE, and whenever the page is unlocked 2, 3, … is written through the mapping
+ *
+ * Who writes meanwhile writes before the hole, or behind it: the last value is there, or zeros, but none that was overwritten.
+ */
+static void hole_under_writes(void **state)
+{
+	const struct engine_config config = { .wrap = meanwhile_wrap, .machine = { .nr_cpus = 2 } };
+	struct engine s;
+	uint64_t there;
+
+	(void)state;
+	meanwhile = (struct meanwhile){ .what = write_elsewhere };
+	engine_setup(&s, &config);
+	meanwhile.file = pattern_file(&s, 1, 5);
+	meanwhile.e = &s;
+	meanwhile.mm = engine_mm(&s);
+	meanwhile.at = map_with(&s, meanwhile.mm, 0, 1, RW, MM_MAP_SHARED, meanwhile.file, 0);
+	assert_int_equal(write_elsewhere(), 0);
+	somebody_waits(0, 0);
+	assert_int_equal(mm_madvise(meanwhile.mm, meanwhile.at, PAGE, MM_MADV_REMOVE), 0);
+	assert_int_equal(meanwhile.error, 0);
+	assert_true(meanwhile.written > 1);
+	engine_check(&s);
+	there = peek(&s, meanwhile.mm, meanwhile.at);
+	assert_true(there == 0 || there == meanwhile.written);
+	mm_put(meanwhile.mm);
+	meanwhile.mm = NULL;
 	mm_file_put(meanwhile.file);
 	engine_teardown(&s);
 }
@@ -441,6 +518,7 @@ int main(void)
 		cmocka_unit_test(flushed_before_unmapped),
 		cmocka_unit_test(end_moves_within_a_page),
 		cmocka_unit_test(end_moves_to_another_page),
+		cmocka_unit_test(hole_under_writes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
