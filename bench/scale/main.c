@@ -38,9 +38,8 @@ static const struct argp_option argp_options[] = {
 	  0 },
 	{ "rounds", 'r', "N", 0, "Rounds of each cell, 1 to 99 (default: 15)", 0 },
 	{ "slice", 's', "MS", 0,
-	  "Milliseconds that threads run at a time, 1 to 10000 (default: 20); page_fault1 to 3 and "
-	  "the "
-	  "collapse five times as long",
+	  "Milliseconds that threads run at a time, 1 to 10000 (default: 20); "
+	  "page_fault1 to 3 and the collapse five times as long",
 	  0 },
 	{ "pages", 'p', "N", 0, "Pages of a thread's memory, 1 to 65536 (default: 1024)", 0 },
 	{ "contents", 'c', NULL, 0, "Frames with contents, not phantoms", 0 },
@@ -177,9 +176,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = argp_options,
 	.parser = parse,
-	.doc = "Measure what threads cost each other: beside the same threads, each on an engine "
-	       "of "
-	       "its own.\v"
+	.doc = "Measure what threads cost each other: beside the same threads, "
+	       "each on an engine of its own.\v"
 	       "  rmap-scale\n"
 	       "        all shapes and meetings on all designs: some minutes\n"
 	       "  rmap-scale --only page_fault1 --only fork/process --designs lineage\n"

@@ -53,12 +53,12 @@ struct party {
 struct meeting {
 	const char *name, *what, *unit, *other_unit;
 	bool second_engine;
-	unsigned int longer;			       /* slices are so many times as long */
+	bool longer;				       /* its slices are */
 	uint64_t pages;				       /* that all have together, each its own */
 	unsigned int relatives[3], relatives_quick[3]; /* it is held with so many; 0: none */
 	/*
-	 * The most relatives for a design that looks at all tables of all of them for each page: where every page was used since it was
-	 * looked at last, one call looks at all pages, for minutes.
+	 * The most relatives for a design that looks at all tables of all of them for each page; 0: any. Where every page was used since
+	 * it was looked at last, one call looks at all pages, for minutes.
 	 */
 	unsigned int relatives_scan;
 	int (*open)(struct party *p);
@@ -296,15 +296,14 @@ static int reclaim_family(void *party, uint64_t *done)
 
 static const struct meeting meetings[] = {
 	{ "walk_fork", "a page that a family maps is walked for while a member forks", "forks",
-	  "walks", .second_engine = true, .longer = 1, .relatives = { 1000 },
-	  .relatives_scan = 1000, .relatives_quick = { 50 }, .open = family_open,
-	  .work = fork_member, .other = walk_family, .size = family_size },
+	  "walks", .second_engine = true, .relatives = { 1000 }, .relatives_quick = { 50 },
+	  .open = family_open, .work = fork_member, .other = walk_family, .size = family_size },
 	{ "reclaim_fault", "a process's pages are reclaimed and come back while another faults",
-	  "faults", "pages out and in", .second_engine = true, .longer = 1, .pages = OWN_PAGES / 4,
-	  .relatives = { 2 }, .relatives_scan = 2, .relatives_quick = { 2 }, .open = two_processes,
+	  "faults", "pages out and in", .second_engine = true, .pages = OWN_PAGES / 4,
+	  .relatives = { 2 }, .relatives_quick = { 2 }, .open = two_processes,
 	  .work = fault_process, .other = out_and_in, .size = two_processes_size },
 	{ "collapse", "relatives fork, write and exit while their pages are reclaimed",
-	  "forks with what they write", "pages reclaimed", .longer = 5, .pages = OWN_PAGES,
+	  "forks with what they write", "pages reclaimed", .longer = true, .pages = OWN_PAGES,
 	  .relatives = { 100, 1000, 5000 }, .relatives_scan = 1000, .relatives_quick = { 10, 30 },
 	  .open = family_open, .work = live_and_die, .other = reclaim_family, .size = family_size },
 };
@@ -334,6 +333,11 @@ const char *scale_meeting_other_unit(unsigned int meeting)
 	return meetings[meeting].other_unit;
 }
 
+unsigned int scale_meeting_longer(unsigned int meeting)
+{
+	return meetings[meeting].longer ? SCALE_LONGER : 1;
+}
+
 const unsigned int *scale_meeting_relatives(unsigned int meeting, bool quick)
 {
 	return quick ? meetings[meeting].relatives_quick : meetings[meeting].relatives;
@@ -342,7 +346,9 @@ const unsigned int *scale_meeting_relatives(unsigned int meeting, bool quick)
 bool scale_meeting_is_for(unsigned int meeting, unsigned int relatives,
 			  const struct rmap_ops *design)
 {
-	return design != &rmap_scan || relatives <= meetings[meeting].relatives_scan;
+	const unsigned int most = meetings[meeting].relatives_scan;
+
+	return design != &rmap_scan || !most || relatives <= most;
 }
 
 /* ---------------------------------------------------------------- a meeting */
@@ -452,7 +458,7 @@ static struct scale_delay delay_of(const struct delays *d)
 static int rounds(struct scene *s, const struct scale_options *o, struct scale_meeting *m)
 {
 	/* Longer slices, fewer of them. */
-	unsigned int nr = s->what->longer > 1 ? (o->rounds + 2) / 3 : o->rounds;
+	unsigned int nr = s->what->longer ? (o->rounds + 2) / 3 : o->rounds;
 	uint64_t looks = reclaim_looks(s);
 	struct mm_counters before, after;
 	int r = 0;
@@ -480,7 +486,7 @@ bool scale_meeting_run(const struct scale_options *o, struct scale_meeting *m, c
 	if (!s)
 		return scale_refuse(why, what->name, RMAP_ENOMEM);
 	s->what = what;
-	s->slice_ns = o->slice_ns * what->longer;
+	s->slice_ns = o->slice_ns * scale_meeting_longer(m->meeting);
 	for (unsigned int i = 0; i < parties && ok; i++)
 		ok = party_open(&s->party[i], o, what, m, why);
 	if (ok) {

@@ -149,10 +149,11 @@ static json_t *json_delay(const struct scale_delay *d)
 
 json_t *report_meeting_json(const struct scale_meeting *m, bool locks)
 {
-	json_t *o = json_pack("{s:s,s:s,s:i,s:s,s:s}", "meeting", scale_meeting_name(m->meeting),
-			      "design", rmap_design_name(m->design), "relatives", (int)m->relatives,
-			      "unit", scale_meeting_unit(m->meeting), "other_unit",
-			      scale_meeting_other_unit(m->meeting));
+	json_t *o = json_pack(
+		"{s:s,s:s,s:i,s:s,s:s,s:i}", "meeting", scale_meeting_name(m->meeting), "design",
+		rmap_design_name(m->design), "relatives", (int)m->relatives, "unit",
+		scale_meeting_unit(m->meeting), "other_unit", scale_meeting_other_unit(m->meeting),
+		"slices_longer", (int)scale_meeting_longer(m->meeting));
 
 	json_object_set_new(o, "apart", json_spread(m->apart, m->rounds));
 	json_object_set_new(o, "together", json_spread(m->together, m->rounds));

@@ -88,13 +88,22 @@ def median(values):
     return values[len(values) // 2] if len(values) % 2 else sum(values[len(values) // 2 - 1:len(values) // 2 + 1]) / 2
 
 
+def longer():
+    """The slices that are longer than the others, in words."""
+    names = {}
+    for x in SPEED["cells"] + SPEED["meetings"]:
+        if x.get("slices_longer", 1) > 1:
+            names.setdefault(x["slices_longer"], {})["`%s`" % x.get("shape", x.get("meeting"))] = True
+    return "".join(", %d times as long for %s" % (n, ", ".join(of)) for n, of in sorted(names.items()))
+
+
 def machine():
     controls = [c["control"] for c in SPEED["cells"]]
     rows = [["processor", cpu()], ["Linux", platform.release()], ["compiler", command("cc", "--version").split("\n")[0]],
             ["revision", words("revision")],
             ["commands", "`%s`, `%s`" % (words("speed.command"), words("locks.command"))],
-            ["rounds", "%d of 4 slices of %.0f ms each, five times as long for `page_fault1` to `3`; with locks that measure %d" % (
-                SPEED["rounds"], SPEED["slice_ns"] / 1e6, LOCKS["rounds"])],
+            ["rounds", "%d of 4 slices of %.0f ms each%s; with locks that measure %d" % (
+                SPEED["rounds"], SPEED["slice_ns"] / 1e6, longer(), LOCKS["rounds"])],
             ["frames", "with contents" if SPEED["contents"] else "phantoms"],
             ["load when it began", "%s, %s" % (words("speed.load"), words("locks.load"))]]
     if controls:

@@ -21,6 +21,7 @@
 #define SCALE_THREADS 64
 #define SCALE_ROUNDS  99
 #define SCALE_WHY     320
+#define SCALE_LONGER  5 /* times as long as others are the slices of what needs it */
 
 struct scale_options {
 	bool json, quick, contents;
@@ -108,7 +109,7 @@ unsigned int scale_nr_shapes(void);
 const char *scale_shape_name(unsigned int shape);
 const char *scale_shape_what(unsigned int shape);
 const char *scale_shape_unit(unsigned int shape);
-/* Its slices are so many times as long as scale_options says. */
+/* Its slices are so many times as long as scale_options says: 1 or SCALE_LONGER. */
 unsigned int scale_shape_longer(unsigned int shape);
 /* Is there such a cell, and has it an aim? */
 bool scale_shape_has(unsigned int shape, enum scale_variant variant);
@@ -156,6 +157,8 @@ const char *scale_meeting_name(unsigned int meeting);
 const char *scale_meeting_what(unsigned int meeting);
 const char *scale_meeting_unit(unsigned int meeting);
 const char *scale_meeting_other_unit(unsigned int meeting);
+/* As scale_shape_longer(). */
+unsigned int scale_meeting_longer(unsigned int meeting);
 /* With how many relatives it is to be held: 3 numbers, 0 for none. */
 const unsigned int *scale_meeting_relatives(unsigned int meeting, bool quick);
 /* Can this design do it in seconds? */

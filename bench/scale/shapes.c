@@ -38,10 +38,10 @@ struct shape {
 	bool variant[SCALE_VARIANTS], aims[SCALE_VARIANTS];
 	bool file; /* the seat needs one */
 	/*
-	 * Slices are so many times as long. A munmap of many pages leaves RCU's thread something to free, which then has the processor
-	 * for some milliseconds: a short slice has that once or not at all, and its figure is one or the other.
+	 * Slices are longer. A munmap of many pages leaves RCU's thread something to free, which then has the processor for some
+	 * milliseconds: a short slice has that once or not at all, and its figure is one or the other.
 	 */
-	unsigned int longer;
+	bool longer;
 	int (*sit)(struct seat *s); /* before the first turn; NULL: nothing to do */
 	int (*turn)(void *seat, uint64_t *done);
 	/* The engine's own count of what was done; NULL: it has none. */
@@ -174,26 +174,25 @@ static uint64_t forks(const struct mm_counters *c)
 
 static const struct shape shapes[] = {
 	{ "fault", "write each page of memory that stays mapped, MADV_DONTNEED", "faults",
-	  .longer = 1, .variant = { true, true }, .aims = { true, true }, .sit = fault_sit,
-	  .turn = fault_only, .counted = zero_fills },
+	  .variant = { true, true }, .aims = { true, true }, .sit = fault_sit, .turn = fault_only,
+	  .counted = zero_fills },
 	{ "page_fault1", "mmap, write each page, munmap: anonymous memory", "faults",
-	  .variant = { true, true }, .longer = 5, .aims = { true, true }, .turn = page_fault,
+	  .variant = { true, true }, .aims = { true, true }, .longer = true, .turn = page_fault,
 	  .counted = zero_fills },
 	{ "page_fault2", "the same on a private mapping of a file of its own", "faults",
-	  .variant = { true, true }, .longer = 5, .aims = { true, true }, .file = true,
+	  .variant = { true, true }, .aims = { true, true }, .longer = true, .file = true,
 	  .turn = page_fault, .counted = file_copies },
 	{ "page_fault3", "the same on a shared mapping of a file of its own", "faults",
-	  .variant = { true, true }, .longer = 5, .aims = { true, true }, .file = true,
+	  .variant = { true, true }, .aims = { true, true }, .longer = true, .file = true,
 	  .turn = page_fault_shared, .counted = file_maps },
-	{ "mmap1", "mmap and munmap of anonymous memory", "pairs", .longer = 1,
-	  .variant = { true, true }, .turn = map_unmap },
-	{ "mmap2", "the same on a private mapping of a file of its own", "pairs", .longer = 1,
+	{ "mmap1", "mmap and munmap of anonymous memory", "pairs", .variant = { true, true },
+	  .turn = map_unmap },
+	{ "mmap2", "the same on a private mapping of a file of its own", "pairs",
 	  .variant = { true, true }, .file = true, .turn = map_unmap },
-	{ "brk1", "brk up and down by a page", "calls", .longer = 1, .variant = { true, false },
-	  .sit = brk_sit, .turn = brk_up_down },
-	{ "fork", "fork and exit of 8 VMAs of 16 pages", "forks", .longer = 1,
-	  .variant = { true, true }, .aims = { true, false }, .sit = fork_sit, .turn = fork_exit,
-	  .counted = forks },
+	{ "brk1", "brk up and down by a page", "calls", .variant = { true, false }, .sit = brk_sit,
+	  .turn = brk_up_down },
+	{ "fork", "fork and exit of 8 VMAs of 16 pages", "forks", .variant = { true, true },
+	  .aims = { true, false }, .sit = fork_sit, .turn = fork_exit, .counted = forks },
 };
 
 unsigned int scale_nr_shapes(void)
@@ -218,7 +217,7 @@ const char *scale_shape_unit(unsigned int shape)
 
 unsigned int scale_shape_longer(unsigned int shape)
 {
-	return shapes[shape].longer;
+	return shapes[shape].longer ? SCALE_LONGER : 1;
 }
 
 bool scale_shape_has(unsigned int shape, enum scale_variant variant)
@@ -438,7 +437,7 @@ bool scale_cell_run(const struct scale_options *o, struct scale_cell *cell, char
 		return scale_refuse(why, shapes[cell->shape].name, RMAP_ENOMEM);
 	t->shape = &shapes[cell->shape];
 	t->threads = cell->threads;
-	t->slice_ns = o->slice_ns * t->shape->longer;
+	t->slice_ns = o->slice_ns * scale_shape_longer(cell->shape);
 	ok = crew_start(t->threads, why) && table_lay(t, o, cell, why);
 	if (ok) {
 		r = rounds(t, o, cell);
