@@ -27,6 +27,7 @@ static struct {
 	double ns;		 /* the same */
 	_Atomic unsigned int ready;
 	_Atomic bool over;
+	_Atomic bool interrupted;
 } crew = { .lock = PTHREAD_MUTEX_INITIALIZER,
 	   .go = PTHREAD_COND_INITIALIZER,
 	   .done = PTHREAD_COND_INITIALIZER };
@@ -47,6 +48,17 @@ double scale_now(void)
 bool crew_over(void)
 {
 	return atomic_load_explicit(&crew.over, memory_order_relaxed);
+}
+
+void crew_interrupt(void)
+{
+	atomic_store(&crew.interrupted, true);
+	atomic_store(&crew.over, true);
+}
+
+bool crew_interrupted(void)
+{
+	return atomic_load_explicit(&crew.interrupted, memory_order_relaxed);
 }
 
 static void pin(unsigned int number)
@@ -160,6 +172,8 @@ int crew_slice(struct scale_turn *turn, unsigned int nr, double ns)
 	crew.ns = ns;
 	atomic_store(&crew.ready, 0);
 	atomic_store(&crew.over, false);
+	if (crew_interrupted())
+		atomic_store(&crew.over, true);
 	crew.slice++;
 	pthread_cond_broadcast(&crew.go);
 	while (crew.at_work)

@@ -8,6 +8,7 @@
 
 #include <argp.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,9 +183,11 @@ static const struct argp argp = {
 	       "        all shapes and meetings on all designs: some minutes\n"
 	       "  rmap-scale --only page_fault1 --only fork/process --designs lineage\n"
 	       "        some of them\n\n"
-	       "What the columns mean is in docs/scaling.md. Exit code: 0 all went well, however "
-	       "fast; 1 something was wrong (the checker, or counts); 2 the command line cannot be "
-	       "used.",
+	       "What the columns mean is in docs/scaling.md. Interrupted (SIGINT, SIGTERM), it "
+	       "prints what it has measured until then; JSON says so. "
+	       "Exit code: 0 all went well, however fast; "
+	       "1 something was wrong (the checker, or counts), or it was interrupted; "
+	       "2 the command line cannot be used.",
 };
 
 static void fill_in(struct scale_options *o)
@@ -209,15 +212,37 @@ static void fill_in(struct scale_options *o)
 		}
 }
 
+/* ---------------------------------------------------------------- being interrupted */
+
+static void on_signal(int number)
+{
+	(void)number;
+	crew_interrupt();
+}
+
+/* The first one; a second one ends the program at once. */
+static void catch_signals(void)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND }, old;
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		/* nohup, or a script's job in the background: that stays ignored. */
+		if (!sigaction(numbers[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaction(numbers[i], &action, NULL);
+	}
+}
+
 /* ---------------------------------------------------------------- all of them */
 
 static int print_json(const struct command *c)
 {
-	json_t *all = json_pack("{s:i,s:b,s:f,s:i,s:f,s:I,s:b,s:O,s:O}", "version", 1,
-				"locks_measured", c->locks, "taken_off_each_hold_ns",
-				c->taken_off_ns, "rounds", (int)c->o.rounds, "slice_ns",
-				c->o.slice_ns, "pages", (json_int_t)c->o.pages, "contents",
-				c->o.contents, "cells", c->cells, "meetings", c->meetings);
+	json_t *all =
+		json_pack("{s:i,s:b,s:b,s:f,s:i,s:f,s:I,s:b,s:O,s:O}", "version", 1, "interrupted",
+			  crew_interrupted(), "locks_measured", c->locks, "taken_off_each_hold_ns",
+			  c->taken_off_ns, "rounds", (int)c->o.rounds, "slice_ns", c->o.slice_ns,
+			  "pages", (json_int_t)c->o.pages, "contents", c->o.contents, "cells",
+			  c->cells, "meetings", c->meetings);
 	int failed = json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
 
 	printf("\n");
@@ -250,7 +275,7 @@ static void run_cells(struct command *c, unsigned int shape, enum scale_variant 
 	const char *name = scale_shape_name(shape);
 	char why[SCALE_WHY];
 
-	for (unsigned int i = 0; i < c->o.nr_designs; i++) {
+	for (unsigned int i = 0; i < c->o.nr_designs && !crew_interrupted(); i++) {
 		memset(&cell, 0, sizeof(cell));
 		cell.shape = shape;
 		cell.variant = variant;
@@ -261,6 +286,8 @@ static void run_cells(struct command *c, unsigned int shape, enum scale_variant 
 			report_cell_head(&cell);
 		if (!say(c, scale_cell_run(&c->o, &cell, why), name, cell.design, why))
 			continue;
+		if (crew_interrupted()) /* in the middle of this one, which is dropped */
+			return;
 		if (!c->o.json)
 			report_cell(&cell);
 		json_array_append_new(c->cells, report_cell_json(&cell, c->locks));
@@ -274,7 +301,7 @@ static void run_meetings(struct command *c, unsigned int meeting, unsigned int r
 	const char *name = scale_meeting_name(meeting);
 	char why[SCALE_WHY];
 
-	for (unsigned int i = 0; i < c->o.nr_designs; i++) {
+	for (unsigned int i = 0; i < c->o.nr_designs && !crew_interrupted(); i++) {
 		memset(&m, 0, sizeof(m));
 		m.meeting = meeting;
 		m.relatives = relatives;
@@ -286,6 +313,8 @@ static void run_meetings(struct command *c, unsigned int meeting, unsigned int r
 			continue;
 		if (!say(c, scale_meeting_run(&c->o, &m, why), name, m.design, why))
 			continue;
+		if (crew_interrupted())
+			return;
 		if (!c->o.json)
 			report_meeting(&m);
 		json_array_append_new(c->meetings, report_meeting_json(&m, c->locks));
@@ -325,14 +354,18 @@ int main(int argc, char **argv)
 	c.locks = scale_locks_measured(&c.taken_off_ns);
 	c.cells = json_array();
 	c.meetings = json_array();
+	catch_signals();
 	run_all_cells(&c);
 	run_all_meetings(&c);
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "\r\033[K");
+	if (crew_interrupted())
+		fprintf(stderr, "rmap-scale: interrupted behind %zu cells and %zu meetings\n",
+			json_array_size(c.cells), json_array_size(c.meetings));
 	if (c.o.json)
 		failed = print_json(&c);
 	json_decref(c.cells);
 	json_decref(c.meetings);
 	crew_stop();
-	return failed || c.wrong ? EXIT_WRONG : 0;
+	return failed || c.wrong || crew_interrupted() ? EXIT_WRONG : 0;
 }

@@ -464,7 +464,7 @@ static int rounds(struct scene *s, const struct scale_options *o, struct scale_m
 	int r = 0;
 
 	mm_get_counters(s->party[0].engine.sys, &before);
-	for (m->rounds = 0; m->rounds < nr && !r; m->rounds += !r)
+	for (m->rounds = 0; m->rounds < nr && !r && !crew_interrupted(); m->rounds += !r)
 		r = round_of(s, m, m->rounds);
 	mm_get_counters(s->party[0].engine.sys, &after);
 	if (after.reclaim_freed > before.reclaim_freed)

@@ -110,7 +110,9 @@ def machine():
         rows.append(["apart against apart", "median %.3f; half of a cell's rounds within ±%.3f (median over the cells)" % (
             median([c["median"] for c in controls]), median([(c["high"] - c["low"]) / 2 for c in controls]))])
     busy = bool(controls) and median([(c["high"] - c["low"]) / 2 for c in controls]) > 0.1
-    return table(["", ""], rows) + (["**The machine was busy with other things**: see the last line. Of the ratios only those by "
+    interrupted = [name for name, data in (("speeds", SPEED), ("locks", LOCKS)) if data.get("interrupted")]
+    return (["**This page is incomplete**: the measurement of %s was interrupted." % " and ".join(interrupted), ""]
+            if interrupted else []) + table(["", ""], rows) + (["**The machine was busy with other things**: see the last line. Of the ratios only those by "
                                      "processor time mean much, and longest delays mean nothing.", ""] if busy else [])
 
 
@@ -131,6 +133,8 @@ def aims():
             row.append("**%s**" % text if c["ratio"]["median"] < c["aim"] else text)
         rows.append(row)
     aimed = [c for c in SPEED["cells"] if "aim" in c]
+    if not aimed:
+        return []
     met = sum(c["ratio"]["median"] >= c["aim"] for c in aimed)
     least = min(c["ratio_cpu"]["median"] for c in aimed)
     return ["%d of %d cells do ≥ 0.95 of what separate engines do; those that do not are bold. "

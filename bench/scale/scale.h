@@ -71,6 +71,12 @@ void crew_stop(void);
 int crew_slice(struct scale_turn *turn, unsigned int nr, double ns);
 /* Has the slice that runs come to its end, or some thread to an error? For work that is long. */
 bool crew_over(void);
+/*
+ * Somebody wants the program to end: the slice that runs and all that follow end as soon as each thread has been once round. May be
+ * called by a signal's handler.
+ */
+void crew_interrupt(void);
+bool crew_interrupted(void);
 
 double scale_now(void);
 
@@ -130,7 +136,7 @@ struct scale_cell {
 	uint64_t done;				    /* together, in all rounds */
 };
 
-/* false: something was wrong, with a sentence. */
+/* false: something was wrong, with a sentence. Interrupted: fewer rounds than asked for. */
 bool scale_cell_run(const struct scale_options *o, struct scale_cell *cell, char why[SCALE_WHY]);
 
 /* ---------------------------------------------------------------- meetings.c */
@@ -164,7 +170,7 @@ const unsigned int *scale_meeting_relatives(unsigned int meeting, bool quick);
 /* Can this design do it in seconds? */
 bool scale_meeting_is_for(unsigned int meeting, unsigned int relatives,
 			  const struct rmap_ops *design);
-/* false: something was wrong, with a sentence. */
+/* As scale_cell_run(). */
 bool scale_meeting_run(const struct scale_options *o, struct scale_meeting *m, char why[SCALE_WHY]);
 
 /* ---------------------------------------------------------------- figures.c */

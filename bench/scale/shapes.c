@@ -422,7 +422,8 @@ static int rounds(struct table *t, const struct scale_options *o, struct scale_c
 
 	if (!r)
 		r = slice(t, t->together, t->threads, &warm);
-	for (cell->rounds = 0; cell->rounds < o->rounds && !r; cell->rounds += !r)
+	for (cell->rounds = 0; cell->rounds < o->rounds && !r && !crew_interrupted();
+	     cell->rounds += !r)
 		r = round_of(t, cell, cell->rounds);
 	return r;
 }

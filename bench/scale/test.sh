@@ -14,6 +14,7 @@ import math
 import sys
 
 d = json.load(open(sys.argv[1]))
+assert d["interrupted"] is False
 designs = {"scan", "pte_chain", "anon_vma", "anonmm", "anon_vma_chain", "cow_context", "lineage"}
 shapes = {(s, v) for s in ("fault", "page_fault1", "page_fault2", "page_fault3", "mmap1", "mmap2", "fork") for v in ("process", "thread")}
 shapes.add(("brk1", "process"))
@@ -37,6 +38,38 @@ END
 "$RMAP_SCALE" --quick --only fork/process --designs lineage >"$dir/table"
 [ "$(grep -c '^lineage .*>= 0.95' "$dir/table")" = 1 ]
 [ "$(grep -c '^[a-z]' "$dir/table")" = 2 ]
+
+# Interrupted it prints what it has measured, all rounds of it, and says so. However slow this computer is: some cells, but not all.
+python3 - "$RMAP_SCALE" <<'END'
+import json
+import signal
+import subprocess
+import sys
+
+def interrupted(number, delay):
+    """=> how many cells there are"""
+    with subprocess.Popen([sys.argv[1], "--json", "--pages", "64", "--rounds", "3"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as run:
+        try:
+            run.wait(delay)
+            sys.exit("rmap-scale is too fast for this test")
+        except subprocess.TimeoutExpired:
+            run.send_signal(number)
+        out, err = run.communicate()
+    if run.returncode == -number:  # it was not even at its beginning
+        return 0
+    d = json.loads(out)
+    assert run.returncode == 1 and d["interrupted"] is True, (run.returncode, out)
+    assert err == "rmap-scale: interrupted behind %d cells and 0 meetings\n" % len(d["cells"]), err
+    assert all(len(c["ratio"]["rounds"]) == 3 for c in d["cells"]), out
+    return len(d["cells"])
+
+
+for number in (signal.SIGINT, signal.SIGTERM):
+    delay = 0.5
+    while not interrupted(number, delay):
+        delay *= 2
+END
 
 # What cannot be used is one sentence.
 for wrong in "--only nothing" "--only fork/nothing" "--only brk1/thread" "--designs nothing" "--designs scan,scan" "--threads 0" \
