@@ -10,6 +10,7 @@ only, and what takes minutes by itself only with --long. Logs are left in build/
 import argparse
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,17 @@ PRESETS = {
     "lockdep": "unit|scenario|example|stress",
     "weave": None,
 }
+
+
+def presets_with(label):
+    """The presets that name a label (release runs all tests, whatever theirs)."""
+    return [preset for preset, labels in PRESETS.items() if labels and label in labels.split("|")]
+
+
+def designs():
+    """The names of all reverse maps, as the library lists them: the default first."""
+    listed = (ROOT / "src" / "rmap" / "design.c").read_text().rpartition("rmap_designs[] = {")[2].partition("}")[0]
+    return re.findall(r"&rmap_(\w+)", listed)
 
 
 class Tally:

@@ -32,8 +32,9 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-DESIGNS = ["anon_vma_chain", "scan", "pte_chain", "anon_vma", "anonmm", "cow_context", "lineage"]
+from check import ROOT, designs
+
+DESIGNS = designs()
 # Small: what a run costs is processes, one or two for each operation and two for each path.
 GENERATORS = [
     "fork-cow:children=3,pages=6", "fork-chain:generations=6,pages=8", "prefork:workers=3,pages=8,rounds=2",

@@ -18,11 +18,11 @@ import sys
 import threading
 import time
 
-from check import ROOT, sanitized, sanitizers
+from check import ROOT, designs, presets_with, sanitized, sanitizers
 
 KEPT = ROOT / "build" / "stress"
-PRESETS = ("tsan", "asan", "lockdep")
-DESIGNS = ("scan", "pte_chain", "anon_vma", "anonmm", "anon_vma_chain", "cow_context", "lineage")
+PRESETS = presets_with("stress")
+DESIGNS = designs()
 
 
 def arguments():

@@ -60,8 +60,7 @@ static const char doc[] =
 	"truncate, pin and walk at once, on every reverse map, and hold all they see against what "
 	"they know."
 	"\vThe seconds are shared out over the designs. A few times a second all threads stop: "
-	"every "
-	"page's contents are compared, and page tables, reverse map and TLBs are checked.\n\n"
+	"every page's contents are compared, and page tables, reverse map and TLBs are checked.\n\n"
 	"  rmap stress --threads 4 --seconds 60\n"
 	"        a minute, all designs\n"
 	"  rmap stress --designs lineage --seconds 600 --seed 7\n"
@@ -69,21 +68,9 @@ static const char doc[] =
 	"  rmap stress --oom 50 --device-delay 200\n"
 	"        an object in fifty is not to be had, and disks are slow\n\n"
 	"Exit code: 0 nothing was wrong; 1 something was (a sentence on standard error says what); "
-	"2 "
-	"the command line cannot be used.";
+	"2 the command line cannot be used.";
 
 /* ---------------------------------------------------------------- the command line */
-
-static uint64_t number(struct argp_state *state, const char *what, const char *arg, uint64_t least,
-		       uint64_t most)
-{
-	uint64_t n;
-
-	if (!number_parse(arg, least, most, &n))
-		argp_error(state, "%s must be a number from %llu to %llu, not '%s'", what,
-			   (unsigned long long)least, (unsigned long long)most, arg);
-	return n;
-}
 
 static double seconds(struct argp_state *state, const char *arg)
 {
@@ -131,7 +118,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case KEY_THREADS:
-		c->options.threads = (uint32_t)number(state, "--threads", arg, 1, STRESS_THREADS);
+		c->options.threads =
+			(uint32_t)number_option(state, "--threads", arg, 1, STRESS_THREADS);
 		break;
 	case KEY_SECONDS:
 		c->seconds = seconds(state, arg);
@@ -140,13 +128,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		choose_designs(c, state, arg);
 		break;
 	case KEY_SEED:
-		c->options.seed = number(state, "--seed", arg, 0, UINT64_MAX - 1);
+		c->options.seed = number_option(state, "--seed", arg, 0, UINT64_MAX - 1);
 		break;
 	case KEY_OOM:
-		c->options.oom = (uint32_t)number(state, "--oom", arg, 2, 1000000000);
+		c->options.oom = (uint32_t)number_option(state, "--oom", arg, 2, 1000000000);
 		break;
 	case KEY_DELAY:
-		c->options.transfer_ns = number(state, "--device-delay", arg, 1, DELAY_MAX) * 1000;
+		c->options.transfer_ns =
+			number_option(state, "--device-delay", arg, 1, DELAY_MAX) * 1000;
 		break;
 	case KEY_JSON:
 		c->json = true;
