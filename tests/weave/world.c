@@ -10,6 +10,8 @@
 
 #include <test/weave/port.h>
 
+#include <mm/file.h>
+
 #define VMAS_MAX    32
 #define ALLOWED_MAX 6
 #define TEXT_MAX    8192
@@ -265,6 +267,28 @@ static void observe(struct observation *o)
 	}
 }
 
+/* What counts as clean is what the store says. */
+static void check_store(struct mm_file *file)
+{
+	const struct mm_port *port = file->sys->port;
+	unsigned char stored[PAGE];
+	uint64_t index = 0;
+	void *entry;
+
+	for (; (entry = file_next_entry(file, &index)) != NULL; index++) {
+		struct page *page = entry;
+
+		if (!page_test(page, PG_DIRTY | PG_POISON)) {
+			must(port->file_read(port->ctx, file->handle, index, stored), "read");
+			if (memcmp(stored, page_data(file->sys, page), PAGE) != 0)
+				weave_fail(
+					"page %llu of a file is clean, and not what its store says",
+					(unsigned long long)index);
+		}
+		page_put(file->sys, page);
+	}
+}
+
 static void check(struct world *w)
 {
 	struct mm_check c = { .max_walks = 0 };
@@ -272,6 +296,8 @@ static void check(struct world *w)
 
 	if (r)
 		weave_fail("mm_check: %s", c.message[0] ? c.message : rmap_error_name(r));
+	check_store(w->file);
+	check_store(w->private_file);
 }
 
 static void end(struct world *w)

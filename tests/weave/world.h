@@ -18,7 +18,7 @@
  *
  * What is right is not written down for each pair of operations: an interleaving must end as one of the orders does in which the
  * threads run one after the other - the same results, the same VMAs, the same contents in every address space. Besides,
- * mm_check() finds nothing, and when everything is put nothing is left.
+ * mm_check() finds nothing, what counts as clean of a file is what its store says, and when everything is put nothing is left.
  */
 #ifndef WEAVE_WORLD_H
 #define WEAVE_WORLD_H
