@@ -262,7 +262,7 @@ def plan_tests(build, folder, whole):
     for source in sorted((ROOT / "tests" / "unit").glob("test_*.c")):
         text = source.read_text()
         program = build / "tests" / source.stem
-        engine = re.search(r'#include "(engine|faulty|faulty_fixture|meanwhile|scene|vmas)\.h"', text)
+        engine = re.search(r'#include "(engine|faulty|faulty_fixture|meanwhile|meanwhile_file|scene|vmas)\.h"', text)
         if not engine and not re.search(r'#include "(tiny_vm|lineage)\.h"', text):
             continue
         if source.stem[5:] in LARGE:
@@ -275,7 +275,7 @@ def plan_tests(build, folder, whole):
             record = f"{source.stem}.{design or 'default'}"
             group = f"{source.stem}, {design or 'default'}"
             runs.append(Run(group, program, [str(program)], environment, folder / record, group=group))
-            threads = re.search(r'pthread_create|#include "meanwhile\.h"', text)
+            threads = re.search(r'pthread_create|#include "meanwhile(_file)?\.h"', text)
             if not threads or source.stem[5:] in EXACT:
                 continue
             for rate in RATES if whole else RATES[:1]:

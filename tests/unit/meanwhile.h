@@ -207,6 +207,12 @@ static inline int unmaps(void)
 	return PATIENT(mm_munmap(mm, BASE, PAGE));
 }
 
+/* |a b|  ->  |   | */
+static inline int unmaps_all(void)
+{
+	return PATIENT(mm_munmap(mm, BASE, 2 * PAGE));
+}
+
 /* The first may be read only. */
 static inline int forbids(void)
 {

@@ -4,43 +4,9 @@
  * holds no lock of the address space, nor do mlock and MADV_POPULATE_*: whatever others do to that meanwhile another thread does here
  * while the device is at it (meanwhile.h). With the VMA's lock, or mmap_lock, held each of these calls would wait for ever.
  */
-#include "faulty.h"
-
-#include "mm/file.h"
 #include "mm/reclaim.h"
 
-#include "meanwhile.h"
-
-#define SEED	5
-#define WAITERS 0x40000000u /* somebody waits for a sleeping lock, whichever header it is from */
-
-static struct mm_file *file; /* until a test lets go of it */
-
-static uint64_t word_of(uint64_t page)
-{
-	return pattern_word(SEED, page * PAGE);
-}
-
-/* A file of four pages, none of them in memory. */
-static int set_up(void **state)
-{
-	(void)state;
-	meanwhile_begins(NULL);
-	file = pattern_file(&e, 4, SEED);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	if (file && !test_has_failed())
-		mm_file_put(file);
-	return meanwhile_ends(state);
-}
-
-static void map_file(uint32_t flags)
-{
-	map_with(&e, mm, BASE, 2, RW, flags, file, 0);
-}
+#include "meanwhile_file.h"
 
 /* ---------------------------------------------------------------- changes of the address space */
 
@@ -81,16 +47,6 @@ static void test_unmap(void **state)
 	meanwhile = unmaps;
 	assert_int_equal(touch_write(&e, mm, BASE), RMAP_EFAULT);
 	assert_int_equal(peek(&e, mm, BASE + PAGE), word_of(1));
-}
-
-static int forgets(void)
-{
-	int error = PATIENT(mm_munmap(mm, BASE, 2 * PAGE));
-	struct mm_file *last = file;
-
-	file = NULL;
-	mm_file_put(last);
-	return error;
 }
 
 /* Nobody but the fault that waits for its page has the file any more: with that it goes. */
@@ -186,16 +142,6 @@ static void test_pin(void **state)
 }
 
 /* ---------------------------------------------------------------- others who wait */
-
-static bool writer_waits(void)
-{
-	return atomic_load(&file->invalidate_lock.word) & WAITERS;
-}
-
-static int truncates(void)
-{
-	return PATIENT(mm_file_truncate(file, PAGE));
-}
 
 /*
  * f1 is on its way when the file is cut to f0. Whether the fault or the cut comes first behind that, there is no f1 in the end. The
@@ -376,11 +322,6 @@ static void test_mlock_unmap(void **state)
 	assert_true(page_info(mm, BASE + PAGE).state == MM_PAGE_PRESENT);
 }
 
-static int unmaps_all(void)
-{
-	return PATIENT(mm_munmap(mm, BASE, 2 * PAGE));
-}
-
 static void test_mlock_nothing_left(void **state)
 {
 	(void)state;
@@ -436,7 +377,7 @@ static void test_madvise_populate(void **state)
 	assert_int_equal(reads, 2);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_file, tear_down_file)
 
 int main(void)
 {

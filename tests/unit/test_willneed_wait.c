@@ -4,37 +4,9 @@
  * while the device is at it (meanwhile.h). With mmap_lock held each of these calls would wait for ever. Behind it the rest of the range
  * is looked up anew.
  */
-#include "mm/file.h"
 #include "mm/reclaim.h"
 
-#include "meanwhile.h"
-
-static struct mm_file *file; /* until a test lets go of it */
-
-static int set_up(void **state)
-{
-	(void)state;
-	meanwhile_begins(NULL);
-	file = NULL;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	if (file && !test_has_failed())
-		mm_file_put(file);
-	return meanwhile_ends(state);
-}
-
-/* |f0 f1|, a file's, nothing of it in memory */
-static void map_file(uint32_t flags)
-{
-	struct hosted_file *handle;
-
-	assert_int_equal(hosted_file_temp(e.h, 4 * PAGE, 5, &handle), 0);
-	assert_int_equal(mm_file_create(e.sys, handle, 4 * PAGE, &file), 0);
-	map_with(&e, mm, BASE, 2, RW, flags, file, 0);
-}
+#include "meanwhile_file.h"
 
 /* |7 8|, both in swap, and the swap cache empty */
 static void map_in_swap(uint32_t flags)
@@ -57,11 +29,6 @@ static uint64_t swap_cached(void)
 
 	mm_get_memory(e.sys, &memory);
 	return memory.swap_cache;
-}
-
-static int unmaps_all(void)
-{
-	return PATIENT(mm_munmap(mm, BASE, 2 * PAGE));
 }
 
 /* ---------------------------------------------------------------- a file */
@@ -92,16 +59,6 @@ static void test_file_unmapped(void **state)
 	assert_int_equal(touch_read(&e, mm, BASE), RMAP_EFAULT);
 }
 
-static int forgets(void)
-{
-	int error = unmaps_all();
-	struct mm_file *last = file;
-
-	file = NULL;
-	mm_file_put(last);
-	return error;
-}
-
 /* Nobody but the one who reads ahead has the file any more: with that it goes. */
 static void test_file_goes(void **state)
 {
@@ -110,16 +67,6 @@ static void test_file_goes(void **state)
 	meanwhile = forgets;
 	assert_int_equal(read_ahead(2), 0);
 	assert_int_equal(touch_read(&e, mm, BASE), RMAP_EFAULT);
-}
-
-static bool writer_waits(void)
-{
-	return atomic_load(&file->invalidate_lock.word) & 0x40000000u;
-}
-
-static int truncates(void)
-{
-	return PATIENT(mm_file_truncate(file, PAGE));
 }
 
 /* f0 is on its way when the file is cut to it. f1 is not read any more, or cut off behind that. */
@@ -240,7 +187,7 @@ static void test_shared_unmapped(void **state)
 	assert_int_equal(swap_cached(), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_file, tear_down_file)
 
 int main(void)
 {
