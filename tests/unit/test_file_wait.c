@@ -128,6 +128,37 @@ static void test_error_of_another(void **state)
 	assert_int_equal(peek(&e, mm, BASE), word_of(2));
 }
 
+/* The first page of another file takes f0's place. */
+static int takes_its_place(void)
+{
+	struct mm_mmap args = { .addr = BASE,
+				.len = PAGE,
+				.prot = RW,
+				.flags = MM_MAP_SHARED | MM_MAP_FIXED,
+				.file_mode = MM_FILE_READ | MM_FILE_WRITE };
+	uint64_t addr;
+	int error;
+
+	device_error = 0;
+	error = PATIENT(mm_file_create(e.sys, NULL, PAGE, &args.file));
+	if (error)
+		return error;
+	error = PATIENT(mm_mmap(mm, &args, &addr));
+	mm_file_put(args.file);
+	return error;
+}
+
+/* At the same place, but of another file: not this error either. */
+static void test_error_of_another_file(void **state)
+{
+	(void)state;
+	map_file(MM_MAP_SHARED);
+	device_error = RMAP_EIO;
+	meanwhile = takes_its_place;
+	assert_int_equal(touch_read(&e, mm, BASE), 0);
+	assert_int_equal(reads, 1);
+}
+
 static void test_pin(void **state)
 {
 	struct page *page;
@@ -237,6 +268,42 @@ static void test_writeback(void **state)
 	assert_true(info.dirty);
 	assert_true(info.writable);
 	assert_int_equal(peek(&e, child, BASE), 9);
+}
+
+static struct rmap_port below; /* what tier 1's callbacks were */
+static int child_error;
+
+static int child_faults(void)
+{
+	child_error = PATIENT(mm_fault(child, BASE, MM_ACCESS_READ));
+	return 0;
+}
+
+/* A walk has been at P's entry, and whoever walks has locked the page. */
+static void leave_hit(void *ctx, struct rmap_hit *hit)
+{
+	below.pte_unlock(ctx, hit);
+	others_come();
+}
+
+/*
+ *	P  |s0  |   s0's frame goes bad, and before it is known for that
+ *	C  |    |   C comes for s0, and waits: then it is not s0's contents, nor an error of the wait, that it gets
+ */
+static void test_goes_bad(void **state)
+{
+	(void)state;
+	map_with(&e, mm, BASE, 2, RW, MM_MAP_SHARED | MM_MAP_ANONYMOUS, NULL, 0);
+	child = engine_fork(&e, mm);
+	poke(&e, mm, BASE, 7);
+	below = e.sys->rmap_port;
+	e.sys->rmap_port.pte_unlock = leave_hit;
+	comes = child_faults;
+	assert_int_equal(mm_poison(mm, BASE), 0);
+	e.sys->rmap_port.pte_unlock = below.pte_unlock;
+	await();
+	assert_int_equal(child_error, RMAP_EHWPOISON);
+	assert_int_equal(touch_read(&e, mm, BASE), RMAP_EHWPOISON);
 }
 
 /* ---------------------------------------------------------------- shared memory, from swap */
@@ -391,6 +458,7 @@ int main(void)
 		TEST(test_move),
 		TEST(test_error),
 		TEST(test_error_of_another),
+		TEST(test_error_of_another_file),
 		TEST(test_pin),
 		TEST(test_truncate),
 		TEST(test_truncate_private),
@@ -398,6 +466,7 @@ int main(void)
 		TEST(test_second_waiter),
 		TEST(test_second_waiter_private),
 		TEST(test_writeback),
+		TEST(test_goes_bad),
 		TEST(test_shared),
 		TEST(test_shared_unmap),
 		TEST(test_shared_error),

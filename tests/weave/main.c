@@ -53,6 +53,7 @@ static const struct named named[] = {
 	{ "fork-swapoff", "fork+swapoff" },
 	{ "swapoff-two", "swapoff+swapoff-fail" },
 	{ "willneed-fork", "willneed+fork" },
+	{ "no-heir", "walk-a4+exit+exit-c" },
 	{ "truncate-fault", "truncate-f+write-f1" },
 	{ "truncate-read", "read-f1+truncate-f" },
 	{ "file-read-munmap", "read-f1+munmap-f" },
