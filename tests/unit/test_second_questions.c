@@ -3,7 +3,6 @@
  * What is asked behind a first question that is nearly always enough: faults on pages that are there, pages that were advised about
  * and then go bad, pages of zeros, pages that were not used when they went, objects of many sizes.
  */
-#include "failed.h"
 #include "faulty.h"
 #include "image_memory.h"
 
@@ -14,6 +13,8 @@
 #include "mm/reclaim.h"
 #include "mm/system.h"
 #include "mm/vma.h"
+
+#include "one_mm.h"
 
 #define RW (MM_PROT_READ | MM_PROT_WRITE)
 #define A  0x10000000ull
@@ -26,7 +27,6 @@ static void test_a_read_that_needs_nothing(void **state)
 {
 	struct mm_counters before, after;
 	struct mm *parent, *child;
-	struct engine e;
 
 	(void)state;
 	engine_setup(&e, NULL);
@@ -49,12 +49,8 @@ static void test_a_read_that_needs_nothing(void **state)
 static void test_advice_forgets_uses(void **state)
 {
 	struct mm_smaps smaps;
-	struct engine e;
-	struct mm *mm;
 
 	(void)state;
-	engine_setup(&e, NULL);
-	mm = engine_mm(&e);
 	map_anon(&e, mm, A, 1);
 	poke(&e, mm, A, 7);
 	lru_mark_accessed(e.sys, page_info(mm, A).page);
@@ -62,26 +58,17 @@ static void test_advice_forgets_uses(void **state)
 	assert_int_equal(mm_smaps(mm, A, &smaps), 0);
 	assert_int_equal(smaps.lazyfree, PAGE);
 	assert_int_equal(smaps.referenced, 0);
-	mm_put(mm);
-	engine_teardown(&e);
 }
 
 /* It might have been dropped at any time; but it was not, and who comes for it is told that it went bad. */
 static void test_an_advised_page_goes_bad(void **state)
 {
-	struct engine e;
-	struct mm *mm;
-
 	(void)state;
-	engine_setup(&e, NULL);
-	mm = engine_mm(&e);
 	map_anon(&e, mm, A, 1);
 	poke(&e, mm, A, 7);
 	assert_int_equal(STEP(&e, mm_madvise(mm, A, PAGE, MM_MADV_FREE)), 0);
 	assert_int_equal(STEP(&e, mm_poison(mm, A)), 0);
 	assert_int_equal(touch_read(&e, mm, A), RMAP_EHWPOISON);
-	mm_put(mm);
-	engine_teardown(&e);
 }
 
 /*
@@ -91,12 +78,8 @@ static void test_what_was_used_when_it_went(void **state)
 {
 	struct mm_file *file;
 	struct page *page[4];
-	struct engine e;
-	struct mm *mm;
 
 	(void)state;
-	engine_setup(&e, NULL);
-	mm = engine_mm(&e);
 	file = pattern_file(&e, 4, 3);
 	(void)map_with(&e, mm, A, 4, RW, MM_MAP_SHARED, file, 0);
 	for (uint64_t i = 0; i < 4; i++) {
@@ -109,9 +92,7 @@ static void test_what_was_used_when_it_went(void **state)
 	assert_true(page_test(page[0], PG_REFERENCED));
 	for (unsigned int i = 1; i < 4; i++)
 		assert_false(page_test(page[i], PG_REFERENCED | PG_ACTIVE));
-	mm_put(mm);
 	mm_file_put(file);
-	engine_teardown(&e);
 }
 
 /* Whoever changes a VMA's bounds has the locks that lead to it: a page's users cannot be asked then, and that is not "none". */
@@ -121,12 +102,8 @@ static void test_users_that_cannot_be_asked(void **state)
 	struct mm_file *file;
 	struct page *page;
 	uint64_t vm_flags;
-	struct engine e;
-	struct mm *mm;
 
 	(void)state;
-	engine_setup(&e, NULL);
-	mm = engine_mm(&e);
 	file = pattern_file(&e, 1, 3);
 	(void)map_with(&e, mm, A, 1, RW, MM_MAP_SHARED, file, 0);
 	(void)peek(&e, mm, A);
@@ -141,9 +118,7 @@ static void test_users_that_cannot_be_asked(void **state)
 	assert_int_equal(page_referenced(e.sys, page, false, &vm_flags), 1);
 	assert_int_equal(page_referenced(e.sys, page, false, &vm_flags), 0);
 	engine_check(&e);
-	mm_put(mm);
 	mm_file_put(file);
-	engine_teardown(&e);
 }
 
 /*
@@ -156,7 +131,6 @@ static void test_who_only_checks_leaves_no_trace(void **state)
 	static const unsigned int flags[] = { RMAP_WALK_CHECK, RMAP_WALK_ENTRIES, 0 };
 	struct mm *parent, *child[10];
 	uint64_t vm_flags;
-	struct engine e;
 
 	(void)state;
 	engine_setup(&e, &config);
@@ -192,8 +166,6 @@ static void test_no_memory_to_be_elsewhere(void **state)
 {
 	struct engine_config config = { .mm.design = &rmap_lineage };
 	struct testport *tp;
-	struct engine e;
-	struct mm *mm;
 	uint64_t to;
 
 	(void)state;
@@ -233,8 +205,6 @@ static void test_no_memory_to_be_one(void **state)
 	for (uint64_t n = 1; failed; n++) {
 		struct mm_file *file;
 		struct testport *tp;
-		struct engine e;
-		struct mm *mm;
 		uint64_t to;
 		int error;
 
@@ -266,12 +236,8 @@ static void test_a_page_of_nobody(void **state)
 {
 	struct mm_page_info info;
 	struct page *page;
-	struct engine e;
-	struct mm *mm;
 
 	(void)state;
-	engine_setup(&e, NULL);
-	mm = engine_mm(&e);
 	map_anon(&e, mm, A, 2);
 	poke(&e, mm, A, 7);
 	assert_int_equal(STEP(&e, mm_pin(mm, A, MM_PIN_WRITE, &page)), 0);
@@ -286,8 +252,6 @@ static void test_a_page_of_nobody(void **state)
 	}
 	mm_unpin(e.sys, page, MM_PIN_WRITE);
 	engine_check(&e);
-	mm_put(mm);
-	engine_teardown(&e);
 }
 
 /* ---------------------------------------------------------------- numbers */
@@ -323,7 +287,6 @@ static void test_many_walks(void **state)
 	struct rmap_walk_counts before, after;
 	uint64_t looks = 0, steps = 0, found = 0;
 	struct rmap_counts counts;
-	struct engine e;
 
 	(void)state;
 	engine_setup(&e, NULL);
@@ -365,12 +328,9 @@ static void test_a_page_of_zeros(void **state)
 					  .write = count_and_write,
 					  .read = image_memory_read };
 	uint64_t id = 1, len[2];
-	struct engine e;
 
 	(void)state;
 	for (unsigned int value = 0; value < 2; value++) {
-		struct mm *mm;
-
 		engine_setup(&e, NULL);
 		mm = engine_mm(&e);
 		map_anon(&e, mm, A, 2);
@@ -391,11 +351,11 @@ static void test_a_page_of_zeros(void **state)
 
 static struct mm *resumed;
 
-static void take(void *arg, uint64_t id, struct mm *mm)
+static void take(void *arg, uint64_t id, struct mm *back)
 {
 	(void)arg;
 	(void)id;
-	resumed = mm;
+	resumed = back;
 }
 
 static void test_a_page_of_zeros_comes_back(void **state)
@@ -404,8 +364,6 @@ static void test_a_page_of_zeros_comes_back(void **state)
 	struct image_memory memory = { 0 };
 	const struct mm_stream stream = IMAGE_MEMORY_STREAM(&memory);
 	uint64_t id = 1;
-	struct engine e;
-	struct mm *mm;
 
 	(void)state;
 	engine_setup(&e, NULL);
@@ -428,10 +386,10 @@ static void test_a_page_of_zeros_comes_back(void **state)
 
 static struct mm *strangers[3];
 
-static void take_stranger(void *arg, uint64_t id, struct mm *mm)
+static void take_stranger(void *arg, uint64_t id, struct mm *back)
 {
 	(void)arg;
-	strangers[id - 1] = mm;
+	strangers[id - 1] = back;
 }
 
 /* Processes that have nothing in common: no walk from one's page looks into another's tables when they have come back from an image, either. */
@@ -441,19 +399,18 @@ static void test_strangers_come_back_as_strangers(void **state)
 	struct image_memory memory = { 0 };
 	const struct mm_stream stream = IMAGE_MEMORY_STREAM(&memory);
 	static const uint64_t id[] = { 1, 2, 3 };
-	struct engine e;
-	struct mm *mm[3];
+	struct mm *before[3];
 
 	(void)state;
 	engine_setup(&e, NULL);
 	for (unsigned int i = 0; i < 3; i++) {
-		mm[i] = engine_mm(&e);
-		map_anon(&e, mm[i], A, 1);
-		poke(&e, mm[i], A, i + 1);
+		before[i] = engine_mm(&e);
+		map_anon(&e, before[i], A, 1);
+		poke(&e, before[i], A, i + 1);
 	}
-	assert_int_equal(STEP(&e, mm_hibernate(e.sys, mm, id, 3, &stream)), 0);
+	assert_int_equal(STEP(&e, mm_hibernate(e.sys, before, id, 3, &stream)), 0);
 	for (unsigned int i = 0; i < 3; i++)
-		mm_put(mm[i]);
+		mm_put(before[i]);
 	engine_teardown(&e);
 	engine_setup(&e, NULL);
 	assert_int_equal(STEP(&e, mm_resume_image(e.sys, &stream, &resume)), 0);
@@ -479,14 +436,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_read_that_needs_nothing),
-		cmocka_unit_test(test_advice_forgets_uses),
-		cmocka_unit_test(test_an_advised_page_goes_bad),
-		cmocka_unit_test(test_what_was_used_when_it_went),
-		cmocka_unit_test(test_users_that_cannot_be_asked),
+		WITH_ONE_MM(test_advice_forgets_uses),
+		WITH_ONE_MM(test_an_advised_page_goes_bad),
+		WITH_ONE_MM(test_what_was_used_when_it_went),
+		WITH_ONE_MM(test_users_that_cannot_be_asked),
 		cmocka_unit_test(test_who_only_checks_leaves_no_trace),
 		cmocka_unit_test(test_no_memory_to_be_elsewhere),
 		cmocka_unit_test(test_no_memory_to_be_one),
-		cmocka_unit_test(test_a_page_of_nobody),
+		WITH_ONE_MM(test_a_page_of_nobody),
 		cmocka_unit_test(test_many_walks),
 		cmocka_unit_test(test_a_page_of_zeros),
 		cmocka_unit_test(test_a_page_of_zeros_comes_back),

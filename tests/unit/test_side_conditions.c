@@ -4,7 +4,6 @@
  * without memory, slots that are few, a machine that is balanced, a file that cannot be made while an image is resumed, a page that
  * is on its way while one is taken.
  */
-#include "failed.h"
 #include "faulty.h"
 #include "image_memory.h"
 
@@ -13,6 +12,8 @@
 
 #include "mm/mm_types.h"
 #include "mm/table.h"
+
+#include "one_mm.h"
 
 #define RW (MM_PROT_READ | MM_PROT_WRITE)
 #define A  0x10000000ull
@@ -26,38 +27,25 @@ static void test_a_hint_within_a_page(void **state)
 				.len = PAGE,
 				.prot = RW,
 				.flags = MM_MAP_PRIVATE | MM_MAP_ANONYMOUS };
-	struct engine e;
-	struct mm *mm;
 	uint64_t at = 0;
 
 	(void)state;
-	engine_setup(&e, NULL);
-	mm = engine_mm(&e);
 	assert_int_equal(STEP(&e, mm_mmap(mm, &args, &at)), 0);
 	assert_int_equal(at, A);
 	args.flags |= MM_MAP_FIXED;
 	assert_int_equal(STEP(&e, mm_mmap(mm, &args, &at)), RMAP_EINVAL);
-	mm_put(mm);
-	engine_teardown(&e);
 }
 
 /* A length that is nothing once it is rounded up to pages is too large, not nothing. */
 static void test_a_length_that_wraps(void **state)
 {
-	struct engine e;
-	struct mm *mm;
-
 	(void)state;
-	engine_setup(&e, NULL);
-	mm = engine_mm(&e);
 	map_anon(&e, mm, A, 1);
 	assert_int_equal(STEP(&e, mm_mprotect(mm, A, 0, RW)), 0);
 	assert_int_equal(STEP(&e, mm_mprotect(mm, A, UINT64_MAX, RW)), RMAP_ENOMEM);
 	/* Before anything else is wrong with it. */
 	assert_int_equal(STEP(&e, mm_mprotect(mm, A, UINT64_MAX, 1u << 20)), RMAP_ENOMEM);
 	assert_int_equal(STEP(&e, mm_mprotect(mm, A, PAGE, 1u << 20)), RMAP_EINVAL);
-	mm_put(mm);
-	engine_teardown(&e);
 }
 
 /* A file that is nearly as large as all there is: not at the hint, where it would end behind the end, but where it fits. */
@@ -68,8 +56,6 @@ static void test_a_hint_for_nearly_everything(void **state)
 	struct mm_mmap args = {
 		.addr = (uint64_t)1 << 33, .len = len, .prot = MM_PROT_READ, .flags = MM_MAP_PRIVATE
 	};
-	struct engine e;
-	struct mm *mm;
 	uint64_t at = 0;
 
 	(void)state;
@@ -88,8 +74,6 @@ static void test_a_hint_for_nearly_everything(void **state)
 static void test_no_vma_for_the_heap(void **state)
 {
 	struct testport *tp;
-	struct engine e;
-	struct mm *mm;
 	uint64_t committed;
 
 	(void)state;
@@ -116,8 +100,6 @@ static void test_no_vma_for_the_heap(void **state)
 static void test_slots_are_kept_while_there_are_many(void **state)
 {
 	struct engine_config config = { .machine.nr_swap_slots = 8 };
-	struct engine e;
-	struct mm *mm;
 
 	(void)state;
 	for (uint64_t out = 1; out <= 6; out++) {
@@ -140,8 +122,6 @@ static void test_balance(void **state)
 {
 	struct engine_config config = { .machine = { .nr_frames = 256, .nr_swap_slots = 256 },
 					.mm.watermark_min = 16 };
-	struct engine e;
-	struct mm *mm;
 	uint64_t low, high, n = 0;
 
 	(void)state;
@@ -171,38 +151,35 @@ static const struct mm_stream stream = IMAGE_MEMORY_STREAM(&image);
 
 static int give_file(void *arg, uint64_t id, uint64_t size, void **handle)
 {
-	struct engine *e = arg;
 	struct hosted_file *file;
 
+	(void)arg;
 	(void)id;
-	assert_int_equal(hosted_file_temp(e->h, size, 5, &file), 0);
+	assert_int_equal(hosted_file_temp(e.h, size, 5, &file), 0);
 	*handle = file;
 	return 0;
 }
 
 static struct mm *resumed;
 
-static void take_mm(void *arg, uint64_t id, struct mm *mm)
+static void take_mm(void *arg, uint64_t id, struct mm *back)
 {
 	(void)arg;
 	(void)id;
-	resumed = mm;
+	resumed = back;
 }
 
 /* Each allocation of resuming fails in turn. The file that was opened for it is closed each time: the machine's end finds none. */
 static void test_no_memory_for_a_file(void **state)
 {
 	static const uint64_t id = 1;
-	struct mm_resume resume = { .file = give_file, .mm = take_mm };
+	static const struct mm_resume resume = { .file = give_file, .mm = take_mm };
 	struct testport *tp;
 	struct mm_file *file;
-	struct engine e;
-	struct mm *mm;
 	int error = -1;
 
 	(void)state;
 	faulty_setup(&e, &tp, NULL);
-	resume.arg = &e;
 	mm = engine_mm(&e);
 	file = pattern_file(&e, 2, 5);
 	map_with(&e, mm, A, 2, RW, MM_MAP_PRIVATE, file, 0);
@@ -233,13 +210,9 @@ static void test_no_memory_for_a_file(void **state)
 static void test_no_image_of_a_page_that_moves(void **state)
 {
 	static const uint64_t id = 1;
-	struct engine e;
-	struct mm *mm;
 	pte_t *pte, before;
 
 	(void)state;
-	engine_setup(&e, NULL);
-	mm = engine_mm(&e);
 	map_anon(&e, mm, A, 2);
 	poke(&e, mm, A, 1);
 	poke(&e, mm, A + PAGE, 2);
@@ -256,21 +229,19 @@ static void test_no_image_of_a_page_that_moves(void **state)
 	assert_int_equal(peek(&e, mm, A + PAGE), 2);
 	assert_int_equal(STEP(&e, mm_hibernate(e.sys, &mm, &id, 1, &stream)), 0);
 	free(image.data);
-	mm_put(mm);
-	engine_teardown(&e);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_hint_within_a_page),
-		cmocka_unit_test(test_a_length_that_wraps),
+		WITH_ONE_MM(test_a_hint_within_a_page),
+		WITH_ONE_MM(test_a_length_that_wraps),
 		cmocka_unit_test(test_a_hint_for_nearly_everything),
 		cmocka_unit_test(test_no_vma_for_the_heap),
 		cmocka_unit_test(test_slots_are_kept_while_there_are_many),
 		cmocka_unit_test(test_balance),
 		cmocka_unit_test(test_no_memory_for_a_file),
-		cmocka_unit_test(test_no_image_of_a_page_that_moves),
+		WITH_ONE_MM(test_no_image_of_a_page_that_moves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

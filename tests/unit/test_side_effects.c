@@ -3,7 +3,6 @@
  * What calls do beside what they are called for: page tables that go, pages that become unevictable, errors that wait for the next
  * sync, pages that only look as if they were pinned, bytes that only look like another kind.
  */
-#include "failed.h"
 #include "faulty.h"
 
 #include <string.h>
@@ -12,6 +11,8 @@
 #include "mm/mm_types.h"
 #include "mm/reclaim.h"
 
+#include "one_mm.h"
+
 #define RW (MM_PROT_READ | MM_PROT_WRITE)
 #define A  0x10000000ull
 
@@ -19,13 +20,9 @@
 static void test_the_uppermost_page(void **state)
 {
 	const uint64_t top = MM_TASK_SIZE - PAGE;
-	struct engine e;
-	struct mm *mm;
 	uint64_t tables;
 
 	(void)state;
-	engine_setup(&e, NULL);
-	mm = engine_mm(&e);
 	tables = memory_of(&e).tables;
 	map_anon(&e, mm, top, 1);
 	poke(&e, mm, top, 1);
@@ -33,20 +30,14 @@ static void test_the_uppermost_page(void **state)
 	assert_int_equal(STEP(&e, mm_munmap(mm, top, PAGE)), 0);
 	settle(&e);
 	assert_int_equal(memory_of(&e).tables, tables);
-	mm_put(mm);
-	engine_teardown(&e);
 }
 
 /* MLOCK_ONFAULT: a page of a file is unevictable as soon as it is there, and not before. */
 static void test_locked_on_fault(void **state)
 {
 	struct mm_file *file;
-	struct engine e;
-	struct mm *mm;
 
 	(void)state;
-	engine_setup(&e, NULL);
-	mm = engine_mm(&e);
 	file = pattern_file(&e, 64, 3);
 	map_with(&e, mm, A, 4, MM_PROT_READ, MM_MAP_SHARED, file, 16 * PAGE);
 	assert_int_equal(STEP(&e, mm_mlock(mm, A, 4 * PAGE, MM_MLOCK_ONFAULT)), 0);
@@ -56,9 +47,7 @@ static void test_locked_on_fault(void **state)
 	(void)mm_reclaim(e.sys, 4000);
 	engine_check(&e);
 	assert_int_equal(page_info(mm, A).state, MM_PAGE_PRESENT);
-	mm_put(mm);
 	mm_file_put(file);
-	engine_teardown(&e);
 }
 
 /* Reclaim cannot write a page: whoever syncs the file hears of it, once, though the page can be written by then. */
@@ -66,8 +55,6 @@ static void test_an_error_waits_for_the_sync(void **state)
 {
 	struct testport *tp;
 	struct mm_file *file;
-	struct engine e;
-	struct mm *mm;
 
 	(void)state;
 	faulty_setup(&e, &tp, NULL);
@@ -91,13 +78,10 @@ static void test_an_error_waits_for_the_sync(void **state)
 static void test_many_are_no_pin(void **state)
 {
 	enum { HOLDERS = 1100 };
-	struct engine e;
-	struct mm *mm, *last;
+	struct mm *last;
 	struct page *page;
 
 	(void)state;
-	engine_setup(&e, NULL);
-	mm = engine_mm(&e);
 	map_anon(&e, mm, A, 1);
 	poke(&e, mm, A, 1);
 	page = page_info(mm, A).page;
@@ -111,8 +95,6 @@ static void test_many_are_no_pin(void **state)
 		page_put(e.sys, page);
 	engine_check(&e);
 	mm_put(last);
-	mm_put(mm);
-	engine_teardown(&e);
 }
 
 /*
@@ -122,12 +104,8 @@ static void test_only_advised_pages_are_lazily_free(void **state)
 {
 	struct mm_smaps smaps;
 	struct mm_file *file;
-	struct engine e;
-	struct mm *mm;
 
 	(void)state;
-	engine_setup(&e, NULL);
-	mm = engine_mm(&e);
 	file = pattern_file(&e, 2, 3);
 	map_with(&e, mm, A, 2, RW, MM_MAP_PRIVATE, file, 0);
 	peek(&e, mm, A);
@@ -146,17 +124,13 @@ static void test_only_advised_pages_are_lazily_free(void **state)
 	assert_int_equal(STEP(&e, mm_madvise(mm, A + 32 * PAGE, PAGE, MM_MADV_FREE)), 0);
 	assert_int_equal(mm_smaps(mm, A + 32 * PAGE, &smaps), 0);
 	assert_int_equal(smaps.lazyfree, PAGE);
-	mm_put(mm);
 	mm_file_put(file);
-	engine_teardown(&e);
 }
 
 /* A shrinking move that cannot split what it leaves behind: what stood where it would have gone is gone, as in Linux, and nothing else. */
 static void test_no_vma_for_the_rest(void **state)
 {
 	struct testport *tp;
-	struct engine e;
-	struct mm *mm;
 	uint64_t at = 0;
 
 	(void)state;
@@ -184,14 +158,11 @@ static void test_no_vma_for_the_rest(void **state)
 static void test_referenced_once(void **state)
 {
 	struct mm_smaps smaps;
-	struct engine e;
-	struct mm *mm, *child;
+	struct mm *child;
 	struct page *page;
 	uint64_t flags;
 
 	(void)state;
-	engine_setup(&e, NULL);
-	mm = engine_mm(&e);
 	map_anon(&e, mm, A, 1);
 	poke(&e, mm, A, 1);
 	child = engine_fork(&e, mm);
@@ -213,8 +184,6 @@ static void test_referenced_once(void **state)
 	assert_int_equal(page_referenced(e.sys, page, true, &flags), 1);
 	page_unlock(e.sys, page);
 	mm_put(child);
-	mm_put(mm);
-	engine_teardown(&e);
 }
 
 /* A page of a file that is unmapped was used, if its last mapping says so and is not of those who read once and in order. */
@@ -222,13 +191,9 @@ static void test_used_until_it_was_unmapped(void **state)
 {
 	static const int advice[] = { MM_MADV_NORMAL, MM_MADV_SEQUENTIAL };
 	struct mm_file *file;
-	struct engine e;
-	struct mm *mm;
 	struct page *page;
 
 	(void)state;
-	engine_setup(&e, NULL);
-	mm = engine_mm(&e);
 	for (unsigned int i = 0; i < 2; i++) {
 		file = pattern_file(&e, 1, 3);
 		map_with(&e, mm, A, 1, MM_PROT_READ, MM_MAP_SHARED, file, 0);
@@ -241,8 +206,6 @@ static void test_used_until_it_was_unmapped(void **state)
 		mm_file_put(file);
 		settle(&e);
 	}
-	mm_put(mm);
-	engine_teardown(&e);
 }
 
 /* ---------------------------------------------------------------- the image's checksum */
@@ -261,19 +224,19 @@ static int keep(void *ctx, const void *data, uint64_t len)
 	return 0;
 }
 
-static uint64_t checksum_of(struct engine *e, const char *text)
+static uint64_t checksum_of(const char *text)
 {
 	const struct mm_stream stream = { .write = keep };
 	struct image image;
 	uint64_t sum = 0;
 
 	written.len = 0;
-	assert_int_equal(image_open(e->sys, &image, &stream), 0);
+	assert_int_equal(image_open(e.sys, &image, &stream), 0);
 	image_begin(&image, IMAGE_HEADER);
 	image_put(&image, text, (uint32_t)strlen(text));
 	image_end(&image);
 	assert_int_equal(image.error, 0);
-	image_close(e->sys, &image);
+	image_close(e.sys, &image);
 	assert_int_equal(written.len, 8 + strlen(text) + 8);
 	for (unsigned int i = 0; i < 8; i++)
 		sum |= (uint64_t)written.data[written.len - 8 + i] << 8 * i;
@@ -283,28 +246,26 @@ static uint64_t checksum_of(struct engine *e, const char *text)
 /* Version 1 of the format has this checksum: images that were written before must be taken tomorrow. */
 static void test_checksum(void **state)
 {
-	struct engine e;
-
 	(void)state;
 	engine_setup(&e, NULL);
-	assert_int_equal(checksum_of(&e, ""), 0xbc8208b10257da5ull);
-	assert_int_equal(checksum_of(&e, "a page"), 0xbd6864ca8d79ca37ull);
-	assert_int_equal(checksum_of(&e, "eight by"), 0x41136779d8e08813ull);
-	assert_int_equal(checksum_of(&e, "twenty-one characters"), 0x39ab5fe48535ec46ull);
+	assert_int_equal(checksum_of(""), 0xbc8208b10257da5ull);
+	assert_int_equal(checksum_of("a page"), 0xbd6864ca8d79ca37ull);
+	assert_int_equal(checksum_of("eight by"), 0x41136779d8e08813ull);
+	assert_int_equal(checksum_of("twenty-one characters"), 0x39ab5fe48535ec46ull);
 	engine_teardown(&e);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_the_uppermost_page),
-		cmocka_unit_test(test_locked_on_fault),
+		WITH_ONE_MM(test_the_uppermost_page),
+		WITH_ONE_MM(test_locked_on_fault),
 		cmocka_unit_test(test_an_error_waits_for_the_sync),
-		cmocka_unit_test(test_many_are_no_pin),
-		cmocka_unit_test(test_only_advised_pages_are_lazily_free),
+		WITH_ONE_MM(test_many_are_no_pin),
+		WITH_ONE_MM(test_only_advised_pages_are_lazily_free),
 		cmocka_unit_test(test_no_vma_for_the_rest),
-		cmocka_unit_test(test_referenced_once),
-		cmocka_unit_test(test_used_until_it_was_unmapped),
+		WITH_ONE_MM(test_referenced_once),
+		WITH_ONE_MM(test_used_until_it_was_unmapped),
 		cmocka_unit_test(test_checksum),
 	};
 
