@@ -274,22 +274,28 @@ bool file_remove_page(struct mm_system *sys, struct page *page)
 	return out;
 }
 
-void file_replace_page(struct mm_system *sys, struct page *old, struct page *new_page)
+bool file_replace_page(struct mm_system *sys, struct page *old, struct page *new_page)
 {
 	struct mm_file *file = page_file(old);
 	struct file_tree_spare none = { 0 };
+	bool alone;
 
 	MM_ASSERT(sys, file != NULL);
 	rmap_spin_lock(&file->lock);
 	MM_ASSERT(sys, file_tree_get(&file->pages, old->rmap.index) == old);
-	page_get(new_page);
-	/* old keeps its owner until the migrator has gone through its entries; that it is not in the tree any more is what counts. */
-	rmap_page_set_file(&new_page->rmap, &file->rmap, old->rmap.index);
-	file_tree_set(sys, &file->pages, old->rmap.index, new_page, &none);
-	if (page_clear(old, PG_DIRTY))
-		page_set(new_page, PG_DIRTY);
+	alone = page_refs(old) == 2;
+	if (alone) {
+		page_get(new_page);
+		/* old keeps its owner until the migrator has gone through its entries; that it is not in the tree any more is what counts. */
+		rmap_page_set_file(&new_page->rmap, &file->rmap, old->rmap.index);
+		file_tree_set(sys, &file->pages, old->rmap.index, new_page, &none);
+		if (page_clear(old, PG_DIRTY))
+			page_set(new_page, PG_DIRTY);
+	}
 	rmap_spin_unlock(&file->lock);
-	page_put(sys, old);
+	if (alone)
+		page_put(sys, old);
+	return alone;
 }
 
 /* ---------------------------------------------------------------- getting a page */

@@ -132,8 +132,11 @@ int file_sync_range(struct mm_file *file, uint64_t first, uint64_t last);
  * the only one left. False: somebody came, or it is dirty. (Shared memory that is dirty goes by shmem_swap_out() instead.)
  */
 bool file_remove_page(struct mm_system *sys, struct page *page);
-/* Migration: new takes old's place in the tree, and the tree's reference. Both page locks held. */
-void file_replace_page(struct mm_system *sys, struct page *old, struct page *new_page);
+/*
+ * Migration: new takes old's place in the tree, and the tree's reference. Both page locks held. False: somebody has found old in the
+ * tree, and will not look there again (write-back).
+ */
+bool file_replace_page(struct mm_system *sys, struct page *old, struct page *new_page);
 /* Drop [first, last] from the cache, swap and all address spaces. Private copies stay. invalidate_lock held for writing. */
 void file_punch(struct mm_file *file, uint64_t first, uint64_t last);
 

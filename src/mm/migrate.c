@@ -113,8 +113,8 @@ static void walk_restore(struct migration *m, struct page *to)
 	rmap_walk(&m->sys->rmap, &m->old->rmap, &m->walk);
 }
 
-/* Both page locks held, old unmapped and known to nobody but the caller and its store. */
-static void move_identity(struct mm_system *sys, struct page *old, struct page *to)
+/* Both page locks held, old unmapped and known to nobody but the caller and its store. False: somebody came by its file. */
+static bool move_identity(struct mm_system *sys, struct page *old, struct page *to)
 {
 	uint32_t kept = PG_UPTODATE | PG_SWAPBACKED | PG_REFERENCED | PG_ACTIVE;
 
@@ -128,8 +128,7 @@ static void move_identity(struct mm_system *sys, struct page *old, struct page *
 	}
 	if (page_test(old, PG_SWAPCACHE))
 		swap_cache_replace(sys, old, to);
-	if (rmap_page_file(&old->rmap))
-		file_replace_page(sys, old, to);
+	return !rmap_page_file(&old->rmap) || file_replace_page(sys, old, to);
 }
 
 static bool movable(const struct page *page)
@@ -160,10 +159,9 @@ static int migrate_locked(struct migration *m, struct page *to)
 	if (mapped)
 		walk_entries(m);
 	stores = (page_test(old, PG_SWAPCACHE) ? 1u : 0u) + (rmap_page_file(&old->rmap) ? 1u : 0u);
-	if (rmap_page_mapcount(&old->rmap) || page_refs(old) != 1 + stores)
+	if (rmap_page_mapcount(&old->rmap) || page_refs(old) != 1 + stores ||
+	    !move_identity(sys, old, to))
 		error = RMAP_EAGAIN;
-	else
-		move_identity(sys, old, to);
 	/* No entries: and an owner that nothing pins may be gone. */
 	if (mapped)
 		walk_restore(m, error ? old : to);

@@ -164,7 +164,6 @@ CALLS(migrate_a0_c, mm_migrate(w->c, A(0)))
 CALLS(migrate_f0, mm_migrate(w->p, F(0)))
 CALLS(poison_a0, mm_poison(w->p, A(0)))
 CALLS(msync_f, mm_msync(w->p, F(0), 2 * PAGE, MM_MS_SYNC))
-CALLS(fsync_f, mm_file_sync(w->file))
 CALLS(truncate_f, mm_file_truncate(w->file, 0))
 CALLS(truncate_v, mm_file_truncate(w->private_file, 0))
 CALLS(willneed, mm_madvise(w->p, A(0), A_PAGES *PAGE, MM_MADV_WILLNEED))
@@ -275,6 +274,19 @@ static int mremap_back(struct world *w, int thread)
 	(void)thread;
 	weave_step();
 	return r ? r : mm_mremap(w->p, M(1), PAGE, PAGE, flags, A(1), &at);
+}
+
+/* And what the store has got then. */
+static int fsync_f(struct world *w, int thread)
+{
+	const struct mm_port *port = w->sys->port;
+	unsigned char page[PAGE];
+	int r = mm_file_sync(w->file);
+
+	if (!r)
+		r = port->file_read(port->ctx, mm_file_handle(w->file), 0, page);
+	memcpy(&w->value[thread], page, sizeof(w->value[thread]));
+	return r;
 }
 
 static int write_file(struct world *w, int thread)
