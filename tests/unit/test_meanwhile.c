@@ -42,6 +42,15 @@ static int set_up_scan(void **state)
 	return 0;
 }
 
+/* The one design that may need an object for any further mapping. */
+static int set_up_chain(void **state)
+{
+	(void)state;
+	meanwhile_begins(&rmap_pte_chain);
+	below = e.sys->rmap_port;
+	return 0;
+}
+
 /* ---------------------------------------------------------------- on its way to swap */
 
 /*
@@ -127,6 +136,46 @@ static void test_two_come_for_a_page_of_a_file(void **state)
 	assert_int_equal(mm_file_create(e.sys, store, PAGE, &file), 0);
 	(void)map_with(&e, mm, A, 1, RW, MM_MAP_SHARED, file, 0);
 	expect_one_of_two();
+	mm_file_put(file);
+}
+
+static void *get_object(void *ctx, enum rmap_kind kind, size_t size)
+{
+	if (kind == RMAP_KIND_PTE_CHAIN)
+		others_act();
+	return below.alloc(ctx, kind, size);
+}
+
+static int reads_the_second(void)
+{
+	return PATIENT(mm_fault(mm, A + PAGE, MM_ACCESS_READ));
+}
+
+/*
+ *	A [f0 f1]   both cached; f1 is read, and f0, which is mapped along with it, comes first. While an object is got for that, another
+ *	thread maps f1: one mapping, and one fault that came too late.
+ */
+static void test_another_maps_it_meanwhile(void **state)
+{
+	struct mm_counters before, after;
+	struct hosted_file *store;
+	struct mm_file *file;
+
+	(void)state;
+	assert_int_equal(hosted_file_temp(e.h, 2 * PAGE, 5, &store), 0);
+	assert_int_equal(mm_file_create(e.sys, store, 2 * PAGE, &file), 0);
+	(void)map_with(&e, mm, A, 2, RW, MM_MAP_SHARED, file, 0);
+	assert_int_equal(STEP(&e, mm_file_read(file, 0, NULL, 2 * PAGE, NULL)), 0);
+	before = counters_of(&e);
+	meanwhile = reads_the_second;
+	e.sys->rmap_port.alloc = get_object;
+	assert_int_equal(mm_fault(mm, A + PAGE, MM_ACCESS_READ), 0);
+	e.sys->rmap_port.alloc = below.alloc;
+	engine_check(&e);
+	after = counters_of(&e);
+	assert_int_equal(after.fault_file_map, before.fault_file_map + 1);
+	assert_int_equal(after.fault_spurious, before.fault_spurious + 1);
+	assert_int_equal(page_info(mm, A).state, MM_PAGE_PRESENT);
 	mm_file_put(file);
 }
 
@@ -351,8 +400,9 @@ static void test_scanned_while_a_move_is_under_way(void **state)
 	assert_int_equal(scans, 6);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, meanwhile_ends)
-#define SCAN(name) cmocka_unit_test_setup_teardown(name, set_up_scan, meanwhile_ends)
+#define TEST(name)  cmocka_unit_test_setup_teardown(name, set_up, meanwhile_ends)
+#define CHAIN(name) cmocka_unit_test_setup_teardown(name, set_up_chain, meanwhile_ends)
+#define SCAN(name)  cmocka_unit_test_setup_teardown(name, set_up_scan, meanwhile_ends)
 
 int main(void)
 {
@@ -361,6 +411,7 @@ int main(void)
 		TEST(test_unmap_while_it_is_written),
 		TEST(test_a_relative_ends_while_it_is_written),
 		TEST(test_two_come_for_a_page_of_a_file),
+		CHAIN(test_another_maps_it_meanwhile),
 		TEST(test_two_come_for_a_page_in_swap),
 		TEST(test_exit_while_it_is_moved),
 		TEST(test_reclaim_holds_what_a_files_page_left),
