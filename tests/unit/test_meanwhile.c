@@ -400,6 +400,44 @@ static void test_scanned_while_a_move_is_under_way(void **state)
 	assert_int_equal(scans, 6);
 }
 
+#define RELATIVES 20 /* more than a block of a chain has room for */
+
+static enum rmap_visit meet_the_parent(struct rmap_hit *hit, void *arg)
+{
+	(void)arg;
+	if (hit->mm == &mm->rmap)
+		others_act();
+	return RMAP_VISIT_NEXT;
+}
+
+/*
+ *	mm [7] and its 20 children: while a walk is at mm's entry one of them unmaps its own. The chain keeps the place open for the walker,
+ *	and closes it behind him.
+ */
+static void test_an_entry_goes_under_a_walk(void **state)
+{
+	struct rmap_walk walk = { .visit = meet_the_parent };
+	struct mm *relative[RELATIVES];
+	struct page *page;
+
+	(void)state;
+	map_anon(&e, mm, A, 1);
+	poke(&e, mm, A, 7);
+	page = page_info(mm, A).page;
+	for (unsigned int i = 0; i < RELATIVES; i++)
+		relative[i] = engine_fork(&e, mm);
+	child = relative[RELATIVES / 2];
+	meanwhile = child_unmaps;
+	assert_int_equal(STEP(&e, mm_walk_page(e.sys, page, &walk)), 0);
+	assert_true(walk.found == RELATIVES || walk.found == RELATIVES + 1);
+	assert_int_equal(rmap_page_mapcount(&page->rmap), RELATIVES);
+	assert_int_equal(walk_from(&e, mm, A, false).found, RELATIVES);
+	assert_int_equal(peek(&e, relative[0], A), 7);
+	for (unsigned int i = 0; i < RELATIVES; i++)
+		if (relative[i] != child)
+			mm_put(relative[i]);
+}
+
 #define TEST(name)  cmocka_unit_test_setup_teardown(name, set_up, meanwhile_ends)
 #define CHAIN(name) cmocka_unit_test_setup_teardown(name, set_up_chain, meanwhile_ends)
 #define SCAN(name)  cmocka_unit_test_setup_teardown(name, set_up_scan, meanwhile_ends)
@@ -416,6 +454,7 @@ int main(void)
 		TEST(test_exit_while_it_is_moved),
 		TEST(test_reclaim_holds_what_a_files_page_left),
 		TEST(test_a_page_of_nobody_is_moved),
+		CHAIN(test_an_entry_goes_under_a_walk),
 		SCAN(test_moved_to_where_the_scan_has_been),
 		SCAN(test_scanned_while_a_move_is_under_way),
 	};
