@@ -540,11 +540,12 @@ static void print_total(const struct total *t)
 		json_decref(o);
 		return;
 	}
-	printf("%llu cases: %llu executions (%llu distinct), %llu given up, "
+	printf("%llu case%s: %llu executions (%llu distinct), %llu given up, "
 	       "%llu cut short, %.0f a second: %llu wrong\n",
-	       (unsigned long long)t->cases, (unsigned long long)t->executions,
-	       (unsigned long long)t->distinct, (unsigned long long)t->pruned,
-	       (unsigned long long)t->incomplete, rate, (unsigned long long)t->wrong);
+	       (unsigned long long)t->cases, t->cases == 1 ? "" : "s",
+	       (unsigned long long)t->executions, (unsigned long long)t->distinct,
+	       (unsigned long long)t->pruned, (unsigned long long)t->incomplete, rate,
+	       (unsigned long long)t->wrong);
 }
 
 int main(int argc, char **argv)
@@ -554,7 +555,8 @@ int main(int argc, char **argv)
 		parse,
 		"[SCENARIO...]",
 		"Explore the interleavings of operations on a small world.\v"
-		"A SCENARIO is a name of --list, or operations joined by '+':\n"
+		"A SCENARIO is a name of --list, or operations joined by '+'; without any, each of "
+		"--list is explored under each design, which takes minutes:\n"
 		"  rmap-weave fork+walk-a0 --design lineage\n"
 		"  rmap-weave --pairs --strategy pct --preemptions 3 --executions 1000\n"
 		"  rmap-weave two-faults --design anon_vma --schedule 'a12 b40'\n"
