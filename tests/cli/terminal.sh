@@ -35,7 +35,7 @@ escapes() {
 }
 
 # -- three designs stand side by side in 80 columns, and all where there is no terminal
-compare=("$rmap" compare -q --designs scan,pte_chain,anon_vma,anonmm fork-cow:children=3,pages=3)
+compare=("$rmap" compare -q --designs "scan,pte_chain,anon_vma,anonmm" "fork-cow:children=3,pages=3")
 on_terminal xterm 80 0 "${compare[@]}"
 [ "$(widest)" -le 80 ] || fail "wider than the terminal: $(cat "$dir/out")"
 [ "$(grep -c 'checked, nothing wrong' "$dir/out")" = 2 ] || fail "not in two parts: $(cat "$dir/out")"
@@ -44,7 +44,7 @@ expect_code 0 "${compare[@]}"
 [ "$(grep -c 'checked, nothing wrong' "$dir/out")" = 1 ] || fail "no terminal, and yet in parts"
 
 # -- progress is a line that is written over, cut where the terminal ends; nothing of it where that cannot be done
-run=("$rmap" run --phantom --check=1 fork-cow:children=5000,pages=1000)
+run=("$rmap" run --phantom --check=1 "fork-cow:children=5000,pages=1000")
 on_terminal xterm 12 1 "${run[@]}"
 [ "$(escapes)" -ge 1 ] || fail "no progress on a terminal"
 [ "$(widest)" -le 12 ] || fail "progress wraps: $(cat -v "$dir/out")"
