@@ -120,7 +120,7 @@ static void keep(int socket)
 {
 	char path[4200], order;
 	int error;
-	bool on;
+	bool on, made;
 
 	snprintf(path, sizeof(path), "%.4000s/" NAME "%ld" SUFFIX, directory(), (long)getpid());
 	error = wait_for_turn(socket);
@@ -129,6 +129,7 @@ static void keep(int socket)
 		error = make(path);
 	}
 	on = !error;
+	made = error != -EBUSY; /* what is ordered later may be refused for that, too */
 	if (say(socket, error) && on)
 		while (recv(socket, &order, 1, 0) == 1) {
 			error = 0;
@@ -142,7 +143,7 @@ static void keep(int socket)
 		}
 	if (on)
 		swapoff(path);
-	if (error != -EBUSY)
+	if (made)
 		unlink(path);
 }
 
