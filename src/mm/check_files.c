@@ -145,10 +145,10 @@ static int check_cache(struct check *c, const struct mm_file *file)
 	if (entries != file->pages.count)
 		return check_wrong(c, "file %lu: it counts %lu entries of its tree and has %lu",
 				   file->id, file->pages.count, entries);
-	if (atomic_load_explicit(&file->nr_dirty, memory_order_relaxed) != dirty)
+	if (atomic_load_explicit(&file->nr_unsaved, memory_order_relaxed) != dirty)
 		return check_wrong(
 			c, "file %lu: it counts %lu dirty pages and has %lu", file->id,
-			(uint64_t)atomic_load_explicit(&file->nr_dirty, memory_order_relaxed),
+			(uint64_t)atomic_load_explicit(&file->nr_unsaved, memory_order_relaxed),
 			dirty);
 	c->dirty += dirty;
 	return 0;

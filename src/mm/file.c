@@ -83,7 +83,7 @@ void mm_file_put(struct mm_file *file)
 	rmap_write_lock(&file->invalidate_lock, &sys->port->os);
 	file_drop_range(file, 0, UINT64_MAX);
 	rmap_write_unlock(&file->invalidate_lock, &sys->port->os);
-	MM_ASSERT(sys, file->pages.count == 0 && atomic_load(&file->nr_dirty) == 0);
+	MM_ASSERT(sys, file->pages.count == 0 && atomic_load(&file->nr_unsaved) == 0);
 	rmap_spin_lock(&sys->list_lock);
 	list_del(&file->list);
 	rmap_spin_unlock(&sys->list_lock);
@@ -231,7 +231,7 @@ static void leave_tree(struct mm_file *file, struct page *page)
 	MM_ASSERT(file->sys, !rmap_page_mapcount(&page->rmap));
 	file_tree_remove(file->sys, &file->pages, page->rmap.index);
 	if (page_clear(page, PG_DIRTY) && file->handle) {
-		atomic_fetch_sub_explicit(&file->nr_dirty, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&file->nr_unsaved, 1, memory_order_relaxed);
 		sum_add(file->sys, SUM_DIRTY, -1);
 	}
 	rmap_page_clear_file(&page->rmap);
@@ -439,22 +439,28 @@ void file_set_dirty(struct page *page, struct mm_system *sys)
 	/* The file cannot go meanwhile: the caller holds the page's lock, or that of an entry in a VMA of the file. */
 	rmap_spin_lock(&file->lock);
 	if (!page_set(page, PG_DIRTY) && page_file(page) == file && file->handle) {
-		atomic_fetch_add_explicit(&file->nr_dirty, 1, memory_order_relaxed);
+		if (!page_test(page, PG_WRITEBACK))
+			atomic_fetch_add_explicit(&file->nr_unsaved, 1, memory_order_relaxed);
 		sum_add(sys, SUM_DIRTY, 1);
 	}
 	rmap_spin_unlock(&file->lock);
 }
 
-bool file_clear_dirty(struct mm_file *file, struct page *page)
+void file_write_begin(struct mm_file *file, struct page *page)
 {
-	bool was;
-
 	rmap_spin_lock(&file->lock);
-	was = page_clear(page, PG_DIRTY);
-	if (was && page_file(page) == file && file->handle) {
-		atomic_fetch_sub_explicit(&file->nr_dirty, 1, memory_order_relaxed);
-		sum_add(file->sys, SUM_DIRTY, -1);
-	}
+	page_set(page, PG_WRITEBACK);
+	page_clear(page, PG_DIRTY);
+	sum_add(file->sys, SUM_DIRTY, -1);
 	rmap_spin_unlock(&file->lock);
-	return was;
+}
+
+void file_write_end(struct mm_file *file, struct page *page)
+{
+	rmap_spin_lock(&file->lock);
+	page_clear(page, PG_WRITEBACK);
+	/* Whoever finds none unsaved finds them written. */
+	if (!page_test(page, PG_DIRTY))
+		atomic_fetch_sub_explicit(&file->nr_unsaved, 1, memory_order_release);
+	rmap_spin_unlock(&file->lock);
 }

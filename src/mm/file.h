@@ -30,9 +30,9 @@ struct mm_file {
 	struct rmap_spinlock lock; /* RMAP_LOCK_FILE_PAGES */
 	/* entries: struct page *, or a swap slot (shared memory) tagged by bit 0; lock */
 	struct file_tree pages;
-	_Atomic uint64_t nr_dirty; /* pages */
-	_Atomic int error;	   /* of write-back, reported once by the next sync */
-	struct list_head list;	   /* sys->files; sys->list_lock */
+	_Atomic uint64_t nr_unsaved; /* pages that are dirty or under write-back; lock to change */
+	_Atomic int error;	     /* of write-back, reported once by the next sync */
+	struct list_head list;	     /* sys->files; sys->list_lock */
 };
 
 #define file_of_rmap(f) rmap_container_of(f, struct mm_file, rmap)
@@ -123,7 +123,7 @@ bool file_is_cached(struct mm_file *file, uint64_t index);
 void file_set_dirty(struct page *page, struct mm_system *sys);
 /* Write a locked dirty page to its store; it is write-protected in all address spaces first. 0 or RMAP_EIO. */
 int file_write_page(struct mm_system *sys, struct page *page);
-/* Write back [first, last] of the file. 0 or the first error. */
+/* Write back [first, last] of the file, and wait for what others are writing of it. 0 or the first error. */
 int file_write_range(struct mm_file *file, uint64_t first, uint64_t last);
 /* The same for one who is to be told: also of what was lost anywhere in the file since somebody was told last, by reclaim or a bad frame. */
 int file_sync_range(struct mm_file *file, uint64_t first, uint64_t last);
@@ -158,8 +158,9 @@ static inline uint64_t file_pages(const struct mm_file *file)
 
 /* Does page, which is locked, still stand where it was found? */
 bool file_holds_page(struct mm_file *file, uint64_t index, const struct page *page);
-/* Not dirty any more; true if it was. Page lock. */
-bool file_clear_dirty(struct mm_file *file, struct page *page);
+/* A dirty page is under write-back, and clean, until it is written, or dirty again. Page lock. */
+void file_write_begin(struct mm_file *file, struct page *page);
+void file_write_end(struct mm_file *file, struct page *page);
 /* Take a locked page out of the tree, whatever it holds, and return the tree's reference. False: it was not in it. */
 bool file_forget_page(struct mm_file *file, struct page *page);
 /* What stands at the first place at or above *index: a page, with a reference, or a slot entry; NULL: nothing. */

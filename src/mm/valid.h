@@ -53,7 +53,7 @@ static inline bool file_tree_node_valid(const struct file_tree_node *node)
 static inline bool mm_file_valid(const struct mm_file *file)
 {
 	return file->sys && file->id && file_tree_valid(&file->pages) &&
-	       (file->handle || !atomic_load_explicit(&file->nr_dirty, memory_order_relaxed));
+	       (file->handle || !atomic_load_explicit(&file->nr_unsaved, memory_order_relaxed));
 }
 
 /* The swap lock. */

@@ -7,6 +7,8 @@
  * then its contents. Whoever writes meanwhile faults, waits for the page lock, and makes it dirty anew; so no write falls between
  * two copies. The other order would lose what is written between the copy and the protection.
  *
+ * Who syncs waits for what others are writing, too: such a page is clean already, and its store has not got it yet.
+ *
  * A page that could not be written is dirty again and stays. The error is kept with the file for the next sync, which reports it
  * once, as fsync(2) does.
  */
@@ -19,33 +21,42 @@ static void zero_behind_end(struct mm_file *file, struct page *page, void *data)
 {
 	uint64_t size = mm_file_size(file), start = page->rmap.index << RMAP_PAGE_SHIFT;
 
-	if (data && size - start < RMAP_PAGE_SIZE)
+	if (size - start < RMAP_PAGE_SIZE)
 		memset((unsigned char *)data + (size - start), 0, RMAP_PAGE_SIZE - (size - start));
 }
 
-int file_write_page(struct mm_system *sys, struct page *page)
+/* Under write-back. */
+static int write_store(struct mm_system *sys, struct mm_file *file, struct page *page)
 {
-	struct mm_file *file = page_file(page);
 	void *data = page_data(sys, page);
 	int error = 0;
 
-	if (!file || !file->handle || !page_test(page, PG_DIRTY))
-		return 0;
-	page_mkclean(sys, page);
-	file_clear_dirty(file, page);
 	if (page->rmap.index >= file_pages(file))
 		return 0; /* truncation is about to take it */
-	page_set(page, PG_WRITEBACK);
-	zero_behind_end(file, page, data);
-	if (data)
+	if (data) {
+		zero_behind_end(file, page, data);
 		error = sys->port->file_write(sys->port->ctx, file->handle, page->rmap.index, data);
+	}
 	if (error) {
 		file_set_dirty(page, sys);
 		atomic_store_explicit(&file->error, error, memory_order_relaxed);
 	} else {
 		COUNT(sys, file_out, 1);
 	}
-	page_clear(page, PG_WRITEBACK);
+	return error;
+}
+
+int file_write_page(struct mm_system *sys, struct page *page)
+{
+	struct mm_file *file = page_file(page);
+	int error;
+
+	if (!file || !file->handle || !page_test(page, PG_DIRTY))
+		return 0;
+	page_mkclean(sys, page);
+	file_write_begin(file, page);
+	error = write_store(sys, file, page);
+	file_write_end(file, page);
 	return error;
 }
 
@@ -56,13 +67,13 @@ int file_write_range(struct mm_file *file, uint64_t first, uint64_t last)
 	int first_error = 0;
 	void *entry;
 
-	if (!file->handle || !atomic_load_explicit(&file->nr_dirty, memory_order_acquire))
+	if (!file->handle || !atomic_load_explicit(&file->nr_unsaved, memory_order_acquire))
 		return 0;
 	while ((entry = file_next_entry(file, &index)) != NULL) {
 		struct page *page = entry;
 		int error = 0;
 
-		if (index <= last && page_test(page, PG_DIRTY)) {
+		if (index <= last && page_test(page, PG_DIRTY | PG_WRITEBACK)) {
 			page_lock(sys, page);
 			if (file_holds_page(file, index, page))
 				error = file_write_page(sys, page);

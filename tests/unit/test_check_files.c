@@ -28,7 +28,7 @@ static void file_entries(struct scene *x)
 
 static void file_dirty(struct scene *x)
 {
-	SET(x, x->file->nr_dirty, 0);
+	SET(x, x->file->nr_unsaved, 0);
 }
 
 static void file_size(struct scene *x)
