@@ -134,60 +134,23 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 /* ---------------------------------------------------------------- which designs */
 
-static bool add_design(struct compare *c, const char *name, size_t len, char err[OPS_ERR_SIZE])
+static bool choose_designs(struct compare *c, const char *text, char err[OPS_ERR_SIZE])
 {
-	char text[64];
-	const struct rmap_ops *ops;
-	struct compare_design *d;
+	struct design_list list;
 
-	snprintf(text, sizeof(text), "%.*s", (int)(len < 60 ? len : 60), name);
-	ops = rmap_design_by_name(text);
-	if (!ops) {
-		int n = snprintf(err, OPS_ERR_SIZE, "there is no design '%s' (there are", text);
-
-		for (unsigned int i = 0; rmap_designs[i] && n > 0 && n < OPS_ERR_SIZE; i++)
-			n += snprintf(err + n, (size_t)(OPS_ERR_SIZE - n), "%s %s", i ? "," : "",
-				      rmap_design_name(rmap_designs[i]));
-		if (n > 0 && n < OPS_ERR_SIZE)
-			snprintf(err + n, (size_t)(OPS_ERR_SIZE - n), ")");
+	if (!design_list_parse(text, &list, err, OPS_ERR_SIZE))
 		return false;
-	}
-	for (uint32_t i = 0; i < c->nr; i++) {
-		if (c->design[i]->ops == ops) {
-			snprintf(err, OPS_ERR_SIZE, "the design '%s' is named twice", text);
+	for (unsigned int i = 0; i < list.nr; i++) {
+		struct compare_design *d = calloc(1, sizeof(*d));
+
+		if (!d) {
+			snprintf(err, OPS_ERR_SIZE, "out of memory");
 			return false;
 		}
+		d->ops = list.design[i];
+		c->design[c->nr++] = d;
 	}
-	d = c->nr < COMPARE_DESIGNS ? calloc(1, sizeof(*d)) : NULL;
-	if (!d) {
-		snprintf(err, OPS_ERR_SIZE, "out of memory");
-		return false;
-	}
-	d->ops = ops;
-	c->design[c->nr++] = d;
 	return true;
-}
-
-static bool choose_designs(struct compare *c, const char *list, char err[OPS_ERR_SIZE])
-{
-	if (!list) {
-		for (unsigned int i = 0; rmap_designs[i]; i++) {
-			const char *name = rmap_design_name(rmap_designs[i]);
-
-			if (!add_design(c, name, strlen(name), err))
-				return false;
-		}
-		return true;
-	}
-	for (;;) {
-		size_t len = strcspn(list, ",");
-
-		if (!add_design(c, list, len, err))
-			return false;
-		if (!list[len])
-			return true;
-		list += len + 1;
-	}
 }
 
 static void compare_free(struct compare *c)

@@ -5,6 +5,7 @@
 #ifndef RMAP_TOOL_COMPARE_H
 #define RMAP_TOOL_COMPARE_H
 
+#include "design_list.h"
 #include "runner_int.h"
 #include "timed.h"
 
@@ -64,15 +65,13 @@ struct compare_design {
 	double clock_overhead_ns;
 };
 
-#define COMPARE_DESIGNS 16
-
 struct compare {
 	const char *workload;
 	char kind[16];
 	struct runner_options options;
 	uint64_t probes; /* pages sampled at the end of each phase */
 	uint64_t frames, swap_slots;
-	struct compare_design *design[COMPARE_DESIGNS];
+	struct compare_design *design[DESIGNS_MAX];
 	uint32_t nr;
 };
 

@@ -413,7 +413,7 @@ static uint32_t side_by_side(FILE *out)
 	unsigned int columns = words_terminal(out);
 
 	if (!columns)
-		return COMPARE_DESIGNS;
+		return DESIGNS_MAX;
 	return columns < NAME_COLUMNS + DESIGN_COLUMNS ? 1
 						       : (columns - NAME_COLUMNS) / DESIGN_COLUMNS;
 }

@@ -8,6 +8,8 @@
  */
 #include "runner_int.h"
 
+#include "design_list.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,17 +156,8 @@ int runner_create(const struct runner_options *options, struct op_source *source
 	struct runner *r;
 	char error[HOSTED_ERROR] = "";
 
-	if (options->design && !rmap_design_by_name(options->design)) {
-		int n = snprintf(err, OPS_ERR_SIZE, "there is no design '%s' (there are",
-				 options->design);
-
-		for (unsigned int i = 0; rmap_designs[i] && n > 0 && n < OPS_ERR_SIZE; i++)
-			n += snprintf(err + n, (size_t)(OPS_ERR_SIZE - n), "%s %s", i ? "," : "",
-				      rmap_design_name(rmap_designs[i]));
-		if (n > 0 && n < OPS_ERR_SIZE)
-			snprintf(err + n, (size_t)(OPS_ERR_SIZE - n), ")");
+	if (options->design && !design_named(options->design, err, OPS_ERR_SIZE))
 		return -1;
-	}
 	if (options->phantom && source->config.needs_contents) {
 		snprintf(err, OPS_ERR_SIZE, "%s: needs contents, which phantom frames have not",
 			 source->name);

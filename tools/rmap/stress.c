@@ -5,6 +5,7 @@
 #include "stress.h"
 
 #include "commands.h"
+#include "design_list.h"
 #include "json_figures.h"
 #include "number.h"
 
@@ -17,7 +18,6 @@
 #define EXIT_WRONG  1
 #define EXIT_USAGE  2
 
-#define DESIGNS_MAX 16
 #define SECONDS_MAX 86400.0
 #define DELAY_MAX   1000000
 
@@ -35,9 +35,8 @@ enum {
 struct command {
 	struct stress_options options;
 	double seconds;
-	const struct rmap_ops *design[DESIGNS_MAX];
+	struct design_list list;
 	struct stress_result result[DESIGNS_MAX];
-	uint32_t nr;
 	bool json, quiet;
 };
 
@@ -83,38 +82,10 @@ static double seconds(struct argp_state *state, const char *arg)
 	return s;
 }
 
-static void add_design(struct command *c, struct argp_state *state, const char *name, size_t len)
-{
-	char text[64];
-	const struct rmap_ops *design;
-
-	snprintf(text, sizeof(text), "%.*s", (int)(len < 60 ? len : 60), name);
-	design = rmap_design_by_name(text);
-	if (!design)
-		argp_error(state, "there is no design '%s'", text);
-	for (uint32_t i = 0; i < c->nr; i++)
-		if (c->design[i] == design)
-			argp_error(state, "the design '%s' is named twice", text);
-	if (design && c->nr < DESIGNS_MAX)
-		c->design[c->nr++] = design;
-}
-
-static void choose_designs(struct command *c, struct argp_state *state, const char *list)
-{
-	c->nr = 0;
-	for (;;) {
-		size_t len = strcspn(list, ",");
-
-		add_design(c, state, list, len);
-		if (!list[len])
-			return;
-		list += len + 1;
-	}
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct command *c = state->input;
+	char err[256];
 
 	switch (key) {
 	case KEY_THREADS:
@@ -125,7 +96,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		c->seconds = seconds(state, arg);
 		break;
 	case KEY_DESIGNS:
-		choose_designs(c, state, arg);
+		if (!design_list_parse(arg, &c->list, err, sizeof(err)))
+			argp_error(state, "%s", err);
 		break;
 	case KEY_SEED:
 		c->options.seed = number_option(state, "--seed", arg, 0, UINT64_MAX - 1);
@@ -166,12 +138,12 @@ static void print_table(const struct command *c)
 {
 	printf("%-15s %10s %10s %8s %9s %9s %8s %8s %8s %6s\n", "design", "operations", "faults",
 	       "mmap_lock", "forks", "swap-outs", "migrated", "walks", "refused", "checks");
-	for (uint32_t i = 0; i < c->nr; i++) {
+	for (uint32_t i = 0; i < c->list.nr; i++) {
 		const struct stress_result *r = &c->result[i];
 		const struct mm_counters *m = &r->counters;
 
 		printf("%-15s %10llu %10llu %8.2f%% %9llu %9llu %8llu %8llu %8llu %6llu  %s\n",
-		       rmap_design_name(c->design[i]), (unsigned long long)r->operations,
+		       rmap_design_name(c->list.design[i]), (unsigned long long)r->operations,
 		       (unsigned long long)m->faults,
 		       m->faults ? 100.0 * (double)m->fault_mmap_lock / (double)m->faults : 0.0,
 		       (unsigned long long)m->forks, (unsigned long long)m->swap_out,
@@ -186,7 +158,7 @@ static json_t *json_design(const struct command *c, uint32_t i)
 	const struct stress_result *r = &c->result[i];
 	json_t *o = json_object();
 
-	json_object_set_new(o, "design", json_string(rmap_design_name(c->design[i])));
+	json_object_set_new(o, "design", json_string(rmap_design_name(c->list.design[i])));
 	json_object_set_new(o, "result", json_string(r->wrong[0] ? "failed" : "ok"));
 	if (r->wrong[0])
 		json_object_set_new(o, "message", json_string(r->wrong));
@@ -221,7 +193,7 @@ static void print_json(const struct command *c, bool ok)
 	json_put(o, "seed", c->options.seed);
 	json_put(o, "oom", c->options.oom);
 	json_put(o, "device_delay_us", c->options.transfer_ns / 1000);
-	for (uint32_t i = 0; i < c->nr; i++)
+	for (uint32_t i = 0; i < c->list.nr; i++)
 		json_array_append_new(designs, json_design(c, i));
 	json_object_set_new(o, "designs", designs);
 	json_dumpf(o, stdout, JSON_INDENT(2));
@@ -236,17 +208,14 @@ int cmd_stress(int argc, char **argv)
 	bool ok = true;
 
 	c = (struct command){ .options = { .threads = 4, .seed = 1 }, .seconds = 10 };
-	while (c.nr < DESIGNS_MAX && rmap_designs[c.nr]) {
-		c.design[c.nr] = rmap_designs[c.nr];
-		c.nr++;
-	}
+	(void)design_list_parse(NULL, &c.list, NULL, 0);
 	argp_err_exit_status = EXIT_USAGE;
 	argp_parse(&argp, argc, argv, 0, NULL, &c);
-	c.options.ns = (uint64_t)(c.seconds * 1e9 / c.nr);
+	c.options.ns = (uint64_t)(c.seconds * 1e9 / c.list.nr);
 	if (!c.quiet && isatty(2))
 		c.options.progress = show_progress;
-	for (uint32_t i = 0; i < c.nr; i++) {
-		if (!stress_run(&c.options, c.design[i], &c.result[i])) {
+	for (uint32_t i = 0; i < c.list.nr; i++) {
+		if (!stress_run(&c.options, c.list.design[i], &c.result[i])) {
 			fprintf(stderr, "rmap stress: %s\n", c.result[i].wrong);
 			return EXIT_USAGE;
 		}
@@ -255,7 +224,7 @@ int cmd_stress(int argc, char **argv)
 		if (!c.result[i].wrong[0])
 			continue;
 		ok = false;
-		fprintf(stderr, "rmap stress: %s: %s\n", rmap_design_name(c.design[i]),
+		fprintf(stderr, "rmap stress: %s: %s\n", rmap_design_name(c.list.design[i]),
 			c.result[i].wrong);
 	}
 	if (c.json)
