@@ -363,6 +363,40 @@ static const struct mm_port *meanwhile_wrap(const struct mm_port *real, void *ar
 	return &meanwhile.port;
 }
 
+static void meanwhile_begins(struct engine *s, int (*what)(void))
+{
+	const struct engine_config config = { .wrap = meanwhile_wrap, .machine = { .nr_cpus = 2 } };
+
+	meanwhile = (struct meanwhile){ .what = what };
+	engine_setup(s, &config);
+	meanwhile.file = pattern_file(s, 1, 5);
+}
+
+static void meanwhile_ends(struct engine *s)
+{
+	mm_file_put(meanwhile.file);
+	engine_teardown(s);
+}
+
+static const uint64_t unlikely_word = 0x1234567890abcdef;
+
+/* At the end of the file, or behind it; the sync in the middle succeeds. */
+static void written_meanwhile(struct engine *s, uint64_t offset)
+{
+	assert_int_equal(STEP(s, mm_file_write(meanwhile.file, offset, &unlikely_word, 8, NULL)),
+			 0);
+	assert_int_equal(meanwhile.error, 0);
+	assert_int_equal(mm_file_size(meanwhile.file), offset + 8);
+}
+
+static void still_there(struct engine *s, uint64_t offset)
+{
+	uint64_t there = 0;
+
+	assert_int_equal(STEP(s, mm_file_read(meanwhile.file, offset, &there, 8, NULL)), 0);
+	assert_int_equal(there, unlikely_word);
+}
+
 /*
  *	file    |pattern, 100 bytes|word| . . .|     in one page
  *
@@ -371,24 +405,16 @@ static const struct mm_port *meanwhile_wrap(const struct mm_port *real, void *ar
  */
 static void end_moves_within_a_page(void **state)
 {
-	const struct engine_config config = { .wrap = meanwhile_wrap };
 	struct engine s;
-	uint64_t word = 0x1234567890abcdef, there = 0;
 
 	(void)state;
-	meanwhile = (struct meanwhile){ .what = sync_file };
-	engine_setup(&s, &config);
-	meanwhile.file = pattern_file(&s, 1, 5);
+	meanwhile_begins(&s, sync_file);
 	assert_int_equal(STEP(&s, mm_file_truncate(meanwhile.file, 100)), 0);
 	/* First what a mapping may have left behind the end is zeroed. */
 	somebody_waits(0, 1);
-	assert_int_equal(STEP(&s, mm_file_write(meanwhile.file, 100, &word, 8, NULL)), 0);
-	assert_int_equal(meanwhile.error, 0);
-	assert_int_equal(mm_file_size(meanwhile.file), 108);
-	assert_int_equal(STEP(&s, mm_file_read(meanwhile.file, 100, &there, 8, NULL)), 0);
-	assert_int_equal(there, word);
-	mm_file_put(meanwhile.file);
-	engine_teardown(&s);
+	written_meanwhile(&s, 100);
+	still_there(&s, 100);
+	meanwhile_ends(&s);
 }
 
 /*
@@ -398,24 +424,16 @@ static void end_moves_within_a_page(void **state)
  */
 static void end_moves_to_another_page(void **state)
 {
-	const struct engine_config config = { .wrap = meanwhile_wrap };
 	struct engine s;
-	uint64_t word = 0x1234567890abcdef, there = 0;
 
 	(void)state;
-	meanwhile = (struct meanwhile){ .what = sync_file };
-	engine_setup(&s, &config);
-	meanwhile.file = pattern_file(&s, 1, 5);
-	assert_int_equal(STEP(&s, mm_file_write(meanwhile.file, PAGE, &word, 8, NULL)), 0);
-	assert_int_equal(meanwhile.error, 0);
-	assert_int_equal(mm_file_size(meanwhile.file), PAGE + 8);
+	meanwhile_begins(&s, sync_file);
+	written_meanwhile(&s, PAGE);
 	assert_int_equal(STEP(&s, mm_file_sync(meanwhile.file)), 0);
 	(void)reclaim_all(s.sys);
 	assert_false(file_is_cached(meanwhile.file, 1));
-	assert_int_equal(STEP(&s, mm_file_read(meanwhile.file, PAGE, &there, 8, NULL)), 0);
-	assert_int_equal(there, word);
-	mm_file_put(meanwhile.file);
-	engine_teardown(&s);
+	still_there(&s, PAGE);
+	meanwhile_ends(&s);
 }
 
 static void *write_through_mapping(void *arg)
@@ -423,8 +441,8 @@ static void *write_through_mapping(void *arg)
 	uint64_t value = meanwhile.written + 1;
 	int *error = arg;
 
-	*error = hosted_write(hosted_cpu(meanwhile.e->h, 1), meanwhile.mm, meanwhile.at, &value,
-			      sizeof(value), NULL);
+	*error = PATIENT(hosted_write(hosted_cpu(meanwhile.e->h, 1), meanwhile.mm, meanwhile.at,
+				      &value, sizeof(value), NULL));
 	if (!*error)
 		meanwhile.written = value;
 	return NULL;
@@ -449,14 +467,11 @@ static int write_elsewhere(void)
  */
 static void hole_under_writes(void **state)
 {
-	const struct engine_config config = { .wrap = meanwhile_wrap, .machine = { .nr_cpus = 2 } };
 	struct engine s;
 	uint64_t there;
 
 	(void)state;
-	meanwhile = (struct meanwhile){ .what = write_elsewhere };
-	engine_setup(&s, &config);
-	meanwhile.file = pattern_file(&s, 1, 5);
+	meanwhile_begins(&s, write_elsewhere);
 	meanwhile.e = &s;
 	meanwhile.mm = engine_mm(&s);
 	meanwhile.at = map_with(&s, meanwhile.mm, 0, 1, RW, MM_MAP_SHARED, meanwhile.file, 0);
@@ -470,8 +485,7 @@ static void hole_under_writes(void **state)
 	assert_true(there == 0 || there == meanwhile.written);
 	mm_put(meanwhile.mm);
 	meanwhile.mm = NULL;
-	mm_file_put(meanwhile.file);
-	engine_teardown(&s);
+	meanwhile_ends(&s);
 }
 
 /*

@@ -280,7 +280,7 @@ static int mremap_back(struct world *w, int thread)
 static int fsync_f(struct world *w, int thread)
 {
 	const struct mm_port *port = w->sys->port;
-	unsigned char page[PAGE];
+	unsigned char page[PAGE] = { 0 };
 	int r = mm_file_sync(w->file);
 
 	if (!r)
