@@ -6,12 +6,17 @@
 
 #include <fcntl.h>
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -226,12 +231,67 @@ static void safe_names(void **state)
 	assert_string_equal(buf, "\\xff\\xff");
 }
 
+/* By the kernel alone: a thread without thread-local memory of its own must touch nobody's, nor may ThreadSanitizer for it. */
+__attribute__((no_sanitize_thread)) static int wait_for_nothing(void *arg)
+{
+	(void)arg;
+	syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+	while (syscall(SYS_ppoll, NULL, 0, NULL, NULL, 0) <= 0)
+		;
+	return 0;
+}
+
+/*
+ *	we --- vforked	one address space
+ *	   \-- forked	its own
+ *
+ * Only the kernel's own list of our PID namespace has the numbers that it can be asked about: 10 and 11 of a planted one may be
+ * kernel threads of this machine, which have one address space among them, namely none.
+ */
+static void one_address_space(void **state)
+{
+	static char stack[64 << 10] __attribute__((aligned(16)));
+	char err[LIVE_ERR_SIZE], self[64];
+	int planted = live_root_open(dir, err), real = live_root_open("/proc", err);
+	pid_t vforked = clone(wait_for_nothing, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+	pid_t forked = fork();
+	struct {
+		bool told, vforked, forked, planted, elsewhere;
+	} same;
+
+	(void)state;
+	if (!forked)
+		wait_for_nothing(NULL);
+	same.told = live_same_mm(real, getpid(), getpid()); /* not by a kernel without kcmp() */
+	same.vforked = live_same_mm(real, vforked, getpid());
+	same.forked = live_same_mm(real, forked, getpid());
+	snprintf(self, sizeof(self), "%s/self", dir);
+	same.planted = live_same_mm(planted, vforked, getpid()) || symlink("/proc/self", self) ||
+		       live_same_mm(planted, vforked, getpid()) || unlink(self);
+	same.elsewhere = symlink("1234567890", self) || live_same_mm(planted, vforked, getpid()) ||
+			 unlink(self);
+	/* Before anything is found wrong: nobody is to be left behind. */
+	if (vforked > 0 && !kill(vforked, SIGKILL))
+		waitpid(vforked, NULL, 0);
+	if (forked > 0 && !kill(forked, SIGKILL))
+		waitpid(forked, NULL, 0);
+	close(real);
+	close(planted);
+	assert_true(vforked > 0 && forked > 0);
+	assert_false(same.forked);
+	assert_false(same.planted);
+	assert_false(same.elsewhere);
+	if (!same.told)
+		skip();
+	assert_true(same.vforked);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_but_garbage), cmocka_unit_test(choices),
 		cmocka_unit_test(numbers),	   cmocka_unit_test(another_with_its_number),
-		cmocka_unit_test(safe_names),
+		cmocka_unit_test(safe_names),	   cmocka_unit_test(one_address_space),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -5,10 +5,8 @@
 #include "import.h"
 
 #include <errno.h>
-#include <linux/kcmp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 struct reader {
@@ -172,11 +170,6 @@ static void find_parent(struct import *imp, struct imp_proc *p)
 	p->forked = !p->parent || live_same_program(&p->maps, &imp->v[p->parent].maps);
 }
 
-static bool one_mm(const struct imp_proc *p, const struct imp_proc *parent)
-{
-	return syscall(SYS_kcmp, p->proc.pid, parent->proc.pid, KCMP_VM, 0, 0) == 0;
-}
-
 static void free_proc(struct imp_proc *p)
 {
 	live_maps_free(&p->maps);
@@ -202,10 +195,13 @@ static int read_all(struct reader *r, const struct live_proc *procs, size_t nr)
 
 		*p = (struct imp_proc){ .proc = procs[i] };
 		up = index_of(imp, p->proc.ppid);
-		ret = up && one_mm(p, &imp->v[up]) ? 1 : read_proc(r, p);
+		ret = up && live_same_mm(r->root, p->proc.pid, imp->v[up].proc.pid)
+			      ? 1
+			      : read_proc(r, p);
 		if (ret > 0) {
 			free_proc(p);
-			imp->gone += !(up && one_mm(p, &imp->v[up]));
+			imp->gone +=
+				!(up && live_same_mm(r->root, p->proc.pid, imp->v[up].proc.pid));
 			continue;
 		}
 		if (ret < 0) {

@@ -10,6 +10,7 @@
 #include <fnmatch.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <linux/kcmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,6 +147,19 @@ int live_proc_open(int root, const struct live_proc *proc)
 	return fd;
 }
 
+/* The number that the whole of @name is; 0: it is none. */
+static pid_t pid_of(const char *name)
+{
+	char *end;
+	long n;
+
+	if (*name < '1' || *name > '9')
+		return 0;
+	errno = 0;
+	n = strtol(name, &end, 10);
+	return *end || errno || n > INT_MAX ? 0 : (pid_t)n;
+}
+
 /* Of which process @pid is a thread; 0: not to be found out. */
 static pid_t process_of(int root, pid_t pid)
 {
@@ -173,6 +187,23 @@ int live_fail_absent(int root, pid_t pid, char err[LIVE_ERR_SIZE])
 	if (process > 0 && process != pid)
 		return live_fail(err, "%d is a thread of process %d", (int)pid, (int)process);
 	return live_fail(err, "there is no process %d", (int)pid);
+}
+
+/* Do numbers under @root mean to the kernel what they mean to us? There we go by our own number. */
+static bool our_numbers(int root)
+{
+	char self[32];
+	ssize_t len = readlinkat(root, "self", self, sizeof(self) - 1);
+
+	if (len < 0)
+		return false;
+	self[len] = '\0';
+	return pid_of(self) == getpid();
+}
+
+bool live_same_mm(int root, pid_t a, pid_t b)
+{
+	return our_numbers(root) && syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0) == 0;
 }
 
 const char *live_refusal(void)
@@ -206,19 +237,6 @@ static int by_pid(const void *a, const void *b)
 	pid_t x = ((const struct live_proc *)a)->pid, y = ((const struct live_proc *)b)->pid;
 
 	return (x > y) - (x < y);
-}
-
-/* The number that the whole of @name is; 0: it is none. */
-static pid_t pid_of(const char *name)
-{
-	char *end;
-	long n;
-
-	if (*name < '1' || *name > '9')
-		return 0;
-	errno = 0;
-	n = strtol(name, &end, 10);
-	return *end || errno || n > INT_MAX ? 0 : (pid_t)n;
 }
 
 int live_procs_all(int root, struct live_procs *out, char err[LIVE_ERR_SIZE])

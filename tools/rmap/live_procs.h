@@ -64,6 +64,11 @@ int live_proc_read(int root, pid_t pid, struct live_proc *proc);
 int live_fail_absent(int root, pid_t pid, char err[LIVE_ERR_SIZE]);
 /* Is @pid a thread that is not its process's first? */
 bool live_is_thread(int root, pid_t pid);
+/*
+ * Have @a and @b one address space, as after vfork()? False also where the kernel does not say, or the numbers are not ours: @root
+ * may be a planted /proc, or that of another PID namespace.
+ */
+bool live_same_mm(int root, pid_t a, pid_t b);
 /* Why the kernel lets nobody look into a process, for a sentence: the right that is missing, if one is. */
 const char *live_refusal(void);
 

@@ -6,12 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define CACHED	    256u		/* parts of ancestors' page tables that are kept: 8 MiB */
@@ -441,7 +439,7 @@ static size_t index_of(const struct sharing *s, pid_t pid)
 }
 
 /* Parents started before their children, so no chain of them is a circle. */
-static void find_parents(struct sharing *s)
+static void find_parents(int root, struct sharing *s)
 {
 	for (size_t i = 0; i < s->nr; i++) {
 		size_t up = index_of(s, s->v[i].proc.ppid);
@@ -449,9 +447,8 @@ static void find_parents(struct sharing *s)
 		if (up == i || (up != NO_PROC && s->v[up].proc.start > s->v[i].proc.start))
 			up = NO_PROC;
 		s->v[i].parent = up;
-		s->v[i].twin =
-			up != NO_PROC && !s->v[up].gone && !s->v[i].gone &&
-			syscall(SYS_kcmp, s->v[i].proc.pid, s->v[up].proc.pid, KCMP_VM, 0, 0) == 0;
+		s->v[i].twin = up != NO_PROC && !s->v[up].gone && !s->v[i].gone &&
+			       live_same_mm(root, s->v[i].proc.pid, s->v[up].proc.pid);
 	}
 	for (size_t i = 0; i < s->nr; i++) {
 		size_t at = i, up = s->v[i].parent, steps = 0;
@@ -483,7 +480,7 @@ static int count_group(struct count *c, char err[LIVE_ERR_SIZE])
 	for (size_t i = 0; i < s->nr; i++)
 		if (read_proc(c->root, &s->v[i]))
 			return live_fail(err, "no memory for the layouts");
-	find_parents(s);
+	find_parents(c->root, s);
 	count_all(c);
 	for (size_t i = 0; i < s->nr; i++) {
 		for (size_t k = 0; k < s->v[i].maps.nr; k++)

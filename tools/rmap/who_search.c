@@ -8,12 +8,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kcmp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define CHILDREN_SIZE (64u << 10)
@@ -65,11 +63,6 @@ static void read_comm(int proc, char comm[LIVE_COMM_SIZE])
 		comm[got - 1] = '\0';
 }
 
-static bool one_mm(pid_t a, pid_t b)
-{
-	return syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0) == 0;
-}
-
 /* Among the first @nr hits. */
 static const struct who_hit *hit_among(const struct who_search *s, size_t nr, pid_t pid,
 				       uint64_t addr)
@@ -114,7 +107,8 @@ static void add_hit(struct who_search *s, int proc, pid_t pid, pid_t relative, u
 		s->no_memory = true;
 		return;
 	}
-	hit->shares_mm = relative && one_mm(pid, relative) && hit_at(s, relative, addr);
+	hit->shares_mm =
+		relative && live_same_mm(s->root, pid, relative) && hit_at(s, relative, addr);
 	s->nr++;
 	s->found += !hit->shares_mm;
 }
