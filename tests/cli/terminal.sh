@@ -30,8 +30,9 @@ END
 widest() {
 	sed 's/\x1b\[[0-9]*[A-Z]//g' "$dir/out" | tr '\r' '\n' | awk '{ if (length > most) most = length } END { print most + 0 }'
 }
+# Lines with something that takes away or writes over what stood there.
 escapes() {
-	grep -c $'\x1b' "$dir/out" || true
+	grep -cP '\x1b|\r.' "$dir/out" || true
 }
 
 # -- three designs stand side by side in 80 columns, and all where there is no terminal
@@ -51,6 +52,16 @@ on_terminal xterm 12 1 "${run[@]}"
 for kind in dumb ''; do
 	on_terminal "$kind" 80 0 "$rmap" run --phantom fork-cow:children=300,pages=1000
 	[ "$(escapes)" = 0 ] || fail "TERM='$kind' and yet: $(cat -v "$dir/out" | head -5)"
+done
+# stress and verify show it more than once, and take it away before they say what came of it
+for what in "stress --seconds=0.6 --threads=1 --designs=lineage" "verify --ops=8000 --seed=1"; do
+	read -ra words <<<"$what"
+	on_terminal xterm 30 0 "$rmap" "${words[@]}"
+	! grep -q '^skipped: ' "$dir/out" || continue
+	[ "$(escapes)" -ge 1 ] || fail "$what: no progress on a terminal"
+	grep -qP '\r\x1b\[K(design|agreed)' "$dir/out" || fail "$what: progress is left behind: $(cat -v "$dir/out")"
+	on_terminal dumb 80 0 "$rmap" "${words[@]}"
+	[ "$(escapes)" = 0 ] || fail "$what on a dumb terminal: $(cat -v "$dir/out" | head -5)"
 done
 
 # -- and --watch clears the screen only where there is one to be cleared

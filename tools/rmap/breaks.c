@@ -449,7 +449,7 @@ static void go_as(int before)
 
 static int follow(struct run *r, char err[BREAKS_ERR_SIZE])
 {
-	bool progress = isatty(STDERR_FILENO) && !r->args->quiet;
+	bool progress = words_redraws(stderr) && !r->args->quiet;
 	uint64_t shown = 0, asked = 0, now;
 	size_t alive;
 	int before;
@@ -457,7 +457,7 @@ static int follow(struct run *r, char err[BREAKS_ERR_SIZE])
 
 	if (!r->args->quiet) /* whoever waits for it may begin now */
 		fprintf(stderr, "following%s\n",
-			progress && r->args->seconds <= 0 ? "; Ctrl-C ends it" : "");
+			isatty(STDERR_FILENO) && r->args->seconds <= 0 ? "; Ctrl-C ends it" : "");
 	before = go_first();
 	do {
 		breaks_perf_wait(r->perf, ROUND_MS);
@@ -479,7 +479,7 @@ static int follow(struct run *r, char err[BREAKS_ERR_SIZE])
 		n = breaks_perf_take(r->perf, UINT64_MAX, breaks_faults_event, r->faults);
 	go_as(before);
 	if (progress)
-		words_progress(stderr, "%s", "");
+		words_progress_over(stderr);
 	if (n >= 0)
 		return 0;
 	snprintf(err, BREAKS_ERR_SIZE, "no memory");

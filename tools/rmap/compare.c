@@ -181,7 +181,7 @@ static void show(const struct command *command, const char *what, const char *ph
 static void show_nothing(const struct command *command)
 {
 	if (!command->quiet)
-		words_progress(stderr, "%s", "");
+		words_progress_over(stderr);
 }
 
 /* Before all designs, to see how much memory the workload has in use. */

@@ -232,7 +232,7 @@ static int follow(struct recording *r, char err[REC_ERR_SIZE])
 		}
 	}
 	if (r->progress)
-		words_progress(stderr, "%s", "");
+		words_progress_over(stderr);
 	return ret;
 }
 
@@ -347,7 +347,7 @@ static void clean_up(struct recording *r)
 
 static int record(const struct arguments *args)
 {
-	struct recording r = { .args = args, .progress = isatty(STDERR_FILENO) && !args->quiet };
+	struct recording r = { .args = args, .progress = words_redraws(stderr) && !args->quiet };
 	struct rec_build_stats *stats = calloc(1, sizeof(*stats));
 	char err[REC_ERR_SIZE] = "";
 	int ret = 0;

@@ -217,7 +217,7 @@ static enum runner_result run_all(void *ctx, struct op_source *source, struct ru
 	else if (result == RUNNER_OK)
 		result = runner_finish(r, err);
 	if (progress.on)
-		words_progress(stderr, "%s", "");
+		words_progress_over(stderr);
 	return result;
 }
 

@@ -8,12 +8,12 @@
 #include "design_list.h"
 #include "json_figures.h"
 #include "number.h"
+#include "words.h"
 
 #include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define EXIT_WRONG  1
 #define EXIT_USAGE  2
@@ -129,9 +129,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static void show_progress(void *arg, const char *design, double s, uint64_t operations)
 {
 	(void)arg;
-	fprintf(stderr, "\r\033[K%s  %.1f s, %llu operations", design, s,
-		(unsigned long long)operations);
-	fflush(stderr);
+	words_progress(stderr, "%s  %.1f s, %llu operations", design, s,
+		       (unsigned long long)operations);
 }
 
 static void print_table(const struct command *c)
@@ -212,7 +211,7 @@ int cmd_stress(int argc, char **argv)
 	argp_err_exit_status = EXIT_USAGE;
 	argp_parse(&argp, argc, argv, 0, NULL, &c);
 	c.options.ns = (uint64_t)(c.seconds * 1e9 / c.list.nr);
-	if (!c.quiet && isatty(2))
+	if (!c.quiet && words_redraws(stderr))
 		c.options.progress = show_progress;
 	for (uint32_t i = 0; i < c.list.nr; i++) {
 		if (!stress_run(&c.options, c.list.design[i], &c.result[i])) {
@@ -220,7 +219,7 @@ int cmd_stress(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 		if (c.options.progress)
-			fprintf(stderr, "\r\033[K");
+			words_progress_over(stderr);
 		if (!c.result[i].wrong[0])
 			continue;
 		ok = false;

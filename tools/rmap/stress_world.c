@@ -9,6 +9,8 @@
  */
 #include "stress.h"
 
+#include "words.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -91,8 +93,9 @@ static void panic(void *arg, const char *file, int line, const char *what)
 {
 	const struct stress_world *world = arg;
 
-	fprintf(stderr, "%srmap stress: %s: assertion failed: %s (%s:%d), seed %llu\n",
-		isatty(2) ? "\r\033[K" : "", rmap_design_name(world->design), what, file, line,
+	words_progress_over(stderr);
+	fprintf(stderr, "rmap stress: %s: assertion failed: %s (%s:%d), seed %llu\n",
+		rmap_design_name(world->design), what, file, line,
 		(unsigned long long)world->options->seed);
 	say_doing(world);
 	_exit(1);
@@ -100,9 +103,9 @@ static void panic(void *arg, const char *file, int line, const char *what)
 
 static void locked_up(struct stress_world *world)
 {
-	fprintf(stderr, "%srmap stress: %s: threads do not come to rest, seed %llu\n",
-		isatty(2) ? "\r\033[K" : "", rmap_design_name(world->design),
-		(unsigned long long)world->options->seed);
+	words_progress_over(stderr);
+	fprintf(stderr, "rmap stress: %s: threads do not come to rest, seed %llu\n",
+		rmap_design_name(world->design), (unsigned long long)world->options->seed);
 	say_doing(world);
 	_exit(1);
 }

@@ -10,6 +10,7 @@
 #include "verify_list.h"
 #include "verify_random.h"
 #include "verify_shrink.h"
+#include "words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 #define DEFAULT_OPS 10000u
 
@@ -145,14 +145,14 @@ static void progress(struct seeds *s, uint64_t seed, uint64_t done)
 {
 	uint64_t now;
 
-	if (done % 256 || s->options->quiet || !isatty(2))
+	if (done % 256 || s->options->quiet || !words_redraws(stderr))
 		return;
 	now = runner_now();
 	if (now - s->shown_ns < 200000000u)
 		return;
 	s->shown_ns = now;
-	fprintf(stderr, "\rseed %" PRIu64 ": %" PRIu64 " operations, %" PRIu64 " in all   ", seed,
-		done, s->operations + done);
+	words_progress(stderr, "seed %" PRIu64 ": %" PRIu64 " operations, %" PRIu64 " in all", seed,
+		       done, s->operations + done);
 }
 
 /* Until something differs. */
@@ -315,7 +315,7 @@ static void report(struct seeds *s, uint64_t seed, const struct verify_differenc
 {
 	struct shrink_options how = {
 		.verify = &s->verify,
-		.progress = !s->options->quiet && isatty(2),
+		.progress = !s->options->quiet,
 		.stop = &stopped,
 	};
 	struct shrink_result shrunk = { .before = s->list.nr };
@@ -412,8 +412,8 @@ static int each_seed(struct seeds *s, uint64_t seed)
 	ret = run_seed(s, seed, difference);
 	s->running_ns += runner_now() - start;
 	s->seeds++;
-	if (isatty(2) && !s->options->quiet)
-		fprintf(stderr, "\r%60s\r", "");
+	if (!s->options->quiet)
+		words_progress_over(stderr);
 	switch (ret) {
 	case VERIFY_AGREE:
 		break;

@@ -9,6 +9,8 @@
  */
 #include "verify_shrink.h"
 
+#include "words.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,8 +69,8 @@ static void show(struct shrink *s)
 	if (!s->options->progress || now - s->last_shown < 100000000u)
 		return;
 	s->last_shown = now;
-	fprintf(stderr, "\rshrinking: %zu operations of %zu left after %llu runs   ", s->list->nr,
-		s->result->before, (unsigned long long)s->result->runs);
+	words_progress(stderr, "shrinking: %zu operations of %zu left after %llu runs", s->list->nr,
+		       s->result->before, (unsigned long long)s->result->runs);
 }
 
 /* Does the trial differ? Then it is the best so far, without what comes behind the difference. */
@@ -309,7 +311,7 @@ out:
 	result->after = list->nr;
 	result->seconds = (double)(runner_now() - s.start) / 1e9;
 	if (options->progress)
-		fprintf(stderr, "\r%60s\r", "");
+		words_progress_over(stderr);
 	op_list_free(&s.trial);
 	return ret;
 }

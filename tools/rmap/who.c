@@ -481,7 +481,7 @@ int cmd_who(int argc, char **argv)
 		return EXIT_BAD;
 	w.search.root = live_root_open(a.root, err);
 	w.search.all = a.all;
-	w.search.progress = isatty(STDERR_FILENO) && !a.json;
+	w.search.progress = words_redraws(stderr) && !a.json;
 	ret = w.search.root < 0 ? -1 : answer(&w, err);
 	if (ret)
 		fprintf(stderr, "rmap who: %s\n", err);

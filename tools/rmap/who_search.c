@@ -389,7 +389,7 @@ static void search_all(struct who_search *s, const struct live_vma *like, uint64
 		close(proc);
 	}
 	if (s->progress && !like)
-		words_progress(stderr, "%s", "");
+		words_progress_over(stderr);
 	free(entries);
 	live_procs_free(&procs);
 }

@@ -68,6 +68,14 @@ void words_progress(FILE *out, const char *format, ...)
 	fflush(out);
 }
 
+void words_progress_over(FILE *out)
+{
+	if (!words_redraws(out))
+		return;
+	fputs("\r\033[K", out);
+	fflush(out);
+}
+
 void words_say(FILE *out, const char *format, ...)
 {
 	size_t columns = words_terminal(out), at = 0;

@@ -17,9 +17,11 @@ unsigned int words_terminal(FILE *out);
 /* What stands on @out can be written over: a terminal, and not one that TERM calls dumb. */
 bool words_redraws(FILE *out);
 /*
- * One line that the next takes the place of, cut to the terminal's width; "" takes it away. Nothing where words_redraws() is false.
+ * One line that the next takes the place of, cut to the terminal's width, and an end to it: what is said afterwards stands where it was.
+ * Nothing where words_redraws() is false.
  */
 __attribute__((format(printf, 2, 3))) void words_progress(FILE *out, const char *format, ...);
+void words_progress_over(FILE *out);
 /* A sentence, and a newline. On a terminal it goes on in the next line where a word would be cut. */
 __attribute__((format(printf, 2, 3))) void words_say(FILE *out, const char *format, ...);
 
