@@ -630,6 +630,7 @@ static int64_t do_mincore(struct verify_session *s, struct puppet *p, const stru
 /* Every page that is out comes in, on both sides. */
 static enum verify_result do_swap(struct verify_session *s, const struct op *op)
 {
+	bool on = op->kind == OP_SWAPON;
 	int error;
 
 	/* An engine that has none at all was given none live, and goes on without. */
@@ -637,9 +638,9 @@ static enum verify_result do_swap(struct verify_session *s, const struct op *op)
 		s->live_error = s->engine_error;
 		return VERIFY_AGREE;
 	}
-	error = verify_swap_set(op->kind == OP_SWAPON);
-	/* Refused since it is off, or on, already: the engine must say so, too. */
-	if (error && error != (op->kind == OP_SWAPON ? -EBUSY : -EINVAL))
+	error = verify_swap_set(on);
+	/* Was it so already, the engine must say so, too. */
+	if (error && !verify_swap_was_so(on, error))
 		return verify_say(s, VERIFY_UNABLE, "%s: %s", op_kind_name(op->kind),
 				  strerror(-error));
 	s->live_error = error;

@@ -11,7 +11,6 @@
 
 #include <mm/mm_types.h>
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -224,7 +223,7 @@ static bool swap_begins(bool on)
 {
 	int error = verify_swap_set(on);
 
-	return !error || error == (on ? -EBUSY : -EINVAL);
+	return !error || verify_swap_was_so(on, error);
 }
 
 int verify_session_new(const struct verify_options *options, struct op_source *source,

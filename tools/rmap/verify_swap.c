@@ -246,3 +246,8 @@ int verify_swap_set(bool on)
 	while (ret == -EINTR);
 	return ret;
 }
+
+bool verify_swap_was_so(bool on, int error)
+{
+	return error == (on ? -EBUSY : -EINVAL);
+}

@@ -20,5 +20,10 @@ int verify_swap_begin(char error[VERIFY_SWAP_ERROR]);
 void verify_swap_end(void);
 /* swapon(2), swapoff(2). 0 or a negative error. */
 int verify_swap_set(bool on);
+/*
+ * Does this error of verify_swap_set() say that swap was on, or off, as it should be? swapon(2) finds the file busy then, swapoff(2)
+ * finds no such swap; both are answers, where any other error means that this machine cannot be asked.
+ */
+bool verify_swap_was_so(bool on, int error);
 
 #endif
