@@ -3,7 +3,8 @@
  * Inside a session: what its files share.
  *
  *	verify_session.c	one step: engine, live side, comparison, in this order
- *	verify_do.c		an operation on the live side
+ *	verify_do.c		an operation on the live side: who carries it out
+ *	verify_do_*.c		files, processes, calls, accesses, pins (verify_do.h)
  *	verify_compare.c	the two states
  *	verify_rules.c		what is steered and normalised
  *	verify_live.c		puppets		verify_look.c	what /proc says of them
@@ -162,10 +163,13 @@ enum verify_result verify_prepare(struct verify_session *s, struct op *op);
 enum verify_result verify_do(struct verify_session *s, const struct op *op);
 /* Is it for the engine alone? */
 bool verify_alone(const struct verify_session *s, const struct op *op);
-void verify_close_files(struct verify_session *s);
-void verify_drop_pins(struct verify_session *s);
+
+/* verify_do_file.c, verify_do_pin.c */
+
 /* Contents of all files that are open. */
 enum verify_result verify_files(struct verify_session *s);
+void verify_close_files(struct verify_session *s);
+void verify_drop_pins(struct verify_session *s);
 
 /* verify_frame.c */
 
