@@ -480,6 +480,7 @@ static void write_mms(struct writer *w)
 		image_put64(image, mm->start_stack);
 		image_put64(image, mm->mmap_base);
 		image_put64(image, mm->def_flags);
+		image_put64(image, mm->locked_lost);
 		image_put64(image, mm->map_count);
 		image_end(image);
 		vma_for_each(vma, mm)

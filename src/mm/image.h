@@ -8,7 +8,7 @@
 #include "mm_types.h"
 
 #define IMAGE_MAGIC   0x3142494850414d52ull /* "RMAPHIB1" */
-#define IMAGE_VERSION 2u
+#define IMAGE_VERSION 3u
 
 enum image_type {
 	IMAGE_HEADER = 1,    /* first */

@@ -153,9 +153,12 @@ static int read_mm(struct reader *r)
 	mm->start_stack = image_get64(image);
 	mm->mmap_base = image_get64(image);
 	mm->def_flags = image_get64(image);
+	mm->locked_lost = image_get64(image);
+	mm->locked_vm = mm->locked_lost;
 	rm->max = image_get64(image);
 	if (mm->brk < mm->start_brk || mm->brk > MM_TASK_SIZE || mm->mmap_base > MM_TASK_SIZE ||
-	    mm->start_stack > MM_TASK_SIZE || (mm->def_flags & ~VM_LOCKED_MASK))
+	    mm->start_stack > MM_TASK_SIZE || (mm->def_flags & ~VM_LOCKED_MASK) ||
+	    mm->locked_lost > UINT64_MAX / 4)
 		return bad(r);
 	return image_left(image) ? bad(r) : image->error;
 }

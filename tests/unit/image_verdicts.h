@@ -9,14 +9,14 @@
 
 /* clang-format off */
 static const char *const image_verdicts[] = {
-	"xxxxxxxxxxx xxxxxxxxxxx xx.xxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx xx.xxxxxxxx "
+	"xxxxxxxxxxx xxxxxxxxxxx xxx.xxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx xx.xxxxxxxx "
 	"xxxx.xxx.xx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx ........... ........... ",
 	"........... ........... ........... ........... ..xx.xxxxxx .xxxxxxxxxx .xxxxxxxxxx ",
 	"........... ........... xxxx.xx.... ........... x.xxxxxxxxx ....x.xxxxx .xxxxxxxxxx ",
 	"........... ........... .xxxxxxxxxx xxxxxxxxxxx ........... ........... ........... "
 	"........... ........... ........... ........... ........... ........... .xxxxxxxxxx "
 	".xxxxxxxxxx ........... .....x...xx ........... .....x...xx ..........x ....x..x.xx "
-	".xxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ",
+	".xxxxxxxxxx .xxxxxxxxxx ........... .....x...xx xxxxxxxxxxx .xxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
 	".xxxxxxxxxx x.xxxx..... .....x...xx ..xx.xxxxxx ...x.xxxxxx x.xxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
@@ -36,7 +36,7 @@ static const char *const image_verdicts[] = {
 	"........... ........... .xxxxxxxxxx xxxxxxxxxxx ........... ........... ........... "
 	"........... ........... ........... ........... ........... ........... .xxxxxxxxxx "
 	".xxxxxxxxxx ........... .....x...xx ........... .....x...xx ..........x ....x..x.xx "
-	".xxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ",
+	".xxxxxxxxxx .xxxxxxxxxx ........... .....x...xx xxxxxxxxxxx .xxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
 	".xxxxxxxxxx x...x...x.. .....x...xx x.xxxxxxxxx ...x.xxxxxx x.xxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
@@ -62,7 +62,7 @@ static const char *const image_verdicts[] = {
 	"........... ........... x.x.xxxxxxx xxxxxxxxxxx ........... ........... ........... "
 	"........... ........... ........... ........... ........... ........... .xxxxxxxxxx "
 	".xxxxxxxxxx ........... .....x...xx ........... .....x...xx ..........x ....x..x.xx "
-	".xxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ",
+	".xxxxxxxxxx .xxxxxxxxxx ........... .....x...xx xxxxxxxxxxx .xxxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxx..xxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
 	".xxxxxxxxxx x...x...... .....x...xx x.xxxxxxxxx ...x.xxxxxx x.xxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
@@ -88,7 +88,7 @@ static const char *const image_verdicts[] = {
 	"........... ........... x..x.xxxxxx xxxxxxxxxxx ........... ........... ........... "
 	"........... ........... ........... ........... ........... ........... .xxxxxxxxxx "
 	".xxxxxxxxxx ........... .....x...xx ........... .....x...xx ..........x ....x..x.xx "
-	".xxxxxxxxxx .xxxxxxxxxx xxxx.x..x.. ........... ",
+	".xxxxxxxxxx .xxxxxxxxxx ........... .....x...xx xxxx.x..x.. ........... ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "
 	".xxxxxxxxxx x.......... .....x...xx x.xxxxxxxxx ...x.xxxxxx x.xxxxxxxxx ",
 	"xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx .xxxxxxxxxx ......xxx.x "

@@ -261,6 +261,35 @@ static void locked_memory(void **state)
 	assert_int_equal(peek(&e, mm, a + 3 * PAGE), 4);
 }
 
+/*
+ * What counts as locked without a VMA that locks it, since mremap left the old one unlocked, goes on to count.
+ *
+ *	[L L . .] --DONTUNMAP--> [. . . .] [L L . .], four count
+ */
+static void locked_by_nobody(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t a = map_anon(&e, mm, 0, 2), to;
+	struct mm_stats stats;
+
+	(void)state;
+	poke(&e, mm, a, 1);
+	assert_int_equal(STEP(&e, mm_mlock(mm, a, 2 * PAGE, 0)), 0);
+	assert_int_equal(STEP(&e, mm_mremap(mm, a, 2 * PAGE, 2 * PAGE,
+					    MM_MREMAP_MAYMOVE | MM_MREMAP_DONTUNMAP, 0, &to)),
+			 0);
+	mm_get_stats(mm, &stats);
+	assert_int_equal(stats.locked_vm, 4);
+	through_an_image(&mm, 1);
+	mm_get_stats(mm, &stats);
+	assert_int_equal(stats.locked_vm, 4);
+	assert_int_equal(STEP(&e, mm_munmap(mm, to, 2 * PAGE)), 0);
+	mm_get_stats(mm, &stats);
+	assert_int_equal(stats.locked_vm, 2);
+	mm_set_limit(mm, MM_LIMIT_MEMLOCK, 2 * PAGE);
+	assert_int_equal(STEP(&e, mm_mlock(mm, a, PAGE, 0)), RMAP_ENOMEM);
+}
+
 /* ---------------------------------------------------------------- sharing */
 
 /*
@@ -1119,6 +1148,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(contents, setup, teardown),
 		cmocka_unit_test_setup_teardown(pushed_out_and_usable, setup, teardown),
 		cmocka_unit_test_setup_teardown(locked_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(locked_by_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(onto_a_design_that_copies, setup, teardown),
 		cmocka_unit_test_setup_teardown(three_generations, setup, teardown),
 		cmocka_unit_test_setup_teardown(origins_of_each_generation, setup, teardown),
