@@ -149,12 +149,15 @@ int file_zero_tail(struct mm_file *file, uint64_t size)
 static int get_cut_page(struct mm_file *file, uint64_t size, struct page **page)
 {
 	uint64_t index = size >> RMAP_PAGE_SHIFT;
+	int error;
 
 	*page = NULL;
 	/* A hole of shared memory is zeros anyway. */
 	if (!(size & ~RMAP_PAGE_MASK) || file_is_hole(file, index))
 		return 0;
-	return file_get_page_held(file, index, 0, page);
+	error = file_get_page_held(file, index, 0, page);
+	/* Nobody will read what its frame held: a bad page can be cut like any other. */
+	return error == RMAP_EHWPOISON ? 0 : error;
 }
 
 /* ---------------------------------------------------------------- the calls */

@@ -159,6 +159,34 @@ static void holes(void **state)
 }
 
 /*
+ * Shared memory is cut in the middle of a page whose frame has gone bad: that is no reason to keep the rest, and it stays bad.
+ *
+ *	file   [0 1! 2 3] --truncate to 1 and a half--> [0 1!)
+ */
+static void cut_in_a_bad_page(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *shmem = shmem_file(&e, 4);
+	uint64_t s = map_with(&e, mm, A, 4, RW, MM_MAP_SHARED, shmem, 0);
+
+	(void)state;
+	for (uint64_t i = 0; i < 4; i++)
+		poke(&e, mm, s + i * PAGE, i + 1);
+	assert_int_equal(STEP(&e, mm_poison(mm, s + PAGE)), 0);
+	assert_int_equal(STEP(&e, mm_file_truncate(shmem, PAGE + PAGE / 2)), 0);
+	assert_int_equal(mm_file_size(shmem), PAGE + PAGE / 2);
+	assert_int_equal(memory_of(&e).shmem, 2);
+	assert_int_equal(peek(&e, mm, s), 1);
+	assert_int_equal(touch_read(&e, mm, s + PAGE), RMAP_EHWPOISON);
+	assert_int_equal(touch_read(&e, mm, s + 2 * PAGE), RMAP_EIO);
+	assert_int_equal(STEP(&e, mm_file_truncate(shmem, 3 * PAGE)), 0);
+	assert_int_equal(touch_read(&e, mm, s + PAGE), RMAP_EHWPOISON);
+	assert_int_equal(peek(&e, mm, s + 2 * PAGE), 0);
+	mm_put(mm);
+	mm_file_put(shmem);
+}
+
+/*
  * Pages of programs that run stay where pages that were only read go: as long as they were used since they were looked at last.
  */
 static void text_stays(void **state)
@@ -200,6 +228,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(locking_what_is_not_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(read_ahead_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(holes, setup, teardown),
+		cmocka_unit_test_setup_teardown(cut_in_a_bad_page, setup, teardown),
 		cmocka_unit_test_setup_teardown(text_stays, setup, teardown),
 	};
 
