@@ -335,7 +335,7 @@ void mm_balance(struct mm_system *sys);
 
 /*
  * Everything back from swap, which is not used afterwards until mm_swapon(). RMAP_ENOMEM: what did not fit stays out, and swap
- * stays in use; RMAP_EIO: a slot could not be read, and swap stays in use; RMAP_EINVAL: it is not in use, or another's mm_swapoff() is
+ * stays in use, as it does where more is promised than memory alone may be (MM_OVERCOMMIT_NEVER); RMAP_EIO: a slot could not be read, and swap stays in use; RMAP_EINVAL: it is not in use, or another's mm_swapoff() is
  * under way.
  */
 int mm_swapoff(struct mm_system *sys);

@@ -50,7 +50,8 @@ static int fork_vma(struct fork *f, struct mm *child, struct vma *src)
 	int error;
 
 	if (src->flags & VM_ACCOUNT) {
-		error = mm_charge_later(child, vma_pages(src), &f->promised);
+		/* What is kept back goes by the size of who asks, and the child has none yet. */
+		error = mm_charge_later(vma_mm(src), vma_pages(src), &f->promised);
 		if (error)
 			return error;
 	}

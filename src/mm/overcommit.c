@@ -17,11 +17,23 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Strict mode: what all promises together may come to. */
+/* Slots that a promise may be kept by: none once swapoff has begun. */
+static uint64_t swap_slots(struct mm_system *sys)
+{
+	return swap_is_off(sys) ? 0 : sys->swap.nr_slots;
+}
+
+/* Strict mode: what all promises together may come to, nothing kept back. */
+static uint64_t commit_total(struct mm_system *sys)
+{
+	return sys->nr_frames * sys->config.overcommit_ratio / 100 + swap_slots(sys);
+}
+
+/* And for who asks. */
 static uint64_t commit_limit(const struct mm *mm)
 {
-	const struct mm_system *sys = mm->sys;
-	uint64_t allowed = sys->nr_frames * sys->config.overcommit_ratio / 100 + sys->swap.nr_slots;
+	struct mm_system *sys = mm->sys;
+	uint64_t allowed = commit_total(sys);
 	uint64_t kept = smaller(mm->total_vm / 32, smaller(sys->nr_frames / 32, RESERVE_USER));
 
 	if (!mm_capable(mm, MM_CAP_SYS_ADMIN))
@@ -40,10 +52,16 @@ uint64_t mm_commit(struct mm_system *sys, int64_t pages)
 }
 
 /* Where only each request by itself is held against something. */
-static bool may_promise(const struct mm_system *sys, uint64_t pages)
+static bool may_promise(struct mm_system *sys, uint64_t pages)
 {
-	return sys->config.overcommit == MM_OVERCOMMIT_ALWAYS ||
-	       pages <= sys->nr_frames + sys->swap.nr_slots;
+	return sys->config.overcommit == MM_OVERCOMMIT_ALWAYS || pages <= sys->nr_frames ||
+	       pages <= sys->nr_frames + swap_slots(sys);
+}
+
+bool mm_commit_holds(struct mm_system *sys)
+{
+	return sys->config.overcommit != MM_OVERCOMMIT_NEVER ||
+	       sum_all(sys, SUM_COMMITTED) < commit_total(sys);
 }
 
 int mm_charge(struct mm *mm, uint64_t pages)

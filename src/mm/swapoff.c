@@ -232,6 +232,8 @@ int mm_swapoff(struct mm_system *sys)
 
 	if (!change_state(sys, SWAP_ON, SWAP_DRAINING))
 		return RMAP_EINVAL;
+	if (!mm_commit_holds(sys))
+		error = RMAP_ENOMEM;
 	while (!error && slots_in_use(sys)) {
 		error = unuse_mms(sys);
 		if (!error)

@@ -179,6 +179,8 @@ int mm_charge(struct mm *mm, uint64_t pages);
 void mm_uncharge(struct mm_system *sys, uint64_t pages);
 /* For who charges for many VMAs in a row: what need not be counted at once grows *later, which mm_commit() gets in the end. */
 int mm_charge_later(struct mm *mm, uint64_t pages, int64_t *later);
+/* Can all that is promised be kept by what there is, as the rule sees it? Swapoff asks when its slots do not count any more. */
+bool mm_commit_holds(struct mm_system *sys);
 /*
  * So many pages more, or fewer, are promised, whatever the rule says. What all promises come to, where the rule asks for that (they
  * are counted in one place then), else what the processor knows of.

@@ -257,6 +257,78 @@ static void test_never(void **state)
 	assert_int_equal(committed(&e), 0);
 }
 
+/*
+ * What is kept back at a fork goes by the size of who forks; the child has none yet. 2,048 in all, less 64:
+ *
+ *	P  [rw 992] [r 2000] --fork--> ENOMEM;  [rw 991] . [r 2000] --fork--> a child
+ *
+ * covers: 1.8-7
+ */
+static void test_never_at_fork(void **state)
+{
+	struct mm *mm, *child = NULL;
+
+	(void)state;
+	restart((struct engine_config){ .mm.overcommit = MM_OVERCOMMIT_NEVER });
+	mm = engine_mm(&e);
+	mm_set_capabilities(mm, MM_CAP_SYS_ADMIN);
+	assert_int_equal(try_map(&e, mm, 0, 992, RW, ANON | MM_MAP_FIXED), 0);
+	assert_int_equal(try_map(&e, mm, 4096, 2000, MM_PROT_READ, ANON | MM_MAP_FIXED), 0);
+	assert_int_equal(STEP(&e, mm_fork(mm, &child)), RMAP_ENOMEM);
+	assert_null(child);
+	assert_int_equal(committed(&e), 992);
+	assert_int_equal(unmap(&e, mm, 991, 1), 0);
+	child = engine_fork(&e, mm);
+	assert_int_equal(committed(&e), 2 * 991);
+	mm_put(child);
+	mm_put(mm);
+}
+
+/*
+ * A slot can keep a promise only while swap is used: the one request that could never be met is smaller without it.
+ *
+ * covers: 1.8-7
+ */
+static void test_guess_without_swap(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+
+	(void)state;
+	assert_int_equal(STEP(&e, mm_swapoff(e.sys)), 0);
+	assert_int_equal(try_map(&e, mm, 0, 2048 + 1, RW, ANON | MM_MAP_FIXED), RMAP_ENOMEM);
+	assert_int_equal(try_map(&e, mm, 0, 2048, RW, ANON | MM_MAP_FIXED), 0);
+	assert_int_equal(STEP(&e, mm_swapon(e.sys)), 0);
+	assert_int_equal(try_map(&e, mm, 8192, 2048 + 1, RW, ANON | MM_MAP_FIXED), 0);
+	mm_put(mm);
+}
+
+/*
+ * And where the sum is limited, swapoff is refused as long as more is promised than half the frames.
+ *
+ *	P  [rw 1024] --swapoff--> ENOMEM, swap is used;  [rw 1023] . --swapoff--> 0, nothing more is promised
+ *
+ * covers: 1.8-7
+ */
+static void test_never_without_swap(void **state)
+{
+	struct mm *mm;
+
+	(void)state;
+	restart((struct engine_config){ .mm.overcommit = MM_OVERCOMMIT_NEVER });
+	mm = engine_mm(&e);
+	assert_int_equal(try_map(&e, mm, 0, 1024, RW, ANON | MM_MAP_FIXED), 0);
+	assert_int_equal(STEP(&e, mm_swapoff(e.sys)), RMAP_ENOMEM);
+	assert_int_equal(STEP(&e, mm_swapon(e.sys)), RMAP_EBUSY);
+	assert_int_equal(try_map(&e, mm, 4096, 1, RW, ANON | MM_MAP_FIXED), 0);
+	assert_int_equal(unmap(&e, mm, 1022, 2), 0);
+	assert_int_equal(STEP(&e, mm_swapoff(e.sys)), 0);
+	assert_int_equal(try_map(&e, mm, 8192, 1, RW, ANON | MM_MAP_FIXED), RMAP_ENOMEM);
+	assert_int_equal(STEP(&e, mm_swapon(e.sys)), 0);
+	assert_int_equal(try_map(&e, mm, 8192, 1, RW, ANON | MM_MAP_FIXED), 0);
+	mm_put(mm);
+	assert_int_equal(committed(&e), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +341,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_guess_at_fork, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_always, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_never, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_never_at_fork, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_guess_without_swap, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_never_without_swap, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
