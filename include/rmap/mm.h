@@ -368,7 +368,8 @@ struct mm_stream {
 
 /*
  * Write all address spaces and contents. First everything that can go is written to files, also to those that nobody maps, and pushed
- * out to swap; what that comes to (RMAP_EIO) is the outcome. The system must be quiet; it stays usable. ids[i] names mms[i] for resume's caller.
+ * out to swap; what that comes to (RMAP_EIO) is the outcome. What was lost before is left for the next sync to say. The system must be
+ * quiet; it stays usable. ids[i] names mms[i] for resume's caller.
  */
 int mm_hibernate(struct mm_system *sys, struct mm *const *mms, const uint64_t *ids, uint32_t nr,
 		 const struct mm_stream *stream);

@@ -438,6 +438,7 @@ static void write_files(struct writer *w)
 		image_put64(&w->image, mm_file_size(w->files[i]));
 		image_put32(&w->image, mm_file_is_shmem(w->files[i]));
 		image_put64(&w->image, w->files[i]->accounted);
+		image_put32(&w->image, atomic_load(&w->files[i]->error) != 0);
 		MM_DEBUG_ASSERT(w->sys, image_valid(&w->image));
 		image_end(&w->image);
 	}
@@ -646,14 +647,17 @@ static void write_all(struct writer *w)
 
 /* ---------------------------------------------------------------- the call */
 
-/* All files, also those that are open and mapped nowhere: what is in memory alone would be gone. */
+/*
+ * All files, also those that are open and mapped nowhere: what is in memory alone would be gone. What was lost before is for the next
+ * sync to say.
+ */
 static int push_out(struct writer *w)
 {
 	struct mm_file *file = NULL;
 	int error = 0;
 
 	while (!error && (file = file_next(w->sys, file)) != NULL)
-		error = mm_file_sync(file);
+		error = file_write_range(file, 0, UINT64_MAX);
 	if (file)
 		mm_file_put(file);
 	if (!error)

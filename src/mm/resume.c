@@ -89,11 +89,12 @@ static int read_file(struct reader *r)
 	uint64_t id = image_get64(&r->image), size = image_get64(&r->image);
 	uint32_t shmem = image_get32(&r->image);
 	uint64_t accounted = image_get64(&r->image);
+	uint32_t lost = image_get32(&r->image);
 	void *handle = NULL, *grown;
 	int error = 0;
 
 	if (r->image.error || image_left(&r->image) || r->nr_files == r->max_files || shmem > 1 ||
-	    accounted > (shmem ? size >> RMAP_PAGE_SHIFT : 0))
+	    accounted > (shmem ? size >> RMAP_PAGE_SHIFT : 0) || lost > !shmem)
 		return bad(r);
 	if (!shmem) {
 		if (!r->resume->file)
@@ -115,6 +116,7 @@ static int read_file(struct reader *r)
 			r->sys->port->file_release(r->sys->port->ctx, handle);
 		return fail(r, error);
 	}
+	atomic_store(&r->files[r->nr_files]->error, lost ? RMAP_EIO : 0);
 	/* It was promised before: by whatever rule, it is not refused now. */
 	r->files[r->nr_files]->accounted = accounted;
 	mm_commit(r->sys, (int64_t)accounted);

@@ -11,8 +11,10 @@
 static const char *const image_verdicts[] = {
 	"xxxxxxxxxxx xxxxxxxxxxx xxx.xxxxxxx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx xx.xxxxxxxx "
 	"xxxx.xxx.xx xxxxxxxxxxx .xxxxxxxxxx xxxxxxxxxxx ........... ........... ",
-	"........... ........... ........... ........... ..xx.xxxxxx .xxxxxxxxxx .xxxxxxxxxx ",
-	"........... ........... xxxx.xx.... ........... x.xxxxxxxxx ....x.xxxxx .xxxxxxxxxx ",
+	"........... ........... ........... ........... ..xx.xxxxxx .xxxxxxxxxx .xxxxxxxxxx "
+	"..xx.xxxxxx ",
+	"........... ........... xxxx.xx.... ........... x.xxxxxxxxx ....x.xxxxx .xxxxxxxxxx "
+	".xxxxxxxxxx ",
 	"........... ........... .xxxxxxxxxx xxxxxxxxxxx ........... ........... ........... "
 	"........... ........... ........... ........... ........... ........... .xxxxxxxxxx "
 	".xxxxxxxxxx ........... .....x...xx ........... .....x...xx ..........x ....x..x.xx "

@@ -1130,6 +1130,42 @@ static void io_errors(void **state)
 	kept_file = NULL;
 }
 
+static void note_file(const struct mm_vma_info *vma, void *arg)
+{
+	*(struct mm_file **)arg = vma->file;
+}
+
+/*
+ * What was written to a file is lost with its frame. That is for the file's next sync to say, on whatever machine it is, and none of
+ * hibernation's business.
+ *
+ *	file  [w!]  --hibernate, resume-->  [store's]  --sync--> EIO, once
+ */
+static void lost_before(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	struct mm_file *file;
+	uint64_t f;
+
+	(void)state;
+	file_seed = 3;
+	kept_file = pattern_file(&e, 2, 3);
+	f = map_with(&e, mm, 0, 2, RW, MM_MAP_SHARED, kept_file, 0);
+	poke(&e, mm, f, 2);
+	peek(&e, mm, f + PAGE);
+	assert_int_equal(STEP(&e, mm_poison(mm, f)), 0);
+	hibernate(&mm, 1);
+	assert_int_equal(STEP(&e, mm_file_sync(kept_file)), RMAP_EIO);
+	assert_int_equal(STEP(&e, mm_file_sync(kept_file)), 0);
+	poke(&e, mm, f + PAGE, 3);
+	assert_int_equal(STEP(&e, mm_poison(mm, f + PAGE)), 0);
+	through_an_image(&mm, 1);
+	mm_for_each_vma(mm, note_file, &file);
+	assert_int_equal(touch_read(&e, mm, f + PAGE), RMAP_EHWPOISON);
+	assert_int_equal(STEP(&e, mm_file_sync(file)), RMAP_EIO);
+	assert_int_equal(STEP(&e, mm_file_sync(file)), 0);
+}
+
 /* Not into a machine that is in use. */
 static void not_fresh(void **state)
 {
@@ -1170,6 +1206,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_memory_for_a_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(io_errors, setup, teardown),
+		cmocka_unit_test_setup_teardown(lost_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(not_fresh, setup, teardown),
 	};
 
