@@ -280,6 +280,21 @@ static void phantoms(void **state)
 	assert_non_null(strstr(err, "no contents"));
 }
 
+/* What was switched off is off on the next machine, too, as it is where nobody hibernates. */
+static void swap_stays_off(void **state)
+{
+	char err[OPS_ERR_SIZE] = "";
+
+	(void)state;
+	assert_int_equal(
+		run_text(P
+			 "swapoff\nhibernate\nswapoff -> EINVAL\nP madvise a 1p pageout\n"
+			 "expect page P a present\nhibernate\nswapon\nhibernate\nswapon -> EBUSY\n"
+			 "P madvise a 1p pageout\nexpect page P a swapped\n",
+			 false, err),
+		RUNNER_OK);
+}
+
 /*
  * Hibernation with its n-th request for memory refused: whatever it was for, the run ends with a sentence or goes on, and leaves nothing
  * behind on either machine. (runner_destroy() ends the program if something is left.) *refused: there was an n-th.
@@ -416,10 +431,15 @@ static void imposed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(stamps),   cmocka_unit_test(stamps_at_random),
-		cmocka_unit_test(patterns), cmocka_unit_test(expectations_fail),
-		cmocka_unit_test(nonsense), cmocka_unit_test(corruption_is_noticed),
-		cmocka_unit_test(phantoms), cmocka_unit_test(failed_hibernation),
+		cmocka_unit_test(stamps),
+		cmocka_unit_test(stamps_at_random),
+		cmocka_unit_test(patterns),
+		cmocka_unit_test(expectations_fail),
+		cmocka_unit_test(nonsense),
+		cmocka_unit_test(corruption_is_noticed),
+		cmocka_unit_test(phantoms),
+		cmocka_unit_test(swap_stays_off),
+		cmocka_unit_test(failed_hibernation),
 		cmocka_unit_test(imposed),
 	};
 

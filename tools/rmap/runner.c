@@ -382,6 +382,15 @@ static enum runner_result do_migrate(struct runner *r, const struct op *op)
 	return ret;
 }
 
+static enum runner_result switch_swap(struct runner *r, bool off)
+{
+	int error = off ? mm_swapoff(r->sys) : mm_swapon(r->sys);
+
+	if (!error)
+		r->swap_off = off;
+	return runner_outcome(r, error, "");
+}
+
 static enum runner_result machine_op(struct runner *r, const struct op *op)
 {
 	switch (op->kind) {
@@ -392,9 +401,8 @@ static enum runner_result machine_op(struct runner *r, const struct op *op)
 		mm_balance(r->sys);
 		return RUNNER_OK;
 	case OP_SWAPOFF:
-		return runner_outcome(r, mm_swapoff(r->sys), "");
 	case OP_SWAPON:
-		return runner_outcome(r, mm_swapon(r->sys), "");
+		return switch_swap(r, op->kind == OP_SWAPOFF);
 	case OP_MIGRATE:
 	case OP_POISON:
 		return do_migrate(r, op);

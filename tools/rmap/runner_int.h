@@ -114,6 +114,7 @@ struct runner {
 	struct runner_options options;
 	uint64_t frames, swap_slots;
 	bool phantom;
+	bool swap_off; /* by the workload; also on the machine that it hibernates to */
 	/* the machine */
 	struct testport
 		*testport; /* where the workload lets things fail; its hosted machine is ours */

@@ -508,7 +508,11 @@ static enum runner_result new_machine(struct moving *m, struct hosted **old,
 	r->hosted = NULL;
 	r->testport = NULL;
 	r->sys = NULL;
-	return runner_machine_up(r, error) ? runner_bad(r, "hibernate: %s", error) : RUNNER_OK;
+	if (runner_machine_up(r, error))
+		return runner_bad(r, "hibernate: %s", error);
+	if (r->swap_off)
+		(void)mm_swapoff(r->sys); /* nothing is in swap yet */
+	return RUNNER_OK;
 }
 
 static void swap_machines(struct runner *r, struct hosted **h, struct testport **tp,
