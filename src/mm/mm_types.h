@@ -140,6 +140,15 @@ static inline uint64_t vma_flags(const struct vma *vma)
 	return atomic_load_explicit((const _Atomic uint64_t *)&vma->flags, memory_order_relaxed);
 }
 
+/*
+ * Does it say that pages of memory with these flags will be used again, that they have been? Not where each is used once: by who reads in
+ * order, and, since 6.3, by who reads at random.
+ */
+static inline bool vm_has_recency(const struct mm_system *sys, uint64_t flags)
+{
+	return !(flags & (mm_since(sys, 6, 3) ? VM_SEQ_READ | VM_RAND_READ : VM_SEQ_READ));
+}
+
 /* mmap write. */
 static inline void vma_set_flags(struct vma *vma, uint64_t flags)
 {

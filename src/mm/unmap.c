@@ -37,13 +37,17 @@ static enum rmap_visit referenced_one(struct rmap_hit *hit, void *arg)
 {
 	struct referenced *r = arg;
 	struct vma *vma = hit_vma(r->sys, &r->walk, hit);
+	bool recency;
 
 	if (vma_flags(vma) & VM_LOCKED) {
 		lru_mlock(r->sys, r->page);
 		r->vm_flags |= VM_LOCKED;
 		return RMAP_VISIT_STOP;
 	}
-	/* A sequential reader will not come back to this page: that it was here says nothing. */
+	/* Who will not come back to this page: that he was here says nothing. Before 6.3 he was at least made to say it again. */
+	recency = vm_has_recency(r->sys, vma_flags(vma));
+	if (!recency && mm_since(r->sys, 6, 3))
+		return RMAP_VISIT_NEXT;
 	if (pte_read(hit->pte) & PTE_ACCESSED) {
 		pte_clear_bits(hit->pte, PTE_ACCESSED);
 		/*
@@ -51,7 +55,7 @@ static enum rmap_visit referenced_one(struct rmap_hit *hit, void *arg)
 		 * look idle for as long as it stays in the TLB.
 		 */
 		flush_hit(this_cpu(r->sys), hit, MM_FLUSH_AGE);
-		if (!(vma_flags(vma) & VM_SEQ_READ)) {
+		if (recency) {
 			r->count++;
 			r->vm_flags |= vma_flags(vma);
 		}

@@ -48,7 +48,7 @@ static void note_page(const struct zap *z, struct page *page, pte_t old)
 	if (!rmap_page_is_anon(&page->rmap)) {
 		if (old & PTE_DIRTY)
 			file_set_dirty(page, sys);
-		if ((old & PTE_ACCESSED) && !(z->flags & VM_SEQ_READ))
+		if ((old & PTE_ACCESSED) && vm_has_recency(sys, z->flags))
 			lru_mark_accessed(sys, page);
 	}
 	z->g->rss[page_rss_kind(page)]--;

@@ -53,6 +53,51 @@ static void test_moves_of_several(void **state)
 	done(&e, mm);
 }
 
+/* A file's page, used once by memory with this advice: is it kept for another round? And is it noted when the mapping goes? */
+static void use_once(uint32_t release, int advice, bool kept)
+{
+	struct hosted_file *handle;
+	struct mm_file *file;
+	struct page *page;
+	struct engine e;
+	struct mm *mm = machine(&e, release);
+	uint64_t at;
+
+	assert_int_equal(hosted_file_temp(e.h, PAGE, 3, &handle), 0);
+	assert_int_equal(mm_file_create(e.sys, handle, PAGE, &file), 0);
+	at = map_with(&e, mm, AT(0), 1, MM_PROT_READ, MM_MAP_SHARED, file, 0);
+	assert_int_equal(STEP(&e, mm_madvise(mm, at, PAGE, advice)), 0);
+	peek(&e, mm, at);
+	assert_int_equal(mm_reclaim(e.sys, 1), kept ? 0 : 1);
+	engine_check(&e);
+	peek(&e, mm, at);
+	page = page_info(mm, at).page;
+	assert_false(page_test(page, PG_ACTIVE));
+	page_clear(page, PG_REFERENCED);
+	assert_int_equal(STEP(&e, mm_munmap(mm, at, PAGE)), 0);
+	assert_int_equal(page_test(page, PG_REFERENCED) != 0, kept);
+	mm_file_put(file);
+	done(&e, mm);
+}
+
+/*
+ * Who reads at random will not come back to a page any more than who reads in order.
+ *
+ *	[r] --reclaim--> (6.3) [.]; (before) [r], and its frame was used when it is unmapped
+ *
+ * covers: 1.5-7
+ */
+static void test_random_readers(void **state)
+{
+	(void)state;
+	use_once(MM_RELEASE(6, 3), MM_MADV_RANDOM, false);
+	use_once(MM_RELEASE(6, 2), MM_MADV_RANDOM, true);
+	use_once(MM_RELEASE(6, 3), MM_MADV_SEQUENTIAL, false);
+	use_once(MM_RELEASE(6, 2), MM_MADV_SEQUENTIAL, false);
+	use_once(MM_RELEASE(6, 3), MM_MADV_NORMAL, true);
+	use_once(MM_RELEASE(6, 2), MM_MADV_NORMAL, true);
+}
+
 static uint64_t vmas_of(struct mm *mm)
 {
 	struct mm_stats stats;
@@ -201,6 +246,7 @@ int main(void)
 		cmocka_unit_test(test_moves_of_several),
 		cmocka_unit_test(test_unfaulted_takes_faulted),
 		cmocka_unit_test(test_pins_and_stacks),
+		cmocka_unit_test(test_random_readers),
 		cmocka_unit_test(test_pins_of_files),
 		cmocka_unit_test(test_stack_mappings),
 		cmocka_unit_test(test_alignment),
