@@ -64,6 +64,20 @@ for what in "stress --seconds=0.6 --threads=1 --designs=lineage" "verify --ops=8
 	[ "$(escapes)" = 0 ] || fail "$what on a dumb terminal: $(cat -v "$dir/out" | head -5)"
 done
 
+# -- what breaks sharing is told as wide as the terminal is, to 40 columns; names that have no room stand below their numbers
+breaks=("$rmap" breaks -q --top 4 -- bash -c 'for i in 1 2 3; do (x=$i); done')
+if "${breaks[@]}" >"$dir/out" 2>/dev/null; then
+	shows '^ *pages .* pid  process$'
+	for columns in 40 60 73 80; do
+		on_terminal xterm "$columns" 0 "${breaks[@]}"
+		sed -i '/^ *\/[^ ]*:\r*$/d' "$dir/out" # the path of a module without names is not cut
+		[ "$(widest)" -le "$columns" ] || fail "wider than $columns columns: $(cat "$dir/out")"
+		shows '^ *[0-9,]* *copied: a page'
+		shows ' bash.$'
+		shows '^ *[0-9.,]* *< [a-z_]'
+	done
+fi
+
 # -- and --watch clears the screen only where there is one to be cleared
 on_terminal xterm 80 1 "$rmap" sharing --watch=0.2 --top 3 $$
 [ "$(escapes)" -ge 1 ] || fail "--watch: the screen is not cleared"

@@ -7,22 +7,22 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #define PATHS	  5   /* of callers, under a line */
 #define MAX_WIDTH 512 /* of a line */
+#define MIN_WIDTH 40  /* a terminal that has less cuts lines */
+#define NARROW	  74  /* with less, names stand in lines of their own, below their numbers */
 #define WORTH	  50  /* a module with less than that part of all pages is not spoken of */
 
 static size_t terminal_width(FILE *out)
 {
-	struct winsize size;
+	size_t columns = words_terminal(out);
 
-	if (!isatty(fileno(out)))
+	if (!columns)
 		return 120; /* a file's reader has more room than patience */
-	if (ioctl(fileno(out), TIOCGWINSZ, &size) || size.ws_col < 60)
-		return 80;
-	return size.ws_col < MAX_WIDTH ? size.ws_col : MAX_WIDTH;
+	if (columns < MIN_WIDTH)
+		return MIN_WIDTH;
+	return columns < MAX_WIDTH ? columns : MAX_WIDTH;
 }
 
 /* -- how much --------------------------------------------------------------------------------- */
@@ -46,41 +46,48 @@ static void print_head(const struct breaks_report *r, FILE *out)
 	fprintf(out, "followed %s process%s for %.1f s\n",
 		words_count(breaks_procs_nr(r->procs), a),
 		breaks_procs_nr(r->procs) == 1 ? "" : "es", r->seconds);
-	fprintf(out, "sharing broken: %s page%s, %s more memory\n", words_count(broken, a),
-		broken == 1 ? "" : "s", words_bytes(t->broken_bytes, b));
+	words_say(out, "sharing broken: %s page%s, %s more memory", words_count(broken, a),
+		  broken == 1 ? "" : "s", words_bytes(t->broken_bytes, b));
 	fprintf(out, "\nwrite faults on present pages\n");
-	for (int i = 0; i < BREAKS_CLASSES; i++)
-		if (t->total.n[i])
-			fprintf(out, "  %12s  %s\n", words_count(t->total.n[i], a), class_words[i]);
+	for (int i = 0; i < BREAKS_CLASSES; i++) {
+		if (!t->total.n[i])
+			continue;
+		fprintf(out, "  %12s  ", words_count(t->total.n[i], a));
+		words_say_at(out, 16, "%s", class_words[i]);
+	}
 	if (!breaks_all(&t->total))
 		fprintf(out, "          none\n");
-	if (r->open)
-		fprintf(out, "  %12s  still under way at the end\n", words_count(r->open, a));
+	if (r->open) {
+		fprintf(out, "  %12s  ", words_count(r->open, a));
+		words_say_at(out, 16, "still under way at the end");
+	}
 }
 
-static void print_time(const struct breaks_report *r, FILE *out)
+static void print_time(const struct breaks_report *r, size_t width, FILE *out)
 {
 	static const char levels[] = " .:-=+*#%@";
 	const struct breaks_tally *t = r->tally;
-	uint64_t most = 0;
-	int last = 0;
+	uint64_t column[BREAKS_BINS] = { 0 }, most = 0;
+	size_t nr = 0, each; /* bins a column, so that all that are in use fit between the bars */
 	char a[32];
 
-	for (int i = 0; i < BREAKS_BINS; i++) {
-		if (t->bins[i] > most)
-			most = t->bins[i];
+	for (size_t i = 0; i < BREAKS_BINS; i++)
 		if (t->bins[i])
-			last = i;
-	}
-	if (!most)
+			nr = i + 1;
+	if (!nr)
 		return;
-	fprintf(out, "\nover time: one column is %.3g s, '@' up to %s pages\n  |",
-		(double)t->bin_ns / 1e9, words_count(most, a));
-	for (int i = 0; i <= last; i++) {
-		uint64_t level = (t->bins[i] * 9 + most - 1) / most;
-
-		fputc(levels[level], out);
+	each = (nr + width - 5) / (width - 4);
+	for (size_t i = 0; i < nr; i++) {
+		column[i / each] += t->bins[i];
+		if (column[i / each] > most)
+			most = column[i / each];
 	}
+	fputc('\n', out);
+	words_say(out, "over time: one column is %.3g s, '@' up to %s pages",
+		  (double)(t->bin_ns * each) / 1e9, words_count(most, a));
+	fprintf(out, "  |");
+	for (size_t i = 0; i <= (nr - 1) / each; i++)
+		fputc(levels[(column[i] * 9 + most - 1) / most], out);
 	fprintf(out, "|\n");
 }
 
@@ -120,6 +127,10 @@ static void path_text(const struct breaks_report *r, uint32_t id, size_t width, 
 		n = (size_t)snprintf(frame, sizeof(frame), "%s< %.200s%s", used ? " " : "",
 				     stack[i].function, line);
 		if (used + n > width) {
+			if (!used) { /* a part of one says more than nothing */
+				memcpy(text, frame, width);
+				used = width;
+			}
 			strcpy(text + used, " ...");
 			return;
 		}
@@ -140,9 +151,9 @@ static int by_way(const void *x, const void *y)
 	return a->pages > b->pages ? -1 : a->pages < b->pages;
 }
 
-/* Ways that differ only beyond what is shown are one. */
-static void print_paths(const struct breaks_report *r, const struct breaks_line *l, size_t width,
-			FILE *out)
+/* From column @at on. Ways that differ only beyond what is shown are one. */
+static void print_paths(const struct breaks_report *r, const struct breaks_line *l, size_t at,
+			size_t width, FILE *out)
 {
 	struct way shown[PATHS];
 	size_t nr = 0, more = 0, k;
@@ -151,7 +162,7 @@ static void print_paths(const struct breaks_report *r, const struct breaks_line 
 	for (size_t i = 0; i < l->nr_paths; i++) {
 		char text[MAX_WIDTH + 8];
 
-		path_text(r, l->paths[i].stack, width, text);
+		path_text(r, l->paths[i].stack, width - at - 5, text);
 		for (k = 0; k < nr && strcmp(shown[k].text, text); k++)
 			;
 		if (k == nr && nr == PATHS) {
@@ -166,21 +177,27 @@ static void print_paths(const struct breaks_report *r, const struct breaks_line 
 	}
 	qsort(shown, nr, sizeof(shown[0]), by_way);
 	for (k = 0; k < nr; k++)
-		fprintf(out, "    %10s%21s%s\n", words_count(shown[k].pages, a), "", shown[k].text);
+		fprintf(out, "    %10s%*s%s\n", words_count(shown[k].pages, a), (int)at - 14, "",
+			shown[k].text);
 	if (more)
-		fprintf(out, "%35sand %zu more way%s there\n", "", more, more == 1 ? "" : "s");
+		fprintf(out, "%*sand %zu more way%s there\n", (int)at, "", more,
+			more == 1 ? "" : "s");
 }
 
 static int print_lines(const struct breaks_report *r, size_t width, FILE *out)
 {
 	struct breaks_lines lines;
 	uint64_t broken = breaks_broken(&r->tally->total), rest = 0;
+	const char *below = width < NARROW ? "\n  " : "";
+	size_t indent = width < NARROW ? 4 : 33;
 	int ret = breaks_lines_make(r, &lines);
 	char a[32], b[32];
 
 	if (broken)
-		fprintf(out, "\n       pages       bytes      %%  where it is written, and who "
-			     "called\n");
+		fprintf(out,
+			"\n       pages       bytes      %%%s  where it is written, and who "
+			"called\n",
+			below);
 	for (size_t i = 0; i < lines.nr && !ret; i++) {
 		const struct breaks_line *l = &lines.v[i];
 		uint64_t pages = breaks_broken(&l->counts);
@@ -191,13 +208,16 @@ static int print_lines(const struct breaks_report *r, size_t width, FILE *out)
 			rest += pages;
 			continue;
 		}
-		fprintf(out, "  %10s  %10s  %5.1f  ", words_count(pages, a),
-			words_bytes(l->broken_bytes, b), 100 * (double)pages / (double)broken);
-		print_place(l, width - 33, out);
-		print_paths(r, l, width - 40, out);
+		fprintf(out, "  %10s  %10s  %5.1f%s  ", words_count(pages, a),
+			words_bytes(l->broken_bytes, b), 100 * (double)pages / (double)broken,
+			below);
+		print_place(l, width - indent, out);
+		print_paths(r, l, width < NARROW ? 16 : 35, width, out);
 	}
-	if (rest)
-		fprintf(out, "  %10s  elsewhere (--top shows more)\n", words_count(rest, a));
+	if (rest) {
+		fprintf(out, "  %10s  ", words_count(rest, a));
+		words_say_at(out, 14, "elsewhere (--top shows more)");
+	}
 	breaks_lines_free(&lines);
 	return ret;
 }
@@ -242,6 +262,7 @@ static int print_vmas(const struct breaks_report *r, size_t width, FILE *out)
 	const struct breaks_tally *t = r->tally;
 	size_t nr = 0, cap = 0;
 	struct group *groups = NULL;
+	bool narrow = width < NARROW;
 	char a[32], b[32], c[32], perms[5];
 
 	for (size_t i = 0; i < t->nr_cells; i++) {
@@ -259,13 +280,16 @@ static int print_vmas(const struct breaks_report *r, size_t width, FILE *out)
 	if (nr)
 		qsort(groups, nr, sizeof(*groups), by_group);
 	if (nr && breaks_broken(&groups[0].counts))
-		fprintf(out, "\n       pages       bytes  of files  perms  mapping\n");
+		fprintf(out, narrow ? "\n      pages       bytes  of files  perms\n    mapping\n"
+				    : "\n       pages       bytes  of files  perms  mapping\n");
 	for (size_t i = 0; i < nr && i < r->top && breaks_broken(&groups[i].counts); i++)
-		fprintf(out, "  %10s  %10s  %8s  %s   %.*s\n",
+		fprintf(out,
+			narrow ? " %10s  %10s  %8s  %s\n    %.*s\n"
+			       : "  %10s  %10s  %8s  %s   %.*s\n",
 			words_count(breaks_broken(&groups[i].counts), a),
 			words_bytes(groups[i].bytes, b),
 			words_count(groups[i].counts.n[BREAKS_FROM_FILE], c), groups[i].perms,
-			(int)width - 45, groups[i].name);
+			(int)width - (narrow ? 4 : 45), groups[i].name);
 	free(groups);
 	return 0;
 }
@@ -284,11 +308,12 @@ static int by_proc(const void *x, const void *y)
 	return m > n ? -1 : m < n ? 1 : a->proc < b->proc ? -1 : a->proc > b->proc;
 }
 
-static int print_procs(const struct breaks_report *r, FILE *out)
+static int print_procs(const struct breaks_report *r, size_t width, FILE *out)
 {
 	const struct breaks_tally *t = r->tally;
 	size_t nr = breaks_procs_nr(r->procs), rest = 0;
 	struct per_proc *v = calloc(nr + 1, sizeof(*v));
+	bool narrow = width < NARROW;
 	char a[32], b[32], c[32], d[32];
 
 	if (!v)
@@ -304,7 +329,9 @@ static int print_procs(const struct breaks_report *r, FILE *out)
 	qsort(v, nr, sizeof(*v), by_proc);
 	if (nr)
 		fprintf(out,
-			"\n       pages       bytes  of files  not copied      pid  process\n");
+			narrow ? "\n    pages      bytes of files not copied\n      pid  process\n"
+			       : "\n       pages       bytes  of files  not copied      pid  "
+				 "process\n");
 	for (size_t i = 0; i < nr; i++) {
 		const struct breaks_proc *p = breaks_procs_at(r->procs, v[i].proc);
 
@@ -312,7 +339,9 @@ static int print_procs(const struct breaks_report *r, FILE *out)
 			rest++;
 			continue;
 		}
-		fprintf(out, "  %10s  %10s  %8s  %10s  %7u  %s\n",
+		fprintf(out,
+			narrow ? "%9s %10s %8s %10s\n  %7u  %s\n"
+			       : "  %10s  %10s  %8s  %10s  %7u  %s\n",
 			words_count(breaks_broken(&v[i].counts), a), words_bytes(v[i].bytes, b),
 			words_count(v[i].counts.n[BREAKS_FROM_FILE], c),
 			words_count(v[i].counts.n[BREAKS_UNSHARED], d), p->pid,
@@ -364,12 +393,16 @@ static int print_modules(const struct breaks_report *r, FILE *out)
 		problem = breaks_module_problem(r->modules, i);
 		if (!problem)
 			continue;
-		if (!said++)
-			fprintf(out,
-				"\nnames that are missing (a package of that name with -dbgsym or "
-				"-dbg has them)\n");
-		fprintf(out, "  %s: %s\n",
-			breaks_names_text(r->names, breaks_module_path(r->modules, i)), problem);
+		if (!said++) {
+			fputc('\n', out);
+			words_say(out,
+				  "names that are missing (a package of that name with -dbgsym "
+				  "or -dbg has them)");
+		}
+		fprintf(out, "  ");
+		words_say_at(out, 2, "%.800s: %s",
+			     breaks_names_text(r->names, breaks_module_path(r->modules, i)),
+			     problem);
 	}
 	breaks_lines_free(&lines);
 	if (!weights)
@@ -384,11 +417,12 @@ int breaks_print(const struct breaks_report *r, FILE *out)
 	char a[32], b[32];
 
 	print_head(r, out);
-	print_time(r, out);
-	if (print_lines(r, width, out) || print_vmas(r, width, out) || print_procs(r, out) ||
+	print_time(r, width, out);
+	if (print_lines(r, width, out) || print_vmas(r, width, out) || print_procs(r, width, out) ||
 	    print_modules(r, out))
 		return -1;
-	fprintf(out, "\nevents lost: %s of %s; followed at the cost of %.2f s of processor time\n",
-		words_count(r->lost, a), words_count(r->taken + r->lost, b), r->own_cpu);
+	fputc('\n', out);
+	words_say(out, "events lost: %s of %s; followed at the cost of %.2f s of processor time",
+		  words_count(r->lost, a), words_count(r->taken + r->lost, b), r->own_cpu);
 	return 0;
 }

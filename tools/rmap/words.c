@@ -76,29 +76,46 @@ void words_progress_over(FILE *out)
 	fflush(out);
 }
 
+static void say(FILE *out, size_t indent, const char *text)
+{
+	size_t columns = words_terminal(out), at = indent;
+
+	while (*text) {
+		size_t len = strcspn(text, " ");
+
+		if (at > indent && columns && at + 1 + len > columns) {
+			fprintf(out, "\n%*s", (int)indent, "");
+			at = indent;
+		} else if (at > indent) {
+			fputc(' ', out);
+			at++;
+		}
+		fwrite(text, 1, len, out);
+		at += len;
+		text += len;
+		text += *text == ' ';
+	}
+	fputc('\n', out);
+}
+
 void words_say(FILE *out, const char *format, ...)
 {
-	size_t columns = words_terminal(out), at = 0;
 	char text[1024];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	for (const char *word = text; *word;) {
-		size_t len = strcspn(word, " ");
+	say(out, 0, text);
+}
 
-		if (at && columns && at + 1 + len > columns) {
-			fputc('\n', out);
-			at = 0;
-		} else if (at) {
-			fputc(' ', out);
-			at++;
-		}
-		fwrite(word, 1, len, out);
-		at += len;
-		word += len;
-		word += *word == ' ';
-	}
-	fputc('\n', out);
+void words_say_at(FILE *out, size_t at, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	say(out, at, text);
 }

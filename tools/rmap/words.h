@@ -24,5 +24,8 @@ __attribute__((format(printf, 2, 3))) void words_progress(FILE *out, const char 
 void words_progress_over(FILE *out);
 /* A sentence, and a newline. On a terminal it goes on in the next line where a word would be cut. */
 __attribute__((format(printf, 2, 3))) void words_say(FILE *out, const char *format, ...);
+/* The same behind @at columns that are printed already; the next lines leave them free. */
+__attribute__((format(printf, 3, 4))) void words_say_at(FILE *out, size_t at, const char *format,
+							...);
 
 #endif
