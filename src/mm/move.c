@@ -120,11 +120,14 @@ static uint64_t move_entries(struct move *m)
 		m->entry = v;
 		if (m->obstacle != MOVE_FREE)
 			break;
-		if ((pte_present(v) && !(v & PTE_SPECIAL)) || pte_is_migration(v))
-			run_add(m, pfn_to_page(sys, pte_pfn(v)), at);
-		else
-			move_entry(m, at);
 		moved++;
+		if ((pte_present(v) && !(v & PTE_SPECIAL)) || pte_is_migration(v)) {
+			run_add(m, pfn_to_page(sys, pte_pfn(v)), at);
+			continue;
+		}
+		/* In order: exec's stack may slide by less than a run, and then this goes where one of the run's still stands. */
+		move_run(m);
+		move_entry(m, at);
 	}
 	move_run(m);
 	if (m->flush)

@@ -277,6 +277,46 @@ static void test_exec_stack_places(void **state)
 	}
 }
 
+/*
+ *   arguments of 300 pages where there are 128 frames: those at the top are in swap when the stack slides
+ *
+ *   [ . . . . | p p p p p p s s s s ]        slides down by 4: the first s goes where the last p but three stands, which
+ *                                            must be gone from there by then
+ *
+ * covers: 1.10-6
+ */
+static void exec_moves_a_stack_that_is_half_in_swap(void **state)
+{
+	const uint64_t slides[] = { 1, 4, 31, 32, 33, 512 };
+
+	(void)state;
+	for (unsigned int d = 0; rmap_designs[d]; d++) {
+		struct engine_config config = {
+			.machine = { .nr_frames = 128, .nr_swap_slots = 1024 },
+			.mm = { .design = rmap_designs[d] },
+		};
+		struct engine small;
+
+		engine_setup(&small, &config);
+		for (unsigned int i = 0; i < sizeof(slides) / sizeof(slides[0]); i++) {
+			struct mm_exec exec = { .stack_top = MM_TASK_SIZE - slides[i] * PAGE,
+						.args_len = 299 * PAGE };
+			struct mm *old = engine_mm(&small), *mm;
+
+			assert_int_equal(mm_exec(old, &exec, &mm), 0);
+			engine_check(&small);
+			assert_true(stats_of(mm).swap_entries > 100);
+			assert_int_equal(stats_of(mm).rss_anon + stats_of(mm).swap_entries, 300);
+			for (unsigned int n = 1; n <= 300; n++)
+				assert_int_equal(peek(&small, mm, exec.stack_top - n * PAGE), 0);
+			engine_check(&small);
+			mm_put(mm);
+			mm_put(old);
+		}
+		engine_teardown(&small);
+	}
+}
+
 static void test_exec_errors(void **state)
 {
 	struct mm *old = engine_mm(&e), *mm;
@@ -355,6 +395,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_growth_fails_cleanly, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_exec, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_exec_stack_places, setup, teardown),
+		cmocka_unit_test(exec_moves_a_stack_that_is_half_in_swap),
 		cmocka_unit_test_setup_teardown(test_exec_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_exec_fails_cleanly, setup, teardown),
 	};
