@@ -283,7 +283,10 @@ enum mm_pin_flags {
 	/* even where the VMA forbids it, through a private copy (a debugger) */
 	MM_PIN_FORCE = 4,
 };
-/* The page at addr, kept until mm_unpin() with the same flags. Errors of mm_fault, RMAP_EINVAL. */
+/*
+ * The page at addr, kept until mm_unpin() with the same flags. Errors of mm_fault, RMAP_EINVAL; RMAP_ENOMEM also where it is held some
+ * two million times for long, or two thousand million times otherwise: its count of holders would run over.
+ */
 int mm_pin(struct mm *mm, uint64_t addr, uint32_t flags, struct page **page);
 void mm_unpin(struct mm_system *sys, struct page *page, uint32_t flags);
 /* Tier 1's part of a page, for rmap_walk(). */

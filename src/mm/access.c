@@ -116,45 +116,60 @@ static bool pin_allowed(const struct mm_system *sys, const struct vma *vma, pte_
 	       (anon && rmap_page_is_exclusive(&page->rmap));
 }
 
-static bool pin_page(struct mm *mm, const struct vma *vma, uint64_t addr, uint32_t flags,
-		     struct page **out)
+/*
+ * One more holder. Looked at before it is added, so the rest of the count is room for all who look at once. False: so many hold it
+ * that the count could come round to where nobody does, and the frame would go while they all have it.
+ */
+static bool hold(struct page *page, uint32_t refs)
+{
+	if (page_refs(page) >= PAGE_REFS_MOST)
+		return false;
+	atomic_fetch_add_explicit(&page->refs, refs, memory_order_acq_rel);
+	return true;
+}
+
+/* RMAP_EAGAIN: what is there will not do. RMAP_ENOMEM: too many have it. */
+static int pin_page(struct mm *mm, const struct vma *vma, uint64_t addr, uint32_t flags,
+		    struct page **out)
 {
 	struct mm_system *sys = mm->sys;
 	pte_t *pte = table_find(mm, addr);
 	struct rmap_spinlock *ptl;
-	bool ok = false;
+	int error = RMAP_EAGAIN;
 	pte_t v;
 
 	if (!pte)
-		return false;
+		return error;
 	ptl = table_ptl(sys, pte);
 	rmap_spin_lock(ptl);
 	v = pte_read(pte);
 	if (pte_present(v) && pin_allowed(sys, vma, v, flags)) {
 		struct page *page = pfn_to_page(sys, pte_pfn(v));
 
-		if (!page_test(page, PG_RESERVED))
-			atomic_fetch_add_explicit(&page->refs,
-						  flags & MM_PIN_LONGTERM ? PAGE_PIN_BIAS : 1,
-						  memory_order_acq_rel);
+		if (!page_test(page, PG_RESERVED) &&
+		    !hold(page, flags & MM_PIN_LONGTERM ? PAGE_PIN_BIAS : 1)) {
+			error = RMAP_ENOMEM;
+			goto unlock;
+		}
 		atomic_fetch_or_explicit((_Atomic pte_t *)pte,
 					 PTE_ACCESSED | (flags & MM_PIN_WRITE ? PTE_DIRTY : 0),
 					 memory_order_acq_rel);
 		*out = page;
-		ok = true;
+		error = RMAP_OK;
 	}
+unlock:
 	rmap_spin_unlock(ptl);
-	return ok;
+	return error;
 }
 
 /* Pin what is there now, if that will do. */
-static bool try_pin(struct mm *mm, struct vma *vma, uint64_t addr, uint32_t flags,
-		    struct page **page)
+static int try_pin(struct mm *mm, struct vma *vma, uint64_t addr, uint32_t flags,
+		   struct page **page)
 {
 	/* Rights are the VMA's: an entry that a forced write left dirty is no right to write without force. */
 	if ((flags & MM_PIN_WRITE) && !(vma->flags & VM_WRITE) &&
 	    !((flags & MM_PIN_FORCE) && vma_is_cow(vma)))
-		return false;
+		return RMAP_EAGAIN;
 	return pin_page(mm, vma, addr, flags, page);
 }
 
@@ -193,23 +208,25 @@ int mm_pin(struct mm *mm, uint64_t addr, uint32_t flags, struct page **page)
 		atomic_store(&mm->has_pinned, 1);
 	for (;;) {
 		struct vma *vma = vma_read_lock(mm, at);
-		bool ok = false;
+		int pinned = RMAP_EAGAIN;
 		int error;
 
 		if (vma) {
 			error = pin_refused(mm->sys, vma, flags);
-			ok = error != RMAP_EFAULT && try_pin(mm, vma, at, flags, page);
+			if (error != RMAP_EFAULT)
+				pinned = try_pin(mm, vma, at, flags, page);
 			vma_read_unlock(vma);
 		} else {
 			mm_read_lock(mm);
 			vma = vma_at(mm, at);
 			error = pin_refused(mm->sys, vma, flags);
-			ok = vma && error != RMAP_EFAULT && try_pin(mm, vma, at, flags, page);
+			if (vma && error != RMAP_EFAULT)
+				pinned = try_pin(mm, vma, at, flags, page);
 			mm_read_unlock(mm);
 		}
 		/* What the entry allows is enough, as where Linux pins without a look at VMAs. */
-		if (ok)
-			return 0;
+		if (pinned != RMAP_EAGAIN)
+			return pinned;
 		if (error)
 			return error;
 		error = fault_on_behalf(mm, at, write, !write && (flags & MM_PIN_LONGTERM),

@@ -48,6 +48,8 @@ enum page_flags {
 #define PG_LRU_CPU_SHIFT  19
 
 #define PAGE_PIN_BIAS	  1024u
+/* Nobody pins what so many hold: the count has 32 bits. */
+#define PAGE_REFS_MOST	  ((uint32_t)1 << 31)
 
 struct page {
 	struct rmap_page rmap;	/* see rmap.h */

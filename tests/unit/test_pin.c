@@ -186,6 +186,40 @@ static void a_forced_write_makes_a_private_copy(void **state)
 	engine_teardown(&e);
 }
 
+/*
+ *   P pins one page again and again, until it is refused; unmaps it; the holders still have it
+ *
+ * With a count that runs over the frame would be free, and somebody else's, while all of them have it (CVE-2019-11487).
+ */
+static void pins_are_refused_before_their_count_runs_over(void **state)
+{
+	struct engine e;
+	struct page *page, *again;
+	uint64_t pins;
+	int error = 0;
+
+	(void)state;
+	engine_setup(&e, NULL);
+	struct mm *p = engine_mm(&e);
+	uint64_t a = map_anon(&e, p, 0, 1);
+
+	poke(&e, p, a, 1);
+	assert_int_equal(mm_pin(p, a, MM_PIN_LONGTERM, &page), 0);
+	for (pins = 1; !error && pins < (uint64_t)1 << 22; pins += !error)
+		error = mm_pin(p, a, MM_PIN_LONGTERM, &again);
+	assert_int_equal(error, RMAP_ENOMEM);
+	assert_int_equal(mm_pin(p, a, 0, &again), RMAP_ENOMEM);
+	assert_true(pins > (uint64_t)1 << 20);
+	engine_check(&e);
+	assert_int_equal(STEP(&e, mm_munmap(p, a, PAGE)), 0);
+	assert_int_equal(page_value(&e, page), 1);
+	for (; pins; pins--)
+		mm_unpin(e.sys, page, MM_PIN_LONGTERM);
+	engine_check(&e);
+	mm_put(p);
+	engine_teardown(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +228,7 @@ int main(void)
 		cmocka_unit_test(a_pinned_page_stays_the_parents),
 		cmocka_unit_test(a_long_term_reader_unshares),
 		cmocka_unit_test(a_forced_write_makes_a_private_copy),
+		cmocka_unit_test(pins_are_refused_before_their_count_runs_over),
 	};
 
 	return cmocka_run_group_tests_name("pin", tests, NULL, NULL);
