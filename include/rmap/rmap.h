@@ -34,14 +34,17 @@ struct rmap_ops;
 /*
  * Inside a page descriptor. All zero bytes: a page that maps nothing and belongs to nothing.
  *
- * mapping's two low bits are a tag: 0 a struct rmap_file, 1 the design's owner of an anonymous page (with anon_vma_chain a
- * struct anon_vma). It is written with one store; a reader without the page lock may see the old or the new value, never
- * a mixture, and a value whose owner has gone (which is why owners are type-stable).
+ * mapping's lowest bit says what it is: 0 a struct rmap_file, 1 the design's owner of an anonymous page (with anon_vma_chain a
+ * struct anon_vma), and then the next two are the design's own. It is written with one store; a reader without the page lock may see
+ * the old or the new value, never a mixture, and a value whose owner has gone (which is why owners are type-stable).
  */
 struct rmap_page {
 	/* page lock to change; set under the PTL when the page is new */
 	_Atomic uintptr_t mapping;
-	/* page offset in the file, or linear page number; fixed while mapping is set */
+	/*
+	 * Page offset in the file, or what the design numbers an anonymous page by (rmap_page_index()). Fixed while mapping is set, but
+	 * that a design may number a page anew which one address space has alone: when its PTE moves (PTLs), or is there again (page lock)
+	 */
 	uint64_t index;
 	/* a word of the design's own (a chain, a stamp); the design says what guards it */
 	_Atomic uint64_t design;
@@ -424,8 +427,8 @@ struct rmap_adjust {
 
 /*
  * Bounds are about to change: takes the file's and the design's locks and takes the VMAs out of all trees. Between begin
- * and end the caller changes start, end and pgoff, and its own VMA tree. Never fails. mmap write (stack growth: mmap
- * read, and only one VMA's start and pgoff; the caller holds page_table_lock around the change itself).
+ * and end the caller changes start, end and pgoff, and its own VMA tree. Never fails. mmap write, for a stack's growth, too: first
+ * faults (rmap_vma_prepare) in the VMA and beside it go by its bounds.
  */
 void rmap_adjust_begin(struct rmap *rmap, struct rmap_adjust *adjust);
 void rmap_adjust_end(struct rmap *rmap, struct rmap_adjust *adjust);
