@@ -306,10 +306,14 @@ void lineage_slot_fill(struct rmap *rmap, struct rmap_slot *slot, struct rmap_pa
 	uintptr_t old = slot->owner;
 
 	slot->owner = 0;
-	if (rmap_page_is_exclusive(page))
+	slot->index = 0;
+	if (rmap_page_is_exclusive(page)) {
 		slot->owner = mapping_of(page) & ~(uintptr_t)LINEAGE_MAPPING_COUNTED;
-	else if (count_any(rmap, page))
+		/* Whom he forks from now on is younger than this, and who was there before cannot have it. */
+		slot->index = lineage_stamp(page);
+	} else if (count_any(rmap, page)) {
 		slot_name(slot, page);
+	}
 	put_counted(rmap, old);
 }
 

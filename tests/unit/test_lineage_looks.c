@@ -320,6 +320,40 @@ static void the_slot_learns_too(void **state)
 	engine_teardown(&e);
 }
 
+/*
+ *   P forks 30 children, then has a new page, alone; it goes to swap; P forks once more, and the last child reads it in
+ *
+ * The slot, too, knows that the 30 are older than the page: who forks an entry shares it with that child, and with no other.
+ */
+static void a_page_forked_on_disk_is_no_elder_childs(void **state)
+{
+	struct mm *child[31];
+	struct engine e;
+
+	(void)state;
+	lineage_setup(&e, 0, 64);
+	struct mm *parent = engine_mm(&e);
+	uint64_t a = map_anon(&e, parent, BASE, 2);
+
+	poke(&e, parent, a, 7);
+	for (int i = 0; i < 30; i++)
+		child[i] = engine_fork(&e, parent);
+	poke(&e, parent, a + PAGE, 8);
+	swap_out(&e, parent, a + PAGE);
+	child[30] = engine_fork(&e, parent);
+	assert_int_equal(peek(&e, child[30], a + PAGE), 8);
+	assert_int_equal(walk_from(&e, child[30], a + PAGE, false).looks, 2);
+	assert_int_equal(walk_from(&e, child[30], a + PAGE, false).found, 1);
+	assert_int_equal(peek(&e, parent, a + PAGE), 8);
+	assert_int_equal(walk_from(&e, parent, a + PAGE, false).looks, 2);
+	assert_int_equal(walk_from(&e, parent, a + PAGE, false).found, 2);
+	for (int i = 0; i < 31; i++)
+		mm_put(child[i]);
+	engine_check(&e);
+	mm_put(parent);
+	engine_teardown(&e);
+}
+
 /* Ageing, as reclaim does it: it may not allocate. (Nothing else runs, so nobody misses the page lock.) */
 static struct rmap_walk age(struct engine *e, struct mm *mm, uint64_t addr)
 {
@@ -598,6 +632,7 @@ int main(void)
 		cmocka_unit_test(one_number_in_many_places),
 		cmocka_unit_test(some_have_it_on_disk),
 		cmocka_unit_test(the_slot_learns_too),
+		cmocka_unit_test(a_page_forked_on_disk_is_no_elder_childs),
 		cmocka_unit_test(many_of_still_more),
 		cmocka_unit_test(a_sieve_of_no_use),
 		cmocka_unit_test(no_memory_for_a_sieve),
