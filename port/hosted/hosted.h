@@ -124,9 +124,13 @@ uint64_t hosted_refusals(const struct hosted *h);
 
 struct hosted_io {
 	uint64_t swap_writes, swap_reads, file_writes, file_reads; /* pages */
-	uint64_t deferred;					   /* objects given to call_rcu */
+	uint64_t swap_refused; /* pages that this computer did not take, for want of disk perhaps */
+	int swap_errno;	       /* why not, the first time; 0: there was none */
+	uint64_t deferred;     /* objects given to call_rcu */
 };
 void hosted_get_io(const struct hosted *h, struct hosted_io *out);
+/* Where the swap file is, and files' overlays are made. */
+const char *hosted_directory(const struct hosted *h);
 
 /* ---------------------------------------------------------------- files */
 

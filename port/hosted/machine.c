@@ -265,5 +265,12 @@ void hosted_get_io(const struct hosted *h, struct hosted_io *out)
 	out->swap_reads = atomic_load_explicit(&h->swap_reads, memory_order_relaxed);
 	out->file_writes = atomic_load_explicit(&h->file_writes, memory_order_relaxed);
 	out->file_reads = atomic_load_explicit(&h->file_reads, memory_order_relaxed);
+	out->swap_refused = atomic_load_explicit(&h->swap_refused, memory_order_relaxed);
+	out->swap_errno = atomic_load_explicit(&h->swap_errno, memory_order_relaxed);
 	out->deferred = hosted_deferred(h);
+}
+
+const char *hosted_directory(const struct hosted *h)
+{
+	return h->directory;
 }

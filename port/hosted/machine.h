@@ -256,6 +256,8 @@ struct hosted {
 	bool in_memory;	     /* no swap file and no overlays: memory; fixed */
 	unsigned char *swap; /* in memory: all slots; NULL: none; fixed */
 	_Atomic uint64_t swap_writes, swap_reads, file_writes, file_reads;
+	_Atomic uint64_t swap_refused;
+	_Atomic int swap_errno; /* the host's, of the first that it refused; 0: none */
 
 	pthread_mutex_t files_lock;
 	struct hosted_file *files; /* files_lock */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The swap file: made without a name, so that nothing is left behind however the process ends. It is sparse; a slot takes disk
- * when it is first written. Every error is RMAP_EIO, a full disk too: to libmm the slot is bad. A machine in memory has an arena
- * of zeros instead.
+ * when it is first written. Every error is RMAP_EIO, a full disk too: to libmm the slot is bad. What was wrong is kept for people
+ * (struct hosted_io), who see no more of it than that memory gets short. A machine in memory has an arena of zeros instead.
  */
 #include "machine.h"
 
@@ -35,6 +35,16 @@ static bool slot_offset(const struct hosted *h, uint64_t slot, off_t *offset)
 	return (h->swap || h->swap_fd >= 0) && slot < h->port.nr_swap_slots;
 }
 
+/* Nothing written and no error is a disk that takes no more. */
+static int refused(struct hosted *h, int error)
+{
+	int none = 0;
+
+	atomic_compare_exchange_strong(&h->swap_errno, &none, error ? error : ENOSPC);
+	atomic_fetch_add_explicit(&h->swap_refused, 1, memory_order_relaxed);
+	return RMAP_EIO;
+}
+
 int hosted_swap_write(void *ctx, uint64_t slot, const void *data)
 {
 	struct hosted *h = ctx;
@@ -55,7 +65,7 @@ int hosted_swap_write(void *ctx, uint64_t slot, const void *data)
 		if (n > 0)
 			done += (uint64_t)n;
 		else if (n == 0 || errno != EINTR)
-			return RMAP_EIO;
+			return refused(h, n ? errno : 0);
 	}
 	atomic_fetch_add_explicit(&h->swap_writes, 1, memory_order_relaxed);
 	return 0;

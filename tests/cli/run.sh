@@ -175,6 +175,15 @@ print(d["walks"], d["probes"], {k: v for k, v in d["counters"].items() if k[:7] 
 done
 cmp -s "$dir/one" "$dir/two" || fail "two runs differ"
 
+# -- a disk that has no room for what goes to swap is told of, not memory that is missing
+(
+	trap '' XFSZ
+	ulimit -f 64
+	expect_code 1 "$rmap" run --frames=1000 fork-cow:children=10,pages=1000
+)
+says 'found ENOMEM; [0-9,]* pages could not be written to swap in .*: File too large$'
+shows '^ *[0-9,]* pages could not be written to swap in .*: File too large$'
+
 # -- output that cannot be written
 if [ -e /dev/full ]; then
 	code=0

@@ -4,11 +4,14 @@
  */
 #include <hosted/hosted.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -101,6 +104,37 @@ static void test_swap(void **state)
 	hosted_get_io(h, &io);
 	assert_int_equal(io.swap_writes, 3);
 	assert_int_equal(io.swap_reads, 3);
+	assert_int_equal(hosted_destroy(h, NULL, NULL), 0);
+}
+
+/* A page that the host does not take: RMAP_EIO to libmm, and why, for people. */
+static void test_swap_refused(void **state)
+{
+	struct hosted *h =
+		machine(&(struct hosted_config){ .nr_frames = 64, .nr_swap_slots = 1000 });
+	const struct mm_port *port = hosted_port(h);
+	struct rlimit before, small;
+	unsigned char page[4096] = { 1 };
+	struct hosted_io io;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = before;
+	small.rlim_cur = 10 * sizeof(page); /* slots 0 to 9 have room */
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_int_equal(port->swap_write(port->ctx, 9, page), 0);
+	hosted_get_io(h, &io);
+	assert_int_equal(io.swap_refused, 0);
+	assert_int_equal(io.swap_errno, 0);
+	assert_int_equal(port->swap_write(port->ctx, 10, page), RMAP_EIO);
+	assert_int_equal(port->swap_write(port->ctx, 11, page), RMAP_EIO);
+	setrlimit(RLIMIT_FSIZE, &before);
+	signal(SIGXFSZ, SIG_DFL);
+	hosted_get_io(h, &io);
+	assert_int_equal(io.swap_writes, 1);
+	assert_int_equal(io.swap_refused, 2);
+	assert_int_equal(io.swap_errno, EFBIG);
 	assert_int_equal(hosted_destroy(h, NULL, NULL), 0);
 }
 
@@ -213,9 +247,10 @@ static void test_wait_and_wake(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_phantom_arena),
-		cmocka_unit_test(test_swap),	cmocka_unit_test(test_leaks),
-		cmocka_unit_test(test_panic),	cmocka_unit_test(test_wait_and_wake),
+		cmocka_unit_test(test_refused),	      cmocka_unit_test(test_phantom_arena),
+		cmocka_unit_test(test_swap),	      cmocka_unit_test(test_swap_refused),
+		cmocka_unit_test(test_leaks),	      cmocka_unit_test(test_panic),
+		cmocka_unit_test(test_wait_and_wake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -221,6 +221,16 @@ static enum runner_result run_all(void *ctx, struct op_source *source, struct ru
 	return result;
 }
 
+/* More swap is no help where the disk has no room for what there is. */
+static const char *hint(const struct runner *r, const char *err)
+{
+	char refused[RUNNER_REFUSED_SIZE];
+
+	return strstr(err, "found OOM") && !runner_swap_refused(r, refused)
+		       ? " (out of memory: --frames and --swap give more)"
+		       : "";
+}
+
 int cmd_run(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -282,9 +292,7 @@ int cmd_run(int argc, char **argv)
 		runner_print(r, stdout);
 	if (result != RUNNER_OK) {
 		fflush(stdout);
-		fprintf(stderr, "rmap run: %s%s\n", err,
-			strstr(err, "found OOM") ? " (out of memory: --frames and --swap give more)"
-						 : "");
+		fprintf(stderr, "rmap run: %s%s\n", err, hint(r, err));
 	}
 	runner_destroy(r);
 	source->close(source);

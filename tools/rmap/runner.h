@@ -14,6 +14,8 @@
 
 struct runner;
 
+#define RUNNER_REFUSED_SIZE 256
+
 struct runner_options {
 	const char *design;	    /* NULL: the default */
 	const struct rmap_ops *ops; /* with design NULL: a layer around one (timed.h) */
@@ -73,6 +75,8 @@ int runner_resolve(struct runner *r, const struct op_addr *addr, uint64_t *out);
 const char *runner_proc_name(struct runner *r, uint64_t proc, char *buf, size_t size);
 uint64_t runner_misfits(const struct runner *r);
 uint64_t runner_operations(const struct runner *r);
+/* What to say where pages could not be written to swap, which a full disk makes a want of memory: NULL, or a sentence in @buf. */
+const char *runner_swap_refused(const struct runner *r, char buf[RUNNER_REFUSED_SIZE]);
 /* The most frames that were in use at one time, sampled. */
 uint64_t runner_frames_at_most(const struct runner *r);
 

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FOUND_SIZE (RUNNER_REFUSED_SIZE + 32)
+
 /* ---------------------------------------------------------------- outcomes */
 
 static enum op_signal signal_of(int error)
@@ -46,9 +48,21 @@ static const char *found_name(const struct op *op, int error)
 	return rmap_error_name(error);
 }
 
+/* What was found, and what else is known of it. */
+static const char *found(struct runner *r, int error, char buf[FOUND_SIZE])
+{
+	char why[RUNNER_REFUSED_SIZE];
+	bool refused = error == RMAP_ENOMEM && runner_swap_refused(r, why);
+
+	snprintf(buf, FOUND_SIZE, "%s%s%s", found_name(r->op, error), refused ? "; " : "",
+		 refused ? why : "");
+	return buf;
+}
+
 enum runner_result runner_outcome(struct runner *r, int error, const char *more)
 {
 	const struct op *op = r->op;
+	char what[FOUND_SIZE];
 
 	r->last_error = error;
 	switch (op->outcome) {
@@ -58,18 +72,18 @@ enum runner_result runner_outcome(struct runner *r, int error, const char *more)
 		if (error == op->error)
 			return RUNNER_OK;
 		return runner_failed(r, "%s%s: expected %s, found %s", op_kind_name(op->kind), more,
-				     rmap_error_name(op->error), found_name(op, error));
+				     rmap_error_name(op->error), found(r, error, what));
 	case OP_MUST_SIGNAL:
 		if ((int)signal_of(error) == op->error)
 			return RUNNER_OK;
 		return runner_failed(r, "%s%s: expected %s, found %s", op_kind_name(op->kind), more,
 				     op_signal_name((unsigned int)op->error),
-				     found_name(op, error));
+				     found(r, error, what));
 	default:
 		if (!error)
 			return RUNNER_OK;
 		return runner_failed(r, "%s%s: expected success, found %s", op_kind_name(op->kind),
-				     more, found_name(op, error));
+				     more, found(r, error, what));
 	}
 }
 

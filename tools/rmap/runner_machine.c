@@ -7,6 +7,7 @@
  * so that contents are judged across.
  */
 #include "runner_int.h"
+#include "words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -101,6 +102,20 @@ void runner_machine_down(struct runner *r)
 	r->hosted = NULL;
 	if (left)
 		abort();
+}
+
+const char *runner_swap_refused(const struct runner *r, char buf[RUNNER_REFUSED_SIZE])
+{
+	struct hosted_io io;
+	char count[32];
+
+	hosted_get_io(r->hosted, &io);
+	if (!io.swap_refused)
+		return NULL;
+	snprintf(buf, RUNNER_REFUSED_SIZE, "%s page%s could not be written to swap in %.100s: %s",
+		 words_count(io.swap_refused, count), io.swap_refused == 1 ? "" : "s",
+		 hosted_directory(r->hosted), strerror(io.swap_errno));
+	return buf;
 }
 
 /* ---------------------------------------------------------------- figures */

@@ -201,7 +201,7 @@ static void print_objects(struct runner *r, const struct totals *t, FILE *out)
 
 static void print_memory(struct runner *r, const struct totals *t, FILE *out)
 {
-	char a[32], b[32], c[32], d[32], e[32];
+	char a[32], b[32], c[32], d[32], e[32], refused[RUNNER_REFUSED_SIZE];
 	struct mm_memory m;
 
 	mm_get_memory(r->sys, &m);
@@ -216,6 +216,8 @@ static void print_memory(struct runner *r, const struct totals *t, FILE *out)
 		words_bytes(m.descriptor_bytes, a), words_bytes(m.object_bytes, b),
 		words_bytes(t->peak_object_bytes, c), words_count(m.swap_used, d),
 		words_count(m.swap_slots, e));
+	if (runner_swap_refused(r, refused))
+		fprintf(out, "             %s\n", refused);
 }
 
 static void print_probes(struct runner *r, FILE *out)

@@ -328,12 +328,14 @@ static const char *name_of(const struct op *op, int error, char buf[32])
 
 static enum verify_result compare_results(struct verify_session *s, const struct op *op)
 {
-	char live[32], engine[32];
+	char live[32], engine[32], why[RUNNER_REFUSED_SIZE];
+	bool refused = s->engine_error == RMAP_ENOMEM && runner_swap_refused(s->runner, why);
 
 	if (s->live_error != s->engine_error)
-		return verify_say(s, VERIFY_DIFFER, "%s: live %s, engine %s",
+		return verify_say(s, VERIFY_DIFFER, "%s: live %s, engine %s%s%s",
 				  op_kind_name(op->kind), name_of(op, s->live_error, live),
-				  name_of(op, s->engine_error, engine));
+				  name_of(op, s->engine_error, engine), refused ? "; " : "",
+				  refused ? why : "");
 	if ((op->kind == OP_MMAP || op->kind == OP_MREMAP || op->kind == OP_BRK) &&
 	    (!s->live_error || op->kind == OP_BRK) && s->live_result != s->engine_result)
 		return verify_say(s, VERIFY_DIFFER, "%s: live 0x%llx, engine 0x%llx",
