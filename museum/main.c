@@ -3,6 +3,7 @@
  * rmap-museum: the bugs that history paid for, each put back by a switch, brought out, and seen by a check. `rmap bugs` starts it.
  */
 #include "exhibit.h"
+#include "output.h"
 #include "visit.h"
 
 #include <argp.h>
@@ -524,6 +525,7 @@ int main(int argc, char **argv)
 	struct args args = { 0 };
 	const char *unknown;
 
+	output_must_arrive(name);
 	argp_err_exit_status = EXIT_USAGE;
 	if (argc)
 		argv[0] = name;

@@ -66,3 +66,12 @@ if command -v dot >"$dir/dot"; then
 		grep -q '<svg' "$dir/drawings/bug-neighbour-reuse-$what.svg" || fail "no drawing of $what"
 	done
 fi
+
+# -- output that cannot be written
+for arguments in "bugs --list" "bugs --help" "bugs B4 --design anon_vma_chain"; do
+	code=0
+	# shellcheck disable=SC2086 # words
+	"$rmap" $arguments >/dev/full 2>"$dir/err" || code=$?
+	[ "$code" = 2 ] || fail "rmap $arguments: exit code $code on a full device"
+	grep -q '^rmap bugs: the output cannot be written' "$dir/err" || fail "rmap $arguments: no sentence on a full device"
+done

@@ -27,7 +27,6 @@
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -133,17 +132,6 @@ static uint64_t parse_bytes(const char *text, struct argp_state *state, const ch
 	return bytes;
 }
 
-static double parse_seconds(const char *text, struct argp_state *state)
-{
-	char *end, safe[LIVE_SAFE_SIZE];
-	double seconds = strtod(text, &end);
-
-	if (end == text || *end || !isfinite(seconds) || seconds <= 0 || seconds > 1e8)
-		argp_error(state, "--seconds: '%s' is no number above 0 and up to 100000000",
-			   live_safe(text, safe, sizeof(safe)));
-	return seconds;
-}
-
 static void choose_form(struct arguments *a, enum form form, struct argp_state *state)
 {
 	if (a->form != TABLES && a->form != form)
@@ -183,7 +171,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "%s", err);
 		break;
 	case KEY_SECONDS:
-		a->seconds = parse_seconds(arg, state);
+		a->seconds = number_seconds(state, "--seconds", arg, 0.001, 1e8);
 		break;
 	case KEY_TOP:
 		a->top = number_option(state, "--top", arg, 1, 1000000);

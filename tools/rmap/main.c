@@ -3,12 +3,10 @@
  * rmap: the command. Finds the subcommand and steps aside.
  */
 #include "commands.h"
+#include "output.h"
 
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #ifndef RMAP_VERSION
 #define RMAP_VERSION "0.1.0"
@@ -88,15 +86,6 @@ static void usage(FILE *out)
 	fputs(examples, out);
 }
 
-/* Whoever wrote to standard output, argp's --help too: what did not get there is no success. */
-static void finish_output(void)
-{
-	if (!fflush(stdout) && !ferror(stdout))
-		return;
-	fprintf(stderr, "rmap: the output cannot be written\n");
-	_exit(2);
-}
-
 /* The command of that name; NULL, and a sentence: there is none. */
 static const struct command *command_named(const char *name)
 {
@@ -117,20 +106,12 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return command->run(argc, argv);
 }
 
-/* A write beyond `ulimit -f` then fails with EFBIG, which is said. Unlike SIG_IGN, programs that are started do not inherit it. */
-static void too_large(int sig)
-{
-	(void)sig;
-}
-
 int main(int argc, char **argv)
 {
-	const struct sigaction fails = { .sa_handler = too_large, .sa_flags = SA_RESTART };
 	static char help[] = "--help";
 	const struct command *command;
 
-	atexit(finish_output);
-	sigaction(SIGXFSZ, &fails, NULL);
+	output_must_arrive("rmap");
 	if (argc < 2) {
 		fprintf(stderr, "rmap: a command is missing (try 'rmap --help')\n");
 		return 2;

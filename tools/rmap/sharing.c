@@ -71,17 +71,6 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static double seconds(struct argp_state *state, const char *text)
-{
-	char *end, safe[LIVE_SAFE_SIZE];
-	double n = text ? strtod(text, &end) : 2;
-
-	if (text && (*text < '0' || *text > '9' || *end || !(n >= 0.1 && n <= 86400)))
-		argp_error(state, "--watch: '%s' is no time from 0.1 to 86400 seconds",
-			   live_safe(text, safe, sizeof(safe)));
-	return n;
-}
-
 static void parse_word(struct arguments *a, const char *arg, struct argp_state *state)
 {
 	char err[LIVE_ERR_SIZE];
@@ -125,7 +114,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "%s", err);
 		break;
 	case KEY_WATCH:
-		a->watch = seconds(state, arg);
+		a->watch = arg ? number_seconds(state, "--watch", arg, 0.1, 86400) : 2;
 		break;
 	case KEY_JSON:
 		a->json = true;

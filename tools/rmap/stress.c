@@ -71,17 +71,6 @@ static const char doc[] =
 
 /* ---------------------------------------------------------------- the command line */
 
-static double seconds(struct argp_state *state, const char *arg)
-{
-	char *end;
-	double s = strtod(arg, &end);
-
-	/* Written so that what is no number at all is none either. */
-	if (*arg < '0' || *arg > '9' || *end || !(s >= 0.1 && s <= SECONDS_MAX))
-		argp_error(state, "--seconds must be from 0.1 to %.0f, not '%s'", SECONDS_MAX, arg);
-	return s;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct command *c = state->input;
@@ -93,7 +82,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			(uint32_t)number_option(state, "--threads", arg, 1, STRESS_THREADS);
 		break;
 	case KEY_SECONDS:
-		c->seconds = seconds(state, arg);
+		c->seconds = number_seconds(state, "--seconds", arg, 0.1, SECONDS_MAX);
 		break;
 	case KEY_DESIGNS:
 		if (!design_list_parse(arg, &c->list, err, sizeof(err)))

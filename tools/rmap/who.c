@@ -3,6 +3,7 @@
  * rmap who: which processes map this page of the running system, where, and by which VMA.
  */
 #include "commands.h"
+#include "number.h"
 #include "who_search.h"
 #include "words.h"
 
@@ -49,31 +50,26 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static uint64_t number(struct argp_state *state, const char *what, const char *text)
+static uint64_t frame_number(struct argp_state *state, const char *text)
 {
-	char *end, safe[LIVE_SAFE_SIZE];
-	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+	int base = text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 16 : 10;
 	uint64_t n;
 
-	errno = 0;
-	n = strtoull(text, &end, hex ? 16 : 10);
-	if (*text < '0' || *text > '9' || *end || end == text || errno)
-		argp_error(state, "%s: '%s' is no number", what,
-			   live_safe(text, safe, sizeof(safe)));
+	if (!number_parse_base(text, base, 0, LIVE_FRAME, &n))
+		argp_error(state, "--pfn must be a frame's number, not '%.*s'", number_shown(text),
+			   text);
 	return n;
 }
 
 /* Addresses are hex, as maps prints them, with 0x or without. */
 static uint64_t address(struct argp_state *state, const char *text)
 {
-	char *end, safe[LIVE_SAFE_SIZE];
 	uint64_t n;
 
-	errno = 0;
-	n = strtoull(text, &end, 16);
-	if (strchr("+- \t\n", *text) || *end || errno || n >> 63)
-		argp_error(state, "'%s' is no address (they are hexadecimal, as in /proc/PID/maps)",
-			   live_safe(text, safe, sizeof(safe)));
+	if (!number_parse_base(text, 16, 0, INT64_MAX, &n))
+		argp_error(state,
+			   "'%.*s' is no address (they are hexadecimal, as in /proc/PID/maps)",
+			   number_shown(text), text);
 	return n & ~(LIVE_PAGE_SIZE - 1);
 }
 
@@ -85,9 +81,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case KEY_PFN:
 		a->by_frame = true;
-		a->pfn = number(state, "--pfn", arg);
-		if (a->pfn > LIVE_FRAME)
-			argp_error(state, "--pfn: no machine has a frame of that number");
+		a->pfn = frame_number(state, arg);
 		break;
 	case KEY_ALL:
 		a->all = true;
