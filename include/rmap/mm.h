@@ -337,9 +337,9 @@ uint64_t mm_reclaim(struct mm_system *sys, uint64_t nr);
 void mm_balance(struct mm_system *sys);
 
 /*
- * Everything back from swap, which is not used afterwards until mm_swapon(). RMAP_ENOMEM: what did not fit stays out, and swap
- * stays in use, as it does where more is promised than memory alone may be (MM_OVERCOMMIT_NEVER); RMAP_EIO: a slot could not be read, and swap stays in use; RMAP_EINVAL: it is not in use, or another's mm_swapoff() is
- * under way.
+ * Everything back from swap, which is not used afterwards until mm_swapon(). RMAP_ENOMEM: what did not fit stays out, or more is promised
+ * than memory alone may be (MM_OVERCOMMIT_NEVER), and swap stays in use; RMAP_EIO: a slot could not be read, and swap stays in
+ * use; RMAP_EINVAL: it is not in use, or another's mm_swapoff() is under way.
  */
 int mm_swapoff(struct mm_system *sys);
 /* Swap is used again; a new system's is. RMAP_EBUSY: it is in use, or somebody's mm_swapoff() is still under way. */
