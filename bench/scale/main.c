@@ -40,7 +40,7 @@ static const struct argp_option argp_options[] = {
 	{ "rounds", 'r', "N", 0, "Rounds of each cell, 1 to 99 (default: 15)", 0 },
 	{ "slice", 's', "MS", 0,
 	  "Milliseconds that threads run at a time, 1 to 10000 (default: 20); "
-	  "page_fault1 to 3 and the collapse five times as long",
+	  "page_fault1 to 3, fork and the collapse five times as long",
 	  0 },
 	{ "pages", 'p', "N", 0, "Pages of a thread's memory, 1 to 65536 (default: 1024)", 0 },
 	{ "contents", 'c', NULL, 0, "Frames with contents, not phantoms", 0 },

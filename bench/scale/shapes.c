@@ -39,7 +39,8 @@ struct shape {
 	bool file; /* the seat needs one */
 	/*
 	 * Slices are longer. A munmap of many pages leaves RCU's thread something to free, which then has the processor for some
-	 * milliseconds: a short slice has that once or not at all, and its figure is one or the other.
+	 * milliseconds: a short slice has that once or not at all, and its figure is one or the other. And forks between two grace
+	 * periods go through megabytes of page tables, which in a short slice are still on their way back into the processor's caches.
 	 */
 	bool longer;
 	int (*sit)(struct seat *s); /* before the first turn; NULL: nothing to do */
@@ -192,7 +193,8 @@ static const struct shape shapes[] = {
 	{ "brk1", "brk up and down by a page", "calls", .variant = { true, false }, .sit = brk_sit,
 	  .turn = brk_up_down },
 	{ "fork", "fork and exit of 8 VMAs of 16 pages", "forks", .variant = { true, true },
-	  .aims = { true, false }, .sit = fork_sit, .turn = fork_exit, .counted = forks },
+	  .aims = { true, false }, .longer = true, .sit = fork_sit, .turn = fork_exit,
+	  .counted = forks },
 };
 
 unsigned int scale_nr_shapes(void)

@@ -13,7 +13,7 @@
 #include <mm/file.h>
 
 #define VMAS_MAX    32
-#define ALLOWED_MAX 128
+#define ALLOWED_MAX 24
 #define TEXT_MAX    8192
 
 struct observation {
