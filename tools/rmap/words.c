@@ -76,12 +76,14 @@ void words_progress_over(FILE *out)
 	fflush(out);
 }
 
-static void say(FILE *out, size_t indent, const char *text)
+static void say(FILE *out, size_t indent, const char *format, va_list args)
 {
 	size_t columns = words_terminal(out), at = indent;
+	char text[1024];
 
-	while (*text) {
-		size_t len = strcspn(text, " ");
+	vsnprintf(text, sizeof(text), format, args);
+	for (const char *word = text; *word;) {
+		size_t len = strcspn(word, " ");
 
 		if (at > indent && columns && at + 1 + len > columns) {
 			fprintf(out, "\n%*s", (int)indent, "");
@@ -90,32 +92,28 @@ static void say(FILE *out, size_t indent, const char *text)
 			fputc(' ', out);
 			at++;
 		}
-		fwrite(text, 1, len, out);
+		fwrite(word, 1, len, out);
 		at += len;
-		text += len;
-		text += *text == ' ';
+		word += len;
+		word += *word == ' ';
 	}
 	fputc('\n', out);
 }
 
 void words_say(FILE *out, const char *format, ...)
 {
-	char text[1024];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	say(out, 0, format, args);
 	va_end(args);
-	say(out, 0, text);
 }
 
 void words_say_at(FILE *out, size_t at, const char *format, ...)
 {
-	char text[1024];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	say(out, at, format, args);
 	va_end(args);
-	say(out, at, text);
 }
