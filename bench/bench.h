@@ -90,4 +90,11 @@ double bench_now(void);
 double bench_wall(void);
 bool bench_count_instructions(char why[BENCH_WHY]);
 
+/*
+ * The same by valgrind's callgrind: does it run this program, with --separate-threads=yes and with --callgrind-out-file= as
+ * RMAP_BENCH_CALLGRIND has it in the environment? Then instructions so far, but those of reading.
+ */
+bool bench_callgrind_counts(void);
+double bench_callgrind(void);
+
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What figures are read from: the processor's time, the clock on the wall, or the processor's own counter of instructions.
+ * What figures are read from: the processor's time, the clock on the wall, or a count of instructions: the processor's own, or
+ * callgrind's.
  *
  * Instructions of this thread outside of the kernel hardly depend on what else the machine does: two runs of one program differ by
  * less than a per cent. They are not time, since one that misses the cache costs as much as a hundred that do not; so they say
@@ -16,9 +17,13 @@
 #include <unistd.h>
 
 static int counter = -1;
+static bool by_callgrind;
 
 bool bench_count_instructions(char why[BENCH_WHY])
 {
+	by_callgrind = bench_callgrind_counts();
+	if (by_callgrind)
+		return true;
 	counter = instructions_open();
 	if (counter >= 0)
 		return true;
@@ -43,12 +48,19 @@ static double read_counter(void)
 	return (double)instructions;
 }
 
+static double read_instructions_or(clockid_t clock)
+{
+	if (by_callgrind)
+		return bench_callgrind();
+	return counter >= 0 ? read_counter() : read_clock(clock);
+}
+
 double bench_now(void)
 {
-	return counter >= 0 ? read_counter() : read_clock(CLOCK_THREAD_CPUTIME_ID);
+	return read_instructions_or(CLOCK_THREAD_CPUTIME_ID);
 }
 
 double bench_wall(void)
 {
-	return counter >= 0 ? read_counter() : read_clock(CLOCK_MONOTONIC);
+	return read_instructions_or(CLOCK_MONOTONIC);
 }
