@@ -194,10 +194,24 @@ static int pin_refused(const struct mm_system *sys, const struct vma *vma, uint3
 	return 0;
 }
 
+/* Under the VMA's lock or mmap_lock; vma NULL: there is none. RMAP_EAGAIN: the page has to be faulted in first. */
+static int pin_now(struct mm *mm, struct vma *vma, uint64_t addr, uint32_t flags,
+		   struct page **page)
+{
+	int refused = pin_refused(mm->sys, vma, flags);
+	int pinned = RMAP_EAGAIN;
+
+	if (vma && refused != RMAP_EFAULT)
+		pinned = try_pin(mm, vma, addr, flags, page);
+	/* What the entry allows is enough, as where Linux pins without a look at VMAs. */
+	return pinned == RMAP_EAGAIN && refused ? refused : pinned;
+}
+
 int mm_pin(struct mm *mm, uint64_t addr, uint32_t flags, struct page **page)
 {
 	uint64_t at = addr & RMAP_PAGE_MASK;
 	bool write = flags & MM_PIN_WRITE;
+	int error;
 
 	if (flags & ~(uint32_t)(MM_PIN_WRITE | MM_PIN_LONGTERM | MM_PIN_FORCE))
 		return RMAP_EINVAL;
@@ -208,26 +222,16 @@ int mm_pin(struct mm *mm, uint64_t addr, uint32_t flags, struct page **page)
 		atomic_store(&mm->has_pinned, 1);
 	for (;;) {
 		struct vma *vma = vma_read_lock(mm, at);
-		int pinned = RMAP_EAGAIN;
-		int error;
 
 		if (vma) {
-			error = pin_refused(mm->sys, vma, flags);
-			if (error != RMAP_EFAULT)
-				pinned = try_pin(mm, vma, at, flags, page);
+			error = pin_now(mm, vma, at, flags, page);
 			vma_read_unlock(vma);
 		} else {
 			mm_read_lock(mm);
-			vma = vma_at(mm, at);
-			error = pin_refused(mm->sys, vma, flags);
-			if (vma && error != RMAP_EFAULT)
-				pinned = try_pin(mm, vma, at, flags, page);
+			error = pin_now(mm, vma_at(mm, at), at, flags, page);
 			mm_read_unlock(mm);
 		}
-		/* What the entry allows is enough, as where Linux pins without a look at VMAs. */
-		if (pinned != RMAP_EAGAIN)
-			return pinned;
-		if (error)
+		if (error != RMAP_EAGAIN)
 			return error;
 		error = fault_on_behalf(mm, at, write, !write && (flags & MM_PIN_LONGTERM),
 					flags & MM_PIN_FORCE);
