@@ -75,6 +75,10 @@ shows "^  the parent's page, written after the forks$"
 expect_code 0 "$rmap" compare --designs scan,pte_chain,anon_vma,anonmm fork-cow:children=3,pages=3
 grep -A9 'locks taken' "$dir/out" | grep -q 'of a family .* 0\* .* 0\*' || fail "only one of two equals is marked: $(cat "$dir/out")"
 
+# -- large figures of a phase are written as those of the rows
+expect_code 0 "$rmap" compare --phantom --probes 20 --designs scan fork-cow:children=60,pages=400
+shows '^  each child writes all  *[0-9]*,[0-9][0-9][0-9] *$'
+
 # -- CSV: as many fields in each line
 expect_code 0 "$rmap" compare --csv --phantom --probes 20 fork-cow:children=5,pages=5
 python3 - "$dir/out" <<'END'

@@ -85,6 +85,7 @@ bad 'must end in' "$rmap" draw "$dir/w.rmw" -o .svg
 bad 'must be a number' "$rmap" draw "$dir/w.rmw" --at 0 -o "$dir/bad.svg"
 bad 'must be a number' "$rmap" draw "$dir/w.rmw" --at -3 -o "$dir/bad.svg"
 bad 'must be a number' "$rmap" draw "$dir/w.rmw" --processes x -o "$dir/bad.svg"
+bad "or none is there yet" "$rmap" draw "$dir/w.rmw" --at 1 -o "$dir/bad.svg"
 bad "No process is left" "$rmap" draw fork-cow:children=2,pages=2 -o "$dir/bad.svg"
 bad '' "$rmap" draw "$dir/missing.rmw" -o "$dir/bad.svg"
 bad '' "$rmap" draw "$dir/w.rmw" --design nonsense -o "$dir/bad.svg"

@@ -123,6 +123,34 @@ expect_code 2 "$rmap" who "$pid" 1000
 says 'nothing is mapped there'
 kill $odd
 
+# of a file with a long name both ends are shown, and of a fork only where its parent is in the group
+python3 - >"$dir/forked" <<-'END' &
+	import mmap, os, time
+	names = ["/_one.interpreter-3-of-a-machine.so", "/_two.interpreter-3-of-a-machine.so"]
+	pages = []
+	for name in names:
+	    with open(os.path.dirname(os.readlink("/proc/self/fd/1")) + name, "w+b") as f:
+	        f.truncate(4096)
+	        pages.append(mmap.mmap(f.fileno(), 4096))
+	        pages[-1][0]
+	if not os.fork():
+	    while os.getppid() != 1:
+	        time.sleep(0.05)
+	    os._exit(0)
+	print(os.getpid(), flush=True)
+	time.sleep(60)
+END
+forked=$!
+until [ -s "$dir/forked" ]; do sleep 0.05; done
+expect_code 0 env COLUMNS=80 "$rmap" sharing --top 0 --tree $forked
+shows '^_one.interp..-machine.so '
+shows '^_two.interp..-machine.so '
+shows 'one more worker costs about'
+expect_code 0 env COLUMNS=200 "$rmap" sharing $forked
+shows 'nobody here descends from another of the group'
+! grep -q -e 'one more worker' -e 'had nothing been written' "$dir/out" || fail "a fork is told of whose parent was not looked at"
+kill $forked
+
 # a list of PIDs may be older than a process's end
 sleep 0 &
 ended=$!

@@ -240,6 +240,16 @@ static void scaled(double value, const char *const *units, double step, char buf
 	snprintf(buf, 32, value < 10 ? "%.2f %s" : "%.1f %s", value, *units);
 }
 
+static void ratio(double value, char buf[32])
+{
+	if (isnan(value))
+		snprintf(buf, 32, "-");
+	else if (value < 10000)
+		snprintf(buf, 32, "%.2f", value);
+	else
+		grouped(value, buf);
+}
+
 static void format_figure(const struct figure *f, double value, char buf[32])
 {
 	static const char *const bytes[] = { "B", "KiB", "MiB", "GiB", "TiB", NULL };
@@ -251,8 +261,8 @@ static void format_figure(const struct figure *f, double value, char buf[32])
 		scaled(value, bytes, 1024, buf);
 	else if (f->unit == UNIT_TIME)
 		scaled(value, times, 1000, buf);
-	else if (f->unit == UNIT_RATIO && value < 10000)
-		snprintf(buf, 32, "%.2f", value);
+	else if (f->unit == UNIT_RATIO)
+		ratio(value, buf);
 	else
 		grouped(value, buf);
 }
@@ -328,7 +338,7 @@ static void print_phases(const struct block *b)
 			if (p < d->nr_phases)
 				looks = quotient((double)d->phase[p].pass[COMPARE_SECOND].looks,
 						 (double)d->phase[p].pass[COMPARE_SECOND].found);
-			snprintf(text, sizeof(text), isnan(looks) ? "-" : "%.2f", looks);
+			ratio(looks, text);
 			fprintf(b->out, " %14s ", text);
 		}
 		fprintf(b->out, "\n");

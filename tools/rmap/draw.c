@@ -354,7 +354,8 @@ int draw_runner(const struct draw_request *request, struct runner *r, struct op_
 	runner_for_each(r, add_process, &list);
 	if (!list.nr && !list.failed) {
 		snprintf(err, OPS_ERR_SIZE,
-			 "No process is left to draw there (--at asks for an earlier point).");
+			 "No process is left to draw there, or none is there yet (--at asks for "
+			 "another point).");
 		return EXIT_BAD;
 	}
 	if (list.failed ||

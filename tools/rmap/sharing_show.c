@@ -216,22 +216,37 @@ static size_t letters_of(const char *name)
 	return letters;
 }
 
-/* The end of a long name says more than its beginning: paths differ there. */
+/* Where so many letters of a name have gone by. */
+static const char *letters_on(const char *name, size_t letters)
+{
+	while (letters) {
+		name++;
+		letters -= ((unsigned char)*name & 0xc0) != 0x80;
+	}
+	return name;
+}
+
+/*
+ * The end of a long name says more than its beginning: paths differ there. But of a file whose own name is too long the
+ * beginning is wanted, too: modules of an interpreter all end alike.
+ */
 static void print_name(const char *raw, unsigned int columns)
 {
 	char safe[LIVE_SAFE_SIZE];
-	const char *name = live_safe(raw, safe, sizeof(safe));
-	size_t letters = letters_of(name);
+	const char *name = live_safe(raw, safe, sizeof(safe)), *slash = strrchr(name, '/');
+	size_t letters = letters_of(name), head = 0;
 
 	if (letters <= columns) {
 		printf("%s%*s", name, (int)(columns - letters), "");
 		return;
 	}
-	for (letters -= columns - 2; letters;) {
-		name++;
-		letters -= ((unsigned char)*name & 0xc0) != 0x80;
+	if (slash && letters_of(slash + 1) > columns) {
+		name = slash + 1;
+		letters = letters_of(name);
+		head = (columns - 2) / 2;
 	}
-	printf("..%s", name);
+	printf("%.*s..%s", (int)(letters_on(name, head) - name), name,
+	       letters_on(name, letters - (columns - 2 - head)));
 }
 
 /* A process's name is cut behind, and its number never is. */
@@ -376,27 +391,41 @@ static int print_names(const struct sharing *s, struct table *t, size_t top)
 
 /* -- what it comes to ------------------------------------------------------------------------------- */
 
-static int print_worker(const struct sharing *s)
+/* What the forks of the group cost; nothing can be said of that where none of it was forked by another. */
+static int print_forks(const struct sharing *s)
 {
-	struct sharing_worker w;
+	uint64_t own = sharing_bytes(s->sums.private) + sharing_whole_bytes(s->sums.once);
+	uint64_t broken = sharing_unit_bytes(s->sums.broken);
 	char a[16], b[16], c[16], d[16];
+	struct sharing_worker w;
 
 	if (sharing_worker(s, &w))
 		return -1;
-	if (w.nr)
-		words_say(stdout,
-			  "one more worker costs about %s: what the median of %zu has for itself "
-			  "(private %s, swapped %s, page tables %s)",
-			  sharing_size((int64_t)(w.private + w.swapped + w.tables), a), w.nr,
-			  sharing_size((int64_t)w.private, b), sharing_size((int64_t)w.swapped, c),
-			  sharing_size((int64_t)w.tables, d));
+	if (!w.nr) {
+		words_say(stdout, "nobody here descends from another of the group, so what was "
+				  "written since a fork is not known (--tree PID takes a server "
+				  "and its workers)");
+		return 0;
+	}
+	words_say(stdout,
+		  "one more worker costs about %s: what the median of %zu has for itself "
+		  "(private %s, swapped %s, page tables %s)",
+		  sharing_size((int64_t)(w.private + w.swapped + w.tables), a), w.nr,
+		  sharing_size((int64_t)w.private, b), sharing_size((int64_t)w.swapped, c),
+		  sharing_size((int64_t)w.tables, d));
+	if (s->sees_frames)
+		words_say(
+			stdout,
+			"had nothing been written since the fork, at most %s would be saved (%.0f "
+			"%% of the group's own)",
+			sharing_size((int64_t)broken, a),
+			own ? 100 * (double)broken / (double)own : 0.0);
 	return 0;
 }
 
 static int print_sentences(const struct sharing *s)
 {
 	uint64_t private = sharing_bytes(s->sums.private), once = sharing_whole_bytes(s->sums.once);
-	uint64_t broken = sharing_unit_bytes(s->sums.broken);
 	size_t gone = 0, denied = 0;
 	char a[16], b[16], c[16];
 
@@ -416,15 +445,8 @@ static int print_sentences(const struct sharing *s)
 		words_say(stdout,
 			  "without CAP_SYS_ADMIN the kernel shows no frame numbers: all that is "
 			  "shared stands under 'within', and what was broken is not known");
-	if (print_worker(s))
+	if (print_forks(s))
 		return -1;
-	if (s->sees_frames)
-		words_say(
-			stdout,
-			"had nothing been written since the fork, at most %s would be saved (%.0f "
-			"%% of the group's own)",
-			sharing_size((int64_t)broken, a),
-			private + once ? 100 * (double)broken / (double)(private + once) : 0.0);
 	if (denied)
 		words_say(stdout, "processes that may not be looked at (%s): %zu", live_refusal(),
 			  denied);
