@@ -179,6 +179,7 @@ expect_code 0 "$rmap" breaks --folded --svg picture.svg -- ./known
 grep -q '^known;.*;main;child\(_\[i\]\)\?;second_caller;write_two 4$' out || fail "no such stack: $(cat out)"
 python3 -c 'import sys, xml.dom.minidom as x; t = x.parse("picture.svg").getElementsByTagName("title")
 sys.exit(not any(e.firstChild.data.startswith("write_two ") for e in t))' || fail "the picture"
+grep -q 'sharing broken: [1-9][0-9]* pages, [0-9.]* KiB, in ' picture.svg || fail "the picture's head: $(grep broken picture.svg)"
 expect_code 0 "$rmap" breaks --csv -- ./known
 python3 - <<'END' || fail "the CSV is wrong"
 import csv, sys

@@ -83,8 +83,8 @@ static void print_time(const struct breaks_report *r, size_t width, FILE *out)
 			most = column[i / each];
 	}
 	fputc('\n', out);
-	words_say(out, "over time: one column is %.3g s, '@' up to %s pages",
-		  (double)(t->bin_ns * each) / 1e9, words_count(most, a));
+	words_say(out, "over time: one column is %.3g s, '@' up to %s page%s",
+		  (double)(t->bin_ns * each) / 1e9, words_count(most, a), most == 1 ? "" : "s");
 	fprintf(out, "  |");
 	for (size_t i = 0; i <= (nr - 1) / each; i++)
 		fputc(levels[(column[i] * 9 + most - 1) / most], out);

@@ -167,7 +167,7 @@ int breaks_print_svg(const struct breaks_report *r, FILE *out)
 	struct drawing d = { .r = r, .flame = &flame, .out = out };
 	int ret = breaks_flame_make(r, true, &flame);
 	uint64_t pages = breaks_broken(&r->tally->total);
-	char a[32], b[32];
+	char a[32], b[32], c[32];
 
 	if (ret) {
 		breaks_flame_free(&flame);
@@ -185,11 +185,11 @@ int breaks_print_svg(const struct breaks_report *r, FILE *out)
 		WIDTH, d.height, WIDTH, d.height);
 	fprintf(out,
 		"<text class=\"h\" x=\"%.0f\" y=\"22\">Copy-on-write sharing broken: %s page%s, "
-		"%.1f MiB, in %.1f s</text>\n<text x=\"%.0f\" y=\"38\">width: pages; the "
+		"%s, in %.1f s</text>\n<text x=\"%.0f\" y=\"38\">width: pages; the "
 		"function that wrote is on top; events lost: %s</text>\n",
 		MARGIN, words_count(pages, a), pages == 1 ? "" : "s",
-		(double)r->tally->broken_bytes / (1 << 20), r->seconds, MARGIN,
-		words_count(r->lost, b));
+		words_bytes(r->tally->broken_bytes, b), r->seconds, MARGIN,
+		words_count(r->lost, c));
 	boxes(&d);
 	strip(&d);
 	fputs("</svg>\n", out);
