@@ -18,6 +18,7 @@ QUICK = "--quick" in sys.argv[3:]
 ORDER = ["scan", "pte_chain", "anon_vma", "anonmm", "anon_vma_chain", "cow_context", "lineage"]
 # What grows with what: the runs of a parameter's values
 SWEEP = re.compile(r"(children|vmas|depth)-(\d+)")
+COINCIDE = "Where curves coincide, the lowest of them in the legend covers the others."
 COLOURS = ["#888888", "#b8860b", "#1f77b4", "#9467bd", "#d62728", "#2ca02c", "#000000"]
 PLOTS = os.path.join(os.path.dirname(REPORT) or ".", "img")
 
@@ -206,6 +207,7 @@ set title '%s'
 set xlabel '%s'
 set ylabel '%s'
 %sset logscale y
+set format y '%%.0s%%c'
 set key outside right top noenhanced
 set grid
 plot %s
@@ -451,7 +453,7 @@ def main():
             for t, _, d in rows if any(o == outcome for _, o, _ in d["missing"])]
         if lines:
             out += [sentence, ""] + ["- " + x for x in lines] + [""]
-    out += history(rows, designs) + claims(rows) + ["## What grows with what", ""] + plots() + locks(designs) + indirection() + ["## All figures", ""]
+    out += history(rows, designs) + claims(rows) + ["## What grows with what", "", COINCIDE, ""] + plots() + locks(designs) + indirection() + ["## All figures", ""]
     for head, sentence, get, form in TABLES:
         t = table(rows, designs, get, form)
         if t:

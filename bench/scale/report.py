@@ -275,7 +275,7 @@ def curves(name, title, ylabel, get):
                 f.write('"%s"\n%s\n\n\n' % (d, "\n".join("%g %g" % p for p in points)))
     if not shown:
         return []
-    path = gnuplot(name, "set title '%s'\nset xlabel 'relatives'\nset ylabel '%s'\nset logscale xy\nplot %s\n" % (
+    path = gnuplot(name, "set title '%s'\nset xlabel 'relatives'\nset ylabel '%s'\nset logscale xy\nset format y '%%.0s%%c'\nplot %s\n" % (
         title, ylabel, ", ".join(
             "'%s' index %d using 1:2 with linespoints lw 2 pt %d lc rgb '%s' title columnheader(1)" % (
                 data, i, 4 + ORDER.index(d), COLOURS[ORDER.index(d)]) for i, d in enumerate(shown))))
@@ -290,7 +290,7 @@ def bars(name, title, ylabel, rows, line=None, log=False):
             f.write('"%s" %s\n' % (text, " ".join("?" if get(d) is None else "%g" % get(d) for d in DESIGNS)))
     script = ("set datafile missing '?'\nset title '%s'\nset ylabel '%s'\nset style data histograms\nset style fill solid 0.9\n"
               "set style histogram clustered gap 1\nset xtics rotate by -30 noenhanced\nset grid xtics\n" % (title, ylabel))
-    script += "set logscale y\n" if log else "set yrange [0:*]\n"
+    script += "set logscale y\nset format y '%.0s%c'\n" if log else "set yrange [0:*]\n"
     plots = ["'%s' using %d:xtic(1) lc rgb '%s' title '%s'" % (data, i + 2, COLOURS[ORDER.index(d)], d) for i, d in enumerate(DESIGNS)]
     if line:
         plots.append("%g with lines lw 2 lc rgb '#ff7f0e' title '%g'" % (line, line))
