@@ -52,7 +52,9 @@ struct mm_port {
 
 	/*
 	 * No processor may have a translation of [start, end) of mm when this returns. Called with PTLs held. After the flush
-	 * frames may be freed. mm is also passed when it is about to go. why is for counting alone.
+	 * frames may be freed. mm is also passed when it is about to go. why is for counting alone. It is a full barrier: the entries
+	 * were changed before it; what processors wrote by these translations, the caller sees behind it, and so does whoever sees
+	 * what the caller does then.
 	 */
 	void (*tlb_flush)(void *ctx, struct mm *mm, uint64_t start, uint64_t end,
 			  enum mm_flush why);

@@ -592,6 +592,16 @@ static inline uint32_t rmap_page_mapcount(const struct rmap_page *page)
 	return atomic_load_explicit(&page->mapcount, memory_order_relaxed);
 }
 
+/*
+ * Does exactly one PTE map it? Then whatever was done through others that there were was done before what the caller does next. Who
+ * also counts references counts them after this: a holder who had the page by a PTE, and gave that up, is seen then (pairs with the
+ * release in rmap_page_unmap()).
+ */
+static inline bool rmap_page_is_mapped_once(const struct rmap_page *page)
+{
+	return atomic_load_explicit(&page->mapcount, memory_order_acquire) == 1;
+}
+
 /* Does nothing map it? Then whatever was done through mappings that there were was done before what the caller does next. */
 static inline bool rmap_page_is_unmapped(const struct rmap_page *page)
 {

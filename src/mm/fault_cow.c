@@ -35,13 +35,14 @@ static bool adopt(struct fault *f, struct page *page)
 	uint32_t cache = page_test(page, PG_SWAPCACHE) ? 1 : 0;
 	bool mine;
 
-	if (rmap_page_mapcount(&page->rmap) != 1 || page_refs(page) > 1 + cache)
+	if (!rmap_page_is_mapped_once(&page->rmap) || page_refs(page) > 1 + cache)
 		return false;
 	if (!page_trylock(page))
 		return false;
 	if (page_test(page, PG_SWAPCACHE))
 		swap_try_free(sys, page);
-	mine = rmap_page_mapcount(&page->rmap) == 1 && page_refs(page) == 1;
+	/* In this order: another address space may pin the page and unmap it just now. */
+	mine = rmap_page_is_mapped_once(&page->rmap) && page_refs(page) == 1;
 	if (mine) {
 		rmap_page_adopt(&sys->rmap, &page->rmap, &f->vma->rmap, f->addr);
 		atomic_store_explicit(&page->rmap.exclusive, 1, memory_order_relaxed);

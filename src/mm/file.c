@@ -453,6 +453,12 @@ void file_write_begin(struct mm_file *file, struct page *page)
 	page_clear(page, PG_DIRTY);
 	sum_add(file->sys, SUM_DIRTY, -1);
 	rmap_spin_unlock(&file->lock);
+	/*
+	 * What is written to the store is read after this. Who unmaps a dirty page, has flushed what wrote to it and finds the bit set
+	 * leaves it to us (file_set_dirty() has no lock then): so either he sees it cleared, or we see what was written. What he has on
+	 * his side is the flush, a barrier on every machine.
+	 */
+	atomic_thread_fence(memory_order_seq_cst);
 }
 
 void file_write_end(struct mm_file *file, struct page *page)

@@ -326,10 +326,17 @@ uint64_t madvise_willneed(struct vma *vma, uint64_t start, uint64_t end)
 static int page_to_zero(struct mm_file *file, uint64_t index, struct page **page)
 {
 	int error = file_get_page_held(file, index, 0, page);
+	uint32_t refs;
 
-	/* The cache's and ours, and one of all mappings together. */
-	if (error || page_refs(*page) <= 2u + (rmap_page_mapcount(&(*page)->rmap) != 0))
+	if (error)
 		return error;
+	/*
+	 * The cache's and ours, and one of all mappings together. Nobody maps it while we have its lock, but they may pin and unmap it: were
+	 * the mappings counted first, a pin could pass for their reference, which has gone.
+	 */
+	refs = page_refs(*page);
+	if (refs <= 2u + !rmap_page_is_unmapped(&(*page)->rmap))
+		return 0;
 	page_unlock(file->sys, *page);
 	page_put(file->sys, *page);
 	error = file_write_range(file, index, index);

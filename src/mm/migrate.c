@@ -159,7 +159,8 @@ static int migrate_locked(struct migration *m, struct page *to)
 	if (mapped)
 		walk_entries(m);
 	stores = (page_test(old, PG_SWAPCACHE) ? 1u : 0u) + (rmap_page_file(&old->rmap) ? 1u : 0u);
-	if (rmap_page_mapcount(&old->rmap) || page_refs(old) != 1 + stores ||
+	/* First the mappings: who pinned it by one that he unmapped meanwhile is seen in the references. */
+	if (!rmap_page_is_unmapped(&old->rmap) || page_refs(old) != 1 + stores ||
 	    !move_identity(sys, old, to))
 		error = RMAP_EAGAIN;
 	/* No entries: and an owner that nothing pins may be gone. */

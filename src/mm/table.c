@@ -115,10 +115,12 @@ static void tables_free(struct mm *mm, const struct leaving *leaving)
 void table_destroy(struct mm *mm)
 {
 	struct leaving leaving = { .first = NULL };
+	pte_t *pgd = mm->pgd;
 
-	table_leave(mm, page_of_address(mm->sys, mm->pgd), &leaving);
-	tables_free(mm, &leaving);
+	/* Out of sight before the grace period begins. */
 	__atomic_store_n(&mm->pgd, NULL, __ATOMIC_RELEASE);
+	table_leave(mm, page_of_address(mm->sys, pgd), &leaving);
+	tables_free(mm, &leaving);
 }
 
 /* The table below the one at level, or NULL. Where the level is known when this is compiled, the shifts are, too. */

@@ -40,6 +40,18 @@ void vma_wake_writer(struct mm *mm)
 		mm_os(mm)->wake(mm_os(mm)->ctx, &mm->vma_readers_gone);
 }
 
+/*
+ * Is the VMA not marked, seen by one who has counted himself in, where word stood before? The number that he read then may have been an old
+ * one. This one is not older than the word's mark. If it is newer, the mark has been released and what it was for is done: had he come in
+ * behind the mark, nobody waited for him, and the VMA may have left. So that is asked last.
+ */
+static inline bool may_stay(const struct mm *mm, const struct vma *vma, uint32_t word)
+{
+	if (vma_lock_word_marked(word, atomic_load_explicit(&mm->lock_seq, memory_order_seq_cst)))
+		return false;
+	return !(atomic_load_explicit(&vma->lock, memory_order_relaxed) & VMA_LOCK_DETACHED);
+}
+
 static bool try_enter(struct mm *mm, struct vma *vma)
 {
 	uint32_t word = atomic_load_explicit(&vma->lock, memory_order_relaxed);
@@ -47,14 +59,12 @@ static bool try_enter(struct mm *mm, struct vma *vma)
 	do {
 		uint32_t seq = atomic_load_explicit(&mm->lock_seq, memory_order_relaxed);
 
-		if ((word & VMA_LOCK_DETACHED) || (word & VMA_LOCK_READERS) == VMA_LOCK_READERS ||
+		if ((word & VMA_LOCK_READERS) == VMA_LOCK_READERS ||
 		    vma_lock_word_marked(word, seq))
 			return false;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&vma->lock, &word, word + 1, memory_order_seq_cst, memory_order_relaxed));
-	/* The number above may have been an old one. This one is not older than the word's mark. */
-	if (rmap_likely(!vma_lock_word_marked(
-		    word, atomic_load_explicit(&mm->lock_seq, memory_order_seq_cst))))
+	if (rmap_likely(may_stay(mm, vma, word)))
 		return true;
 	vma_lock_leave(mm, vma);
 	return false;

@@ -5,9 +5,10 @@
  *   a fault                                       who changes the VMA, with mmap_lock for writing
  *   --------------------------------------------  -------------------------------------------------------
  *   finds the VMA in the tree, under RCU          marks it: writes the mm's number into the VMA's word,
- *   is it marked, is it detached? mmap_lock         then waits until the readers that it has are gone
+ *   is it marked? mmap_lock                         then waits until the readers that it has are gone
  *   counts itself as a reader                     …
- *   marked after all? leaves, mmap_lock           releases all marks at once: the mm gets the next number
+ *   marked after all, or detached? leaves,        releases all marks at once: the mm gets the next number
+ *     mmap_lock
  *   handles the fault, leaves
  *
  * A VMA is marked while the number in its word is the mm's. So mmap_lock's writer need not remember what it marked, and new VMAs are
@@ -23,6 +24,11 @@
  * that is all: its faults take mmap_lock until the next number. That whoever marks it sees the readers of the time before, and these
  * the mark, follows from the order of sequentially consistent operations: the reader enters the word, then reads the mm's number;
  * the writer had set that number before it reads the word.
+ *
+ * Whether the VMA has left the tree is asked when that number is known, not before: a reader that had read an old number (of a mark that
+ * came true meanwhile; or where a machine may load in another order) can come in behind the mark, and be held up until it is
+ * released. He then reads the new number, and by its release all that the mark was for: the bounds, and that the VMA has left
+ * (tests/models/vma-lock.pml).
  *
  * It costs a VMA four bytes, a fault one atomic to enter and one to leave, in the VMA's own cache line; a change of a VMA one atomic,
  * mmap_lock's release for writing another.

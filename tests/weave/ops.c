@@ -11,6 +11,8 @@
 #include <mm/reclaim.h>
 #include <mm/swap.h>
 #include <mm/system.h>
+#include <mm/vma.h>
+#include <mm/vma_lock.h>
 
 /* Each thread writes a value of its own. */
 static uint64_t value_of(int thread)
@@ -169,6 +171,24 @@ CALLS(truncate_v, mm_file_truncate(w->private_file, 0))
 CALLS(willneed, mm_madvise(w->p, A(0), A_PAGES *PAGE, MM_MADV_WILLNEED))
 CALLS(remove_f0, mm_madvise(w->p, F(0), PAGE, MM_MADV_REMOVE))
 CALLS(poison_f0, mm_poison(w->p, F(0)))
+
+/* b goes; its mark is 65,535 changes old, so that it comes true once more at the end of the change before this one. */
+static int munmap_round(struct world *w, int thread)
+{
+	_Atomic uint32_t *word;
+	uint32_t old, mark;
+
+	(void)thread;
+	mm_write_lock(w->p);
+	word = &vma_at(w->p, B)->lock;
+	mark = (atomic_load(&w->p->lock_seq) + 1) << VMA_LOCK_SEQ_SHIFT;
+	old = atomic_load(word);
+	while (!atomic_compare_exchange_strong(
+		word, &old, (old & (((uint32_t)1 << VMA_LOCK_SEQ_SHIFT) - 1)) | mark))
+		;
+	mm_write_unlock(w->p);
+	return mm_munmap(w->p, B, PAGE);
+}
 
 /* Nobody switches it on again here. */
 static int swapoff(struct world *w, int thread)
@@ -524,6 +544,7 @@ const struct op ops[] = {
 	{ "munmap", "a0 and a1 away", USES_P, munmap_a, NULL },
 	{ "munmap-c", "the same, the child", USES_C, munmap_a_c, NULL },
 	{ "munmap-f", "the shared file away", USES_P, munmap_f, NULL },
+	{ "munmap-round", "b away, whose mark comes round", USES_P, munmap_round, NULL },
 	{ "mprotect", "a0 and a1 read-only", USES_P, mprotect_ro, NULL },
 	{ "mprotect-none", "all without access", USES_P, mprotect_none, NULL },
 	{ "mremap", "a0 and a1 to another table", USES_P, mremap_a, NULL },
