@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "import.h"
 #include "output.h"
+#include "words.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -152,8 +153,11 @@ static void print_found(const struct import *imp, const char *path)
 	       " of them anonymous and shared\n",
 	       path, imp->nr - 1, imp->nr == 2 ? "" : "es", imp->nr_pages, imp->nr_swapped,
 	       imp->nr_shared);
+	if (imp->denied)
+		words_say(stdout, "processes that may not be looked at (%s): %zu", live_refusal(),
+			  imp->denied);
 	if (imp->gone)
-		printf("processes that ended meanwhile, or may not be looked at: %zu\n", imp->gone);
+		printf("processes that ended meanwhile: %zu\n", imp->gone);
 	if (imp->conflicts)
 		printf("%" PRIu64
 		       " pages are shared in a way that no order of forks and writes makes\n",

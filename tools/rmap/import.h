@@ -93,7 +93,8 @@ struct import {
 	struct rmrec_writer *w;
 	uint64_t nr_pages, nr_shared, nr_swapped;
 	uint64_t conflicts; /* pages whose sharing has no history of this kind */
-	size_t gone;	    /* processes that ended meanwhile, or may not be looked at */
+	size_t gone;	    /* processes that ended meanwhile */
+	size_t denied;	    /* processes that may not be looked at */
 	bool no_memory;
 };
 

@@ -127,7 +127,7 @@ static bool read_pages(struct reader *r, struct imp_proc *p, int tables)
 	return true;
 }
 
-/* 1: it has gone, or may not be looked at. 0, or -1 without memory. */
+/* 1: it has gone; 2: it may not be looked at. 0, or -1 without memory. */
 static int read_proc(struct reader *r, struct imp_proc *p)
 {
 	int dir = live_proc_open(r->root, &p->proc), tables, ret;
@@ -137,6 +137,8 @@ static int read_proc(struct reader *r, struct imp_proc *p)
 	ret = live_maps_read(dir, &p->maps);
 	tables = ret ? ret : live_pagemap_open(dir);
 	close(dir);
+	if (tables == -EACCES || tables == -EPERM)
+		return 2;
 	if (tables < 0)
 		return tables == -ENOMEM ? -1 : 1;
 	ret = p->maps.nr && read_layout(r, p) && read_pages(r, p, tables) ? 0 : -1;
@@ -200,8 +202,9 @@ static int read_all(struct reader *r, const struct live_proc *procs, size_t nr)
 			      : read_proc(r, p);
 		if (ret > 0) {
 			free_proc(p);
-			imp->gone +=
-				!(up && live_same_mm(r->root, p->proc.pid, imp->v[up].proc.pid));
+			imp->denied += ret == 2;
+			imp->gone += ret == 1 && !(up && live_same_mm(r->root, p->proc.pid,
+								      imp->v[up].proc.pid));
 			continue;
 		}
 		if (ret < 0) {
@@ -236,8 +239,11 @@ int import_read(int root, const struct live_procs *procs, struct import *imp,
 		ret = read_all(&r, order, procs->nr);
 		if (ret)
 			live_fail(err, "no memory for the pages");
+		else if (imp->nr == 1 && imp->denied)
+			ret = live_fail(err, "no process of these may be looked at: %s",
+					live_refusal());
 		else if (imp->nr == 1)
-			ret = live_fail(err, "none of the processes is left, or may be looked at");
+			ret = live_fail(err, "none of the processes is left");
 	}
 	live_frames_close(&r.frames);
 	free(r.entries);
