@@ -12,6 +12,8 @@
  *   bit  5, 6     migration: accessed and dirty bits, kept
  *   bits 12..51   swap: slot number; migration, poisoned: frame number
  *
+ * Of a present entry the processor leaves bits 9 to 11 to us: 9 and 10 are PTE_SPECIAL and PTE_MLOCKED.
+ *
  * An all-zero entry is empty.
  */
 #ifndef RMAP_PTE_H
@@ -27,6 +29,7 @@ typedef uint64_t pte_t;
 #define PTE_ACCESSED	   ((pte_t)1 << 5)
 #define PTE_DIRTY	   ((pte_t)1 << 6)
 #define PTE_SPECIAL	   ((pte_t)1 << 9) /* software: no page descriptor counts it (the zero page) */
+#define PTE_MLOCKED	   ((pte_t)1 << 10) /* software: its page counts it as one that locks */
 #define PTE_NX		   ((pte_t)1 << 63)
 
 #define PTE_PFN_SHIFT	   12
@@ -132,6 +135,12 @@ static inline pte_t pte_exchange(pte_t *p, pte_t v)
 static inline pte_t pte_clear_bits(pte_t *p, pte_t bits)
 {
 	return atomic_fetch_and_explicit((_Atomic pte_t *)p, ~bits, memory_order_acq_rel);
+}
+
+/* Set these bits alone, which the MMU does not; under the lock of its table. */
+static inline void pte_set_bits(pte_t *p, pte_t bits)
+{
+	atomic_fetch_or_explicit((_Atomic pte_t *)p, bits, memory_order_acq_rel);
 }
 
 /* The MMU's: true when the entry still was *old and now is v. */

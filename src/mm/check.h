@@ -55,6 +55,7 @@ struct check_page {
 	uint64_t first; /* its sites are check.sites[first..first + sites - 1] */
 	uint32_t sites;
 	uint32_t facts;
+	uint32_t locks; /* of the sites, those that count as locking it */
 };
 
 struct check_mm {

@@ -213,13 +213,19 @@ static int check_exclusive(struct check *c, uint64_t pfn, const struct page *pag
 static int check_counts(struct check *c, uint64_t pfn, const struct page *page)
 {
 	const struct check_page *p = &c->pages[pfn];
-	uint32_t ptes = 0, expected;
+	uint32_t ptes = 0, locks, expected;
 
 	for (uint32_t i = 0; i < p->sites; i++)
 		ptes += !(c->sites[p->first + i] & SITE_ENTRY);
 	if (rmap_page_mapcount(&page->rmap) != ptes)
 		return check_wrong(c, "page %lu has map count %u, %u PTEs map it", pfn,
 				   rmap_page_mapcount(&page->rmap), ptes);
+	locks = page_mlocks(page);
+	/* Entries that Linux forgets are counted for ever (mremap.c). */
+	if (locks != p->locks && !(locks > p->locks && atomic_load_explicit(&c->sys->mlock_stranded,
+									    memory_order_relaxed)))
+		return check_wrong(c, "page %lu counts %u PTEs that lock it, there are %u", pfn,
+				   locks, p->locks);
 	expected = (ptes ? 1u : 0u) + (p->facts & FACT_CACHE ? 1u : 0u) +
 		   (p->facts & FACT_TREE ? 1u : 0u);
 	if (page_refs(page) < expected)

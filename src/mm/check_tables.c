@@ -267,6 +267,27 @@ static int check_rights(struct place *at, uint64_t addr, pte_t pte)
 		at->m->mm->id, addr, pte, right, at->vma->rmap.start, at->vma->rmap.end);
 }
 
+/*
+ * A page's entry says that it locks the page where the VMA is locked, and nowhere else. But a page that so many lock as can be
+ * counted may have entries that do not say so.
+ */
+static int check_lock(struct place *at, uint64_t addr, pte_t pte)
+{
+	struct check *c = at->c;
+	bool locked = at->vma->flags & VM_LOCKED, says = pte & PTE_MLOCKED;
+
+	c->pages[pte_pfn(pte)].locks += says;
+	if (says == locked ||
+	    (locked && atomic_load_explicit(&c->sys->mlock_full, memory_order_relaxed)))
+		return 0;
+	return check_wrong(c,
+			   "mm %lu, 0x%lx: the PTE 0x%lx says that it %s its page, VMA 0x%lx-0x%lx "
+			   "is %s",
+			   at->m->mm->id, addr, pte, says ? "locks" : "does not lock",
+			   at->vma->rmap.start, at->vma->rmap.end,
+			   locked ? "locked" : "not locked");
+}
+
 /* An entry that names a page, present or migrating: count it, put it down, look at it. */
 static int place_page(struct place *at, uint64_t addr, pte_t pte)
 {
@@ -276,6 +297,8 @@ static int place_page(struct place *at, uint64_t addr, pte_t pte)
 	bool anon = rmap_page_is_anon(&page->rmap);
 	int error = anon ? check_anon(at, addr, pte, page) : check_file_page(at, addr, pte, page);
 
+	if (!error && pte_present(pte))
+		error = check_lock(at, addr, pte);
 	if (error)
 		return error;
 	c->sites[p->first + p->sites++] =

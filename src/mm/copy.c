@@ -130,7 +130,7 @@ static bool copy_present(struct copy *c, pte_t *dst_pte, pte_t *src_pte, pte_t v
 	/* What it says when the right goes: a processor may have made it dirty since v was read, and the child's must say so, too. */
 	if (v & PTE_WRITE)
 		v = pte_clear_bits(src_pte, PTE_WRITE);
-	pte_write(dst_pte, v & ~(PTE_ACCESSED | PTE_WRITE));
+	pte_write(dst_pte, v & ~(PTE_ACCESSED | PTE_WRITE | PTE_MLOCKED));
 	return true;
 }
 

@@ -39,7 +39,7 @@ static inline void leave_old(struct fault *f, struct rmap_page *rpage)
 		cpu_rss_add(f->cpu, f->mm, RSS_ANON, 1);
 		cpu_rss_add(f->cpu, f->mm, page_rss_kind(old), -1);
 	}
-	if (f->vma->flags & VM_LOCKED)
+	if (f->old & PTE_MLOCKED)
 		lru_munlock(sys, old);
 	if (rmap_page_unmap(&sys->rmap, &rpage, 1, &f->vma->rmap, f->addr, f->pte))
 		page_put(sys, old);
@@ -72,14 +72,13 @@ bool fault_install_anon(struct fault *f, struct page *page)
 	rmap_page_map(&sys->rmap, &rpage, 1, &f->vma->rmap, f->addr, f->pte,
 		      RMAP_MAP_NEW | RMAP_MAP_EXCLUSIVE, NULL);
 	cpu_sum_add(f->cpu, SUM_ANON, 1);
+	bits |= vma_mlock_bit(f->vma, page);
 	pte_write(f->pte, pte_make(page_to_pfn(sys, page), bits));
 	/* After the new page is in, so that at no moment both sharers of old seem to be one. */
 	if (old_rpage)
 		leave_old(f, old_rpage);
 	else
 		cpu_rss_add(f->cpu, f->mm, RSS_ANON, 1);
-	if (f->vma->flags & VM_LOCKED)
-		page_set(page, PG_MLOCKED);
 	lru_add_on(sys, f->cpu, page);
 	rmap_spin_unlock(f->ptl);
 	return true;

@@ -23,7 +23,8 @@ static void reuse(struct fault *f)
 	if (f->write)
 		bits |= PTE_DIRTY;
 	/* Rights only grow: no flush. The exchange keeps nothing of the old bits but what stays true. */
-	pte_exchange(f->pte, pte_make(pte_pfn(f->old), bits | (f->old & PTE_DIRTY)));
+	pte_exchange(f->pte,
+		     pte_make(pte_pfn(f->old), bits | (f->old & (PTE_DIRTY | PTE_MLOCKED))));
 	rmap_spin_unlock(f->ptl);
 	COUNT_ON(f->cpu, fault_cow_reuse, 1);
 }

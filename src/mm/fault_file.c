@@ -39,8 +39,7 @@ static void map_page(struct fault *f, struct page *page, uint64_t addr, pte_t *p
 	if (rmap_page_map(&sys->rmap, &rpage, 1, &f->vma->rmap, addr, pte, 0, reserve))
 		page_get(page);
 	mm_rss_add(f->mm, page_rss_kind(page), 1);
-	if (f->vma->flags & VM_LOCKED)
-		lru_mlock(sys, page);
+	bits |= vma_mlock_bit(f->vma, page);
 	pte_write(pte, pte_make(page_to_pfn(sys, page), bits));
 }
 
@@ -257,9 +256,9 @@ int fault_file_mkwrite(struct fault *f, struct page *page)
 		rmap_spin_lock(f->ptl);
 		lost = pte_read(f->pte) != f->old;
 		if (!lost)
-			pte_write(f->pte,
-				  pte_make(pte_pfn(f->old),
-					   vma_pte_bits(f->vma, true) | PTE_ACCESSED | PTE_DIRTY));
+			pte_write(f->pte, pte_make(pte_pfn(f->old),
+						   vma_pte_bits(f->vma, true) | PTE_ACCESSED |
+							   PTE_DIRTY | (f->old & PTE_MLOCKED)));
 		rmap_spin_unlock(f->ptl);
 	}
 	page_unlock(sys, page);

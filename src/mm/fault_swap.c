@@ -52,6 +52,7 @@ static pte_t map(struct fault *f, struct page *page, uint64_t slot, struct rmap_
 		pte |= PTE_DIRTY;
 	if (rmap_page_map(&sys->rmap, &rpage, 1, &f->vma->rmap, f->addr, f->pte, flags, reserve))
 		page_get(page);
+	pte |= vma_mlock_bit(f->vma, page);
 	pte_write(f->pte, pte);
 	cpu_rss_add(f->cpu, f->mm, RSS_ANON, 1);
 	cpu_rss_add(f->cpu, f->mm, RSS_SWAP, -1);
@@ -144,8 +145,6 @@ int fault_swap(struct fault *f)
 		goto unlock;
 	}
 	pte = map(f, page, slot, &reserve);
-	if (f->vma->flags & VM_LOCKED)
-		lru_mlock(sys, page);
 	rmap_spin_unlock(f->ptl);
 	page_unlock(sys, page);
 	page_put(sys, page);

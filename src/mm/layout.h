@@ -95,8 +95,8 @@ void vma_set_bounds(struct vma *vma, uint64_t start, uint64_t end, uint64_t pgof
 
 /* ---- mlock.c ---- */
 
-/* Lock (or unlock) the pages that are mapped in [start, end) of vma, whose flags say which. mmap write. */
-void vma_mlock_pages(struct vma *vma, uint64_t start, uint64_t end);
+/* The VMA is locked no more, but nobody takes that off the count of its pages. mmap write. */
+void vma_strand_locks(const struct vma *vma);
 
 /* ---- madvise_pages.c ---- */
 

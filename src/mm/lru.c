@@ -355,14 +355,29 @@ unsigned int lru_isolate(struct mm_system *sys, enum lru_list list, unsigned int
 	return taken;
 }
 
-void lru_mlock(struct mm_system *sys, struct page *page)
+bool lru_mlock(struct mm_system *sys, struct page *page)
 {
-	if (!page_set(page, PG_MLOCKED))
+	uint32_t flags = atomic_load_explicit(&page->flags, memory_order_relaxed);
+
+	do {
+		if ((flags & PG_MLOCKED) == PG_MLOCKED) {
+			atomic_store_explicit(&sys->mlock_full, true, memory_order_relaxed);
+			return false;
+		}
+	} while (
+		!atomic_compare_exchange_weak_explicit(&page->flags, &flags, flags + PG_MLOCKED_ONE,
+						       memory_order_acq_rel, memory_order_relaxed));
+	if (!(flags & PG_MLOCKED))
 		lru_move(sys, page);
+	return true;
 }
 
 void lru_munlock(struct mm_system *sys, struct page *page)
 {
-	if (page_clear(page, PG_MLOCKED))
+	uint32_t flags =
+		atomic_fetch_sub_explicit(&page->flags, PG_MLOCKED_ONE, memory_order_acq_rel);
+
+	MM_ASSERT(sys, flags & PG_MLOCKED);
+	if ((flags & PG_MLOCKED) == PG_MLOCKED_ONE)
 		lru_move(sys, page);
 }

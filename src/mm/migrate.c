@@ -61,6 +61,8 @@ static enum rmap_visit migrate_one(struct rmap_hit *hit, void *arg)
 			file_set_dirty(page, sys);
 	}
 	pte_write(hit->pte, entry);
+	if (old & PTE_MLOCKED)
+		lru_munlock(sys, page);
 	if (rmap_page_to_entry(&sys->rmap, rpage, vma, hit->addr, hit->pte))
 		page_put(sys, page);
 	return RMAP_VISIT_NEXT;
@@ -83,9 +85,7 @@ static enum rmap_visit restore_one(struct rmap_hit *hit, void *arg)
 	if (rmap_page_from_entry(&sys->rmap, rpage, &m->old->rmap, &vma->rmap, hit->addr, hit->pte,
 				 entry & PTE_MIG_EXCLUSIVE ? RMAP_MAP_EXCLUSIVE : 0))
 		page_get(m->to);
-	pte_write(hit->pte, pte);
-	if (vma_flags(vma) & VM_LOCKED)
-		lru_mlock(sys, m->to);
+	pte_write(hit->pte, pte | hit_mlock_bit(hit, vma, m->to));
 	return RMAP_VISIT_NEXT;
 }
 

@@ -3,14 +3,93 @@
  * mlock(2) and its family: VM_LOCKED for a range, its pages marked so that reclaim passes them by, and what is missing faulted
  * in (unless ONFAULT).
  *
- * A page is marked while some locked VMA maps it. The mark is taken off when one such VMA is unlocked, even if another still
- * locks the page; reclaim finds that out when it meets the VMA, and marks it again.
+ * A page counts the entries of locked VMAs that map it (PG_MLOCKED), and goes when the last of them is unlocked or gone. Each
+ * entry that is counted says so (PTE_MLOCKED): between the flag and the pass over the entries, walkers, who hold no mmap_lock, bring
+ * and take away entries of the VMA, and nobody could tell from the flag whether the pass had come by. Linux counts since 5.18, in
+ * the page's place on the list of unevictable pages, and may count too few; a mark that is missed there is made up for by reclaim.
  */
 #include "layout.h"
 
 #include "table.h"
 
-void vma_mlock_pages(struct vma *vma, uint64_t start, uint64_t end)
+static pte_t count_entry(struct mm_system *sys, struct page *page)
+{
+	return lru_mlock(sys, page) ? PTE_MLOCKED : 0;
+}
+
+static void lock_page_entry(struct mm_system *sys, pte_t *pte, struct page *page)
+{
+	if (!(pte_read(pte) & PTE_MLOCKED))
+		pte_set_bits(pte, count_entry(sys, page));
+}
+
+pte_t vma_mlock_bit(const struct vma *vma, struct page *page)
+{
+	return vma_flags(vma) & VM_LOCKED ? count_entry(vma_mm(vma)->sys, page) : 0;
+}
+
+static bool covers(const struct vma *vma, uint64_t addr)
+{
+	const struct rmap_vma *v = &vma->rmap;
+
+	return addr >= atomic_load_explicit((const _Atomic uint64_t *)&v->start,
+					    memory_order_relaxed) &&
+	       addr < atomic_load_explicit((const _Atomic uint64_t *)&v->end, memory_order_relaxed);
+}
+
+/*
+ * Is the VMA around the hit locked? It may have been split since it was found: then the part that the hit is in is another one, and
+ * the flags that vma has now are of the part that it has become. Nobody splits one while the tree's lock is held.
+ */
+static bool hit_is_locked(const struct rmap_hit *hit, const struct vma *vma)
+{
+	struct mm *mm = mm_of_rmap(hit->mm);
+	uint64_t flags =
+		atomic_load_explicit((const _Atomic uint64_t *)&vma->flags, memory_order_acquire);
+	bool locked;
+
+	if (!(flags & VM_LOCKED) && covers(vma, hit->addr))
+		return false;
+	rmap_spin_lock(&mm->vma_lock);
+	vma = vma_at(mm, hit->addr);
+	locked = vma && (vma_flags(vma) & VM_LOCKED);
+	rmap_spin_unlock(&mm->vma_lock);
+	return locked;
+}
+
+pte_t hit_mlock_bit(const struct rmap_hit *hit, const struct vma *vma, struct page *page)
+{
+	return hit_is_locked(hit, vma) ? count_entry(vma_mm(vma)->sys, page) : 0;
+}
+
+bool hit_mlock(const struct rmap_hit *hit, const struct vma *vma, struct page *page)
+{
+	bool locked = hit_is_locked(hit, vma);
+
+	if (locked)
+		lock_page_entry(vma_mm(vma)->sys, hit->pte, page);
+	return locked;
+}
+
+static void lock_entry(const struct vma *vma, pte_t *pte, struct page *page)
+{
+	if (vma->flags & VM_LOCKED)
+		lock_page_entry(vma_mm(vma)->sys, pte, page);
+	else if (pte_clear_bits(pte, PTE_MLOCKED) & PTE_MLOCKED)
+		lru_munlock(vma_mm(vma)->sys, page);
+}
+
+/* Linux forgets that these entries lock their pages: so the pages stay, as long as anybody has them. */
+static void strand_entry(const struct vma *vma, pte_t *pte, struct page *page)
+{
+	(void)page;
+	if (pte_clear_bits(pte, PTE_MLOCKED) & PTE_MLOCKED)
+		atomic_store_explicit(&vma_mm(vma)->sys->mlock_stranded, true,
+				      memory_order_relaxed);
+}
+
+static void for_each_page(const struct vma *vma, uint64_t start, uint64_t end,
+			  void (*visit)(const struct vma *vma, pte_t *pte, struct page *page))
 {
 	struct mm *mm = vma_mm(vma);
 	struct mm_system *sys = mm->sys;
@@ -24,15 +103,16 @@ void vma_mlock_pages(struct vma *vma, uint64_t start, uint64_t end)
 		for (; start < stop; start += RMAP_PAGE_SIZE, pte++) {
 			pte_t v = pte_read(pte);
 
-			if ((v & (PTE_PRESENT | PTE_SPECIAL)) != PTE_PRESENT)
-				continue;
-			if (vma->flags & VM_LOCKED)
-				lru_mlock(sys, pfn_to_page(sys, pte_pfn(v)));
-			else
-				lru_munlock(sys, pfn_to_page(sys, pte_pfn(v)));
+			if ((v & (PTE_PRESENT | PTE_SPECIAL)) == PTE_PRESENT)
+				visit(vma, pte, pfn_to_page(sys, pte_pfn(v)));
 		}
 		rmap_spin_unlock(ptl);
 	}
+}
+
+void vma_strand_locks(const struct vma *vma)
+{
+	for_each_page(vma, vma->rmap.start, vma->rmap.end, strand_entry);
 }
 
 /* Give [start, end) of vma the lock flags in flags. */
@@ -55,7 +135,7 @@ static int lock_vma_range(struct vma *vma, uint64_t start, uint64_t end, uint64_
 		mm->locked_vm += pages;
 	else
 		mm->locked_vm -= pages;
-	vma_mlock_pages(now, start, end);
+	for_each_page(now, start, end, lock_entry);
 	return 0;
 }
 

@@ -149,11 +149,11 @@ static inline bool vm_has_recency(const struct mm_system *sys, uint64_t flags)
 	return !(flags & (mm_since(sys, 6, 3) ? VM_SEQ_READ | VM_RAND_READ : VM_SEQ_READ));
 }
 
-/* mmap write. */
+/* mmap write. Who reads them with acquire sees the bounds that the VMA had by then. */
 static inline void vma_set_flags(struct vma *vma, uint64_t flags)
 {
 	rmap_assert_write_held(&vma_mm(vma)->mmap_lock);
-	atomic_store_explicit((_Atomic uint64_t *)&vma->flags, flags, memory_order_relaxed);
+	atomic_store_explicit((_Atomic uint64_t *)&vma->flags, flags, memory_order_release);
 }
 
 static inline uint64_t vma_pages(const struct vma *vma)

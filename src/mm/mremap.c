@@ -201,6 +201,7 @@ static void keep_empty(struct remap *r, const struct vma *copy)
 	if (vma->flags & VM_LOCKED) {
 		mm->locked_lost += vma_pages(vma);
 		vma_set_flags(vma, vma->flags & ~VM_LOCKED_MASK);
+		vma_strand_locks(vma);
 	}
 	if (copy == vma || vma->rmap.start != r->addr || vma->rmap.end != r->addr + r->old_len)
 		return;

@@ -31,8 +31,6 @@ enum page_flags {
 	PG_SWAPCACHE = 1 << 8, /* private is its swap slot; page lock */
 	/* goes to swap when reclaimed: anonymous (not MADV_FREEd) or shared memory */
 	PG_SWAPBACKED = 1 << 9,
-	/* some VM_LOCKED VMA maps it: unevictable; page lock or PTL */
-	PG_MLOCKED = 1 << 10,
 	PG_UNEVICTABLE = 1 << 11, /* on the unevictable list; LRU lock */
 	PG_TABLE = 1 << 12,	  /* holds a page table */
 	PG_POISON = 1 << 13,	  /* the frame has gone bad: never handed out again */
@@ -46,6 +44,14 @@ enum page_flags {
 
 #define PG_LRU_LIST_SHIFT 16
 #define PG_LRU_CPU_SHIFT  19
+
+/*
+ * How many entries lock it (PTE_MLOCKED): unevictable while there is one. The PTL of the entry. A page that as many lock as can be
+ * counted is not told of more: theirs do not say so, and reclaim counts them when it meets them.
+ */
+#define PG_MLOCKED_ONE	  ((uint32_t)1 << 27)
+#define PG_MLOCKED	  ((uint32_t)31 << 27)
+#define PG_MLOCKED_MOST	  (PG_MLOCKED / PG_MLOCKED_ONE)
 
 #define PAGE_PIN_BIAS	  1024u
 /* Nobody pins what so many hold: the count has 32 bits. */
@@ -152,6 +158,13 @@ static inline bool page_clear(struct page *page, uint32_t flag)
 	return atomic_fetch_and_explicit(&page->flags, ~flag, memory_order_acq_rel) & flag;
 }
 
+/* Entries that lock it. */
+static inline uint32_t page_mlocks(const struct page *page)
+{
+	return (atomic_load_explicit(&page->flags, memory_order_relaxed) & PG_MLOCKED) /
+	       PG_MLOCKED_ONE;
+}
+
 static inline uint32_t page_refs(const struct page *page)
 {
 	return atomic_load_explicit(&page->refs, memory_order_acquire);
@@ -245,8 +258,11 @@ void lru_mark_accessed(struct mm_system *sys, struct page *page);
  */
 unsigned int lru_isolate(struct mm_system *sys, enum lru_list list, unsigned int max,
 			 struct list_head *out);
-/* Mark (and unmark) a page as locked in memory, moving it to and from the unevictable list. PTL or page lock held. */
-void lru_mlock(struct mm_system *sys, struct page *page);
+/*
+ * One more entry locks the page in memory, or one less; the first and the last move it to and from the unevictable list. The PTL of
+ * the entry, which says so, is held. False: more cannot be counted.
+ */
+bool lru_mlock(struct mm_system *sys, struct page *page);
 void lru_munlock(struct mm_system *sys, struct page *page);
 
 #endif

@@ -22,7 +22,7 @@ static bool may_write_now(const struct mm_system *sys, const struct vma *vma, pt
 
 static void protect_entry(struct gather *g, struct vma *vma, pte_t *pte, uint64_t addr)
 {
-	pte_t kept = PTE_PFN_MASK | PTE_ACCESSED | PTE_DIRTY | PTE_SPECIAL;
+	pte_t kept = PTE_PFN_MASK | PTE_ACCESSED | PTE_DIRTY | PTE_SPECIAL | PTE_MLOCKED;
 	pte_t old = pte_read(pte);
 	pte_t now;
 

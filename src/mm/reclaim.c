@@ -41,12 +41,9 @@ static enum outcome check_references(struct mm_system *sys, struct page *page)
 	int used = page_referenced(sys, page, true, &vm_flags);
 	bool again;
 
-	if (vm_flags & VM_LOCKED) {
-		lru_mlock(sys, page);
+	/* Somebody locks it, or is busy with its relatives. */
+	if ((vm_flags & VM_LOCKED) || used < 0)
 		return OUTCOME_KEEP;
-	}
-	if (used < 0)
-		return OUTCOME_KEEP; /* somebody is busy with its relatives */
 	again = page_clear(page, PG_REFERENCED);
 	if (used) {
 		page_set(page, PG_REFERENCED);

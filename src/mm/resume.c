@@ -378,10 +378,9 @@ static int map_site(struct reader *r, const struct site *s)
 	rmap_spin_lock(table_ptl(sys, s->pte));
 	if (rmap_page_map(&sys->rmap, &rpage, 1, &s->vma->rmap, s->addr, s->pte, flags, &reserve))
 		page_get(r->page);
+	bits |= vma_mlock_bit(s->vma, r->page);
 	pte_write(s->pte, pte_make(page_to_pfn(sys, r->page), bits));
 	mm_rss_add(s->mm, RSS_ANON, 1);
-	if ((s->vma->flags & VM_LOCKED) && !(r->page_flags & IMAGE_PAGE_OUT))
-		page_set(r->page, PG_MLOCKED);
 	rmap_spin_unlock(table_ptl(sys, s->pte));
 	rmap_unreserve(&sys->rmap, &reserve);
 	r->page_mapped = true;

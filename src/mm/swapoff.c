@@ -47,9 +47,8 @@ static void unuse_map(struct vma *vma, uint64_t addr, pte_t *pte, pte_t entry, s
 	}
 	if (rmap_page_map(&sys->rmap, &rpage, 1, &vma->rmap, addr, pte, flags, reserve))
 		page_get(page);
-	pte_write(pte, pte_make(page_to_pfn(sys, page), vma_pte_bits(vma, false)));
-	if (vma->flags & VM_LOCKED)
-		lru_mlock(sys, page);
+	pte_write(pte, pte_make(page_to_pfn(sys, page),
+				vma_pte_bits(vma, false) | vma_mlock_bit(vma, page)));
 	mm_rss_add(mm, RSS_ANON, 1);
 	mm_rss_add(mm, RSS_SWAP, -1);
 	swap_free(sys, slot);

@@ -41,6 +41,8 @@ struct mm_system {
 	struct rmap_spinlock lru_lock;	    /* RMAP_LOCK_LRU */
 	struct list_head lru[LRU_LISTS];    /* lru_lock */
 	_Atomic uint64_t nr_lru[LRU_LISTS]; /* changed under lru_lock */
+	/* Has an entry not been counted because its page could count no more? Have entries that were counted been forgotten? For the checker. */
+	_Atomic bool mlock_full, mlock_stranded;
 
 	char gap_swap[CPU_LINES];
 	struct swap_map swap; /* see swap.h */

@@ -39,8 +39,7 @@ static enum rmap_visit referenced_one(struct rmap_hit *hit, void *arg)
 	struct vma *vma = hit_vma(r->sys, &r->walk, hit);
 	bool recency;
 
-	if (vma_flags(vma) & VM_LOCKED) {
-		lru_mlock(r->sys, r->page);
+	if (hit_mlock(hit, vma, r->page)) {
 		r->vm_flags |= VM_LOCKED;
 		return RMAP_VISIT_STOP;
 	}
@@ -153,10 +152,8 @@ static enum rmap_visit unmap_one(struct rmap_hit *hit, void *arg)
 	enum rss_kind kind = page_rss_kind(page);
 	pte_t old, entry = 0;
 
-	if ((vma_flags(vma) & VM_LOCKED) && !(u->flags & UNMAP_IGNORE_MLOCK)) {
-		lru_mlock(sys, page);
+	if (!(u->flags & UNMAP_IGNORE_MLOCK) && hit_mlock(hit, vma, page))
 		return RMAP_VISIT_STOP;
-	}
 	/* What ageing has found idle for a while is in no TLB: most of what goes needs no flush. */
 	old = pte_exchange(hit->pte, 0);
 	if (pte_maybe_cached(old))
@@ -179,6 +176,8 @@ static enum rmap_visit unmap_one(struct rmap_hit *hit, void *arg)
 	}
 	if (entry)
 		pte_write(hit->pte, entry);
+	if (old & PTE_MLOCKED)
+		lru_munlock(sys, page);
 	cpu_rss_add(u->cpu, mm, kind, -1);
 	if (pte_is_swap(entry))
 		cpu_rss_add(u->cpu, mm, RSS_SWAP, 1);

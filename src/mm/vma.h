@@ -115,6 +115,15 @@ int mm_unmap_locked(struct mm *mm, uint64_t start, uint64_t end);
  */
 int mm_map_locked(struct mm *mm, uint64_t start, uint64_t len, uint64_t flags, struct mm_file *file,
 		  uint64_t pgoff);
+/*
+ * What a new entry of vma for page says about locking, which the page is told here: PTE_MLOCKED where vma is locked (and page can
+ * count one more), else 0. PTL held.
+ */
+pte_t vma_mlock_bit(const struct vma *vma, struct page *page);
+/* The same for one that a walk brings back; vma: as it found it. */
+pte_t hit_mlock_bit(const struct rmap_hit *hit, const struct vma *vma, struct page *page);
+/* Is page locked where a walk has met it? Then it counts that entry, if it did not (and can). PTL held. */
+bool hit_mlock(const struct rmap_hit *hit, const struct vma *vma, struct page *page);
 /* Remove every VMA and page table (exit). mmap write held, or nobody else knows mm. */
 void mm_unmap_all(struct mm *mm);
 /*

@@ -52,7 +52,7 @@ static void note_page(const struct zap *z, struct page *page, pte_t old)
 			lru_mark_accessed(sys, page);
 	}
 	z->g->rss[page_rss_kind(page)]--;
-	if (z->flags & VM_LOCKED)
+	if (old & PTE_MLOCKED)
 		lru_munlock(sys, page);
 }
 

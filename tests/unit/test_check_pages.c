@@ -180,6 +180,11 @@ static void zero_page_mapped(struct scene *x)
 	SET(x, x->e.sys->zero_page->rmap.mapcount, 1);
 }
 
+static void page_locks(struct scene *x)
+{
+	SET(x, page_at(x->p, LOCK)->flags, page_at(x->p, LOCK)->flags + PG_MLOCKED_ONE);
+}
+
 static const struct damage damages[] = {
 	DAMAGE(page_mapcount, "has map count 3, 2 PTEs map it"),
 	DAMAGE(page_refs_lost, "has 1 references; its mappings, swap cache and file hold 2"),
@@ -193,6 +198,7 @@ static const struct damage damages[] = {
 	DAMAGE(page_of_other_file, "is of another file than VMA"),
 	DAMAGE(page_locked, "is locked, though nothing is under way"),
 	DAMAGE(page_writeback, "is under write-back, though nothing is under way"),
+	DAMAGE(page_locks, "counts 2 PTEs that lock it, there are 1"),
 	DAMAGE(page_lru_list, "by its flags it belongs on"),
 	DAMAGE(page_lru_flag, "but does not say so"),
 	DAMAGE(lru_count, "the system counts 77 inactive anonymous pages, the list has"),

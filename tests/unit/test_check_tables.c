@@ -46,6 +46,16 @@ static void pte_special(struct scene *x)
 	SET(x, *table_find(x->p, OWN), *table_find(x->p, OWN) | PTE_SPECIAL);
 }
 
+static void pte_locks(struct scene *x)
+{
+	SET(x, *table_find(x->p, OWN), *table_find(x->p, OWN) | PTE_MLOCKED);
+}
+
+static void pte_does_not_lock(struct scene *x)
+{
+	SET(x, *table_find(x->p, LOCK), *table_find(x->p, LOCK) & ~PTE_MLOCKED);
+}
+
 static void pte_swap_slot(struct scene *x)
 {
 	SET(x, *table_find(x->p, SWAP), *table_find(x->p, SWAP) | 0x7777000);
@@ -193,6 +203,8 @@ static const struct damage damages[] = {
 	DAMAGE(pte_of_no_kind, "is neither empty nor of any kind"),
 	DAMAGE(pte_poisoned, "which is sound"),
 	DAMAGE(pte_special, "not the zero page"),
+	DAMAGE(pte_locks, "locks its page, VMA 0x60000000-0x60001000 is not locked"),
+	DAMAGE(pte_does_not_lock, "does not lock its page, VMA 0x90000000-0x90001000 is locked"),
 	DAMAGE(pte_swap_slot, "a swap entry names slot"),
 	DAMAGE(pte_swap_exclusive, "is exclusive, but 2 name the slot"),
 	DAMAGE(table_entries, "says 100 entries and has"),

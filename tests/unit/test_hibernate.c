@@ -262,6 +262,31 @@ static void locked_memory(void **state)
 }
 
 /*
+ * A page that two lock goes on being locked by two.
+ *
+ *	p  L   c  L   one page, read-only
+ */
+static void locked_by_two(void **state)
+{
+	struct mm *mms[2] = { engine_mm(&e) };
+	uint64_t a = map_anon(&e, mms[0], 0, 1);
+
+	(void)state;
+	poke(&e, mms[0], a, 7);
+	assert_int_equal(STEP(&e, mm_mprotect(mms[0], a, PAGE, MM_PROT_READ)), 0);
+	mms[1] = engine_fork(&e, mms[0]);
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(STEP(&e, mm_mlock(mms[i], a, PAGE, 0)), 0);
+	through_an_image(mms, 2);
+	assert_int_equal(memory_of(&e).unevictable, 1);
+	assert_true(same_frame(mms[0], a, mms[1], a));
+	assert_int_equal(STEP(&e, mm_munlock(mms[0], a, PAGE)), 0);
+	assert_true(page_info(mms[0], a).locked);
+	assert_int_equal(STEP(&e, mm_munlock(mms[1], a, PAGE)), 0);
+	assert_int_equal(memory_of(&e).unevictable, 0);
+}
+
+/*
  * What counts as locked without a VMA that locks it, since mremap left the old one unlocked, goes on to count.
  *
  *	[L L . .] --DONTUNMAP--> [. . . .] [L L . .], four count
@@ -1184,6 +1209,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(contents, setup, teardown),
 		cmocka_unit_test_setup_teardown(pushed_out_and_usable, setup, teardown),
 		cmocka_unit_test_setup_teardown(locked_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(locked_by_two, setup, teardown),
 		cmocka_unit_test_setup_teardown(locked_by_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(onto_a_design_that_copies, setup, teardown),
 		cmocka_unit_test_setup_teardown(three_generations, setup, teardown),
