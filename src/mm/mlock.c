@@ -28,28 +28,13 @@ pte_t vma_mlock_bit(const struct vma *vma, struct page *page)
 	return vma_flags(vma) & VM_LOCKED ? count_entry(vma_mm(vma)->sys, page) : 0;
 }
 
-static bool covers(const struct vma *vma, uint64_t addr)
-{
-	const struct rmap_vma *v = &vma->rmap;
-
-	return addr >= atomic_load_explicit((const _Atomic uint64_t *)&v->start,
-					    memory_order_relaxed) &&
-	       addr < atomic_load_explicit((const _Atomic uint64_t *)&v->end, memory_order_relaxed);
-}
-
-/*
- * Is the VMA around the hit locked? It may have been split since it was found: then the part that the hit is in is another one, and
- * the flags that vma has now are of the part that it has become. Nobody splits one while the tree's lock is held.
- */
-static bool hit_is_locked(const struct rmap_hit *hit, const struct vma *vma)
+/* The VMA around the hit, whichever it is now: nobody splits one while the tree's lock is held. */
+static bool hit_is_locked(const struct rmap_hit *hit)
 {
 	struct mm *mm = mm_of_rmap(hit->mm);
-	uint64_t flags =
-		atomic_load_explicit((const _Atomic uint64_t *)&vma->flags, memory_order_acquire);
+	const struct vma *vma;
 	bool locked;
 
-	if (!(flags & VM_LOCKED) && covers(vma, hit->addr))
-		return false;
 	rmap_spin_lock(&mm->vma_lock);
 	vma = vma_at(mm, hit->addr);
 	locked = vma && (vma_flags(vma) & VM_LOCKED);
@@ -59,15 +44,17 @@ static bool hit_is_locked(const struct rmap_hit *hit, const struct vma *vma)
 
 pte_t hit_mlock_bit(const struct rmap_hit *hit, const struct vma *vma, struct page *page)
 {
-	return hit_is_locked(hit, vma) ? count_entry(vma_mm(vma)->sys, page) : 0;
+	if (vma_surely_unlocked(vma, hit->addr) || !hit_is_locked(hit))
+		return 0;
+	return count_entry(vma_mm(vma)->sys, page);
 }
 
-bool hit_mlock(const struct rmap_hit *hit, const struct vma *vma, struct page *page)
+bool hit_mlock_perhaps(const struct rmap_hit *hit, struct page *page)
 {
-	bool locked = hit_is_locked(hit, vma);
+	bool locked = hit_is_locked(hit);
 
 	if (locked)
-		lock_page_entry(vma_mm(vma)->sys, hit->pte, page);
+		lock_page_entry(mm_of_rmap(hit->mm)->sys, hit->pte, page);
 	return locked;
 }
 

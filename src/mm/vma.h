@@ -122,8 +122,30 @@ int mm_map_locked(struct mm *mm, uint64_t start, uint64_t len, uint64_t flags, s
 pte_t vma_mlock_bit(const struct vma *vma, struct page *page);
 /* The same for one that a walk brings back; vma: as it found it. */
 pte_t hit_mlock_bit(const struct rmap_hit *hit, const struct vma *vma, struct page *page);
-/* Is page locked where a walk has met it? Then it counts that entry, if it did not (and can). PTL held. */
-bool hit_mlock(const struct rmap_hit *hit, const struct vma *vma, struct page *page);
+/*
+ * Is addr in vma, as a walk found it, and not locked? It may have been split since: then the part that addr is in may be another one,
+ * and the flags that vma has now are of the part that it has become. So its flags are read before its bounds.
+ */
+static inline bool vma_surely_unlocked(const struct vma *vma, uint64_t addr)
+{
+	const struct rmap_vma *v = &vma->rmap;
+	uint64_t flags =
+		atomic_load_explicit((const _Atomic uint64_t *)&vma->flags, memory_order_acquire);
+
+	return !(flags & VM_LOCKED) &&
+	       addr >= atomic_load_explicit((const _Atomic uint64_t *)&v->start,
+					    memory_order_relaxed) &&
+	       addr < atomic_load_explicit((const _Atomic uint64_t *)&v->end, memory_order_relaxed);
+}
+/*
+ * Is page locked where a walk has met it in vma? Then it counts that entry, if it did not (and can). PTL held. In line up to where that
+ * is likely, since each page that goes is asked twice.
+ */
+bool hit_mlock_perhaps(const struct rmap_hit *hit, struct page *page);
+static inline bool hit_mlock(const struct rmap_hit *hit, const struct vma *vma, struct page *page)
+{
+	return !vma_surely_unlocked(vma, hit->addr) && hit_mlock_perhaps(hit, page);
+}
 /* Remove every VMA and page table (exit). mmap write held, or nobody else knows mm. */
 void mm_unmap_all(struct mm *mm);
 /*
