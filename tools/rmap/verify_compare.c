@@ -180,23 +180,6 @@ static enum verify_result compare_sizes(struct verify_session *s, struct puppet 
 			  verify_who(s, p, who, sizeof(who)));
 }
 
-static bool any_locked(struct verify_session *s)
-{
-	struct puppet *p = NULL;
-	struct mm_stats stats;
-
-	while ((p = live_next(s->live, p))) {
-		struct mm *mm = runner_mm(s->runner, p->id);
-
-		if (!mm)
-			continue;
-		mm_get_stats(mm, &stats);
-		if (stats.locked_vm)
-			return true;
-	}
-	return false;
-}
-
 /*
  * smaps' counts, VMA by VMA. The kernel adds up shares of a page in 4,096ths of a byte, so the last KiB may differ. They are
  * of the time before what the comparison of pages trims, and so come behind it.
@@ -232,8 +215,7 @@ static enum verify_result compare_counts(struct verify_session *s, struct puppet
 
 			if (kib - live->counts[k] + 1 <= 2)
 				continue;
-			if (k == LOOK_LAZYFREE && (s->options.swap || s->count.rules[RULE_PINS] ||
-						   (live->counts[k] < kib && any_locked(s)))) {
+			if (k == LOOK_LAZYFREE && (s->options.swap || s->count.rules[RULE_PINS])) {
 				verify_rule(s, RULE_LAZYFREE);
 				continue;
 			}

@@ -92,25 +92,10 @@ const struct verify_rule verify_rules[] = {
 			      "and the two machines' sizes differ" },
 	[RULE_LAZYFREE] = { "lazyfree",
 			    "smaps' LazyFree is not compared with --swap, nor once a page was "
-			    "pinned, and may else be lower live while any process has locked "
-			    "memory",
+			    "pinned",
 			    "who unpins a page says whether it is dirty, and MADV_FREE passes by a "
-			    "dirty "
-			    "shared one; whether MADV_FREE takes a shared page depends on whether "
-			    "it was still "
-			    "being "
-			    "written when it came back from swap; and the kernel counts who locked "
-			    "a page, "
-			    "where the engine looks when it reclaims, and until then takes a page "
-			    "that one "
-			    "of its processes unlocked for evictable" },
-	[RULE_STRANDED_LOCKS] = { "stranded-locks",
-				  "with --swap, once locked memory was moved by MREMAP_DONTUNMAP, "
-				  "a page that the "
-				  "engine has in swap may be present live, as under \"no-swap\"",
-				  "Linux unlocks the old VMA and leaves its pages marked, and "
-				  "counts marks from "
-				  "there; the engine has one mark and no count" },
+			    "dirty shared one; whether MADV_FREE takes a shared page depends on "
+			    "whether it was still being written when it came back from swap" },
 	[RULE_HEAP] = { "heap",
 			"the heap of a process that was never told where begins at mmap_min_addr, "
 			"on "

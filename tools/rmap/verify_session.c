@@ -416,13 +416,6 @@ static enum verify_result compare_touched(struct verify_session *s)
 
 /* ---------------------------------------------------------------- the step */
 
-static uint64_t locked_lost(struct verify_session *s, const struct op *op)
-{
-	struct mm *mm = op->kind == OP_MREMAP ? runner_mm(s->runner, op->proc) : NULL;
-
-	return mm ? mm->locked_lost : 0;
-}
-
 static enum verify_result engine_does(struct verify_session *s, const struct op *op)
 {
 	char err[OPS_ERR_SIZE];
@@ -504,7 +497,6 @@ enum verify_result verify_step(struct verify_session *s, const struct op *asked)
 {
 	struct op op = *asked;
 	enum verify_result ret;
-	uint64_t lost;
 
 	if (s->result != VERIFY_AGREE)
 		return s->result;
@@ -521,14 +513,8 @@ enum verify_result verify_step(struct verify_session *s, const struct op *asked)
 		default_heap(s, &op);
 	op.outcome = OP_MAY_FAIL;
 	note_freed(s);
-	lost = locked_lost(s, &op);
 	ret = engine_does(s, &op);
 	note_reclaim(s, &op);
-	/* Pages that Linux leaves locked without a VMA that says so, by its own count. */
-	if (ret == VERIFY_AGREE && locked_lost(s, &op) != lost && s->options.swap) {
-		s->engine_swaps = true;
-		verify_rule(s, RULE_STRANDED_LOCKS);
-	}
 	look_drain(s->look);
 	if (ret == VERIFY_AGREE)
 		ret = verify_do(s, &op);
