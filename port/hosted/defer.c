@@ -119,8 +119,11 @@ void hosted_rcu_read_lock(void *ctx)
 	if (!reader)
 		hosted_thread_attach();
 	HOSTED_RCU_ENTER();
-	if (!reader->nesting++)
+	if (!reader->nesting++) {
 		atomic_store(&reader->period, atomic_load(&period));
+		/* What the section reads is read behind that; a store alone does not see to it on every machine. */
+		atomic_thread_fence(memory_order_seq_cst);
+	}
 }
 
 void hosted_rcu_read_unlock(void *ctx)
