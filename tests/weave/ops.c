@@ -175,16 +175,18 @@ CALLS(poison_f0, mm_poison(w->p, F(0)))
 /* b goes; its mark is 65,535 changes old, so that it comes true once more at the end of the change before this one. */
 static int munmap_round(struct world *w, int thread)
 {
-	_Atomic uint32_t *word;
+	struct vma *vma;
 	uint32_t old, mark;
 
 	(void)thread;
 	mm_write_lock(w->p);
-	word = &vma_at(w->p, B)->lock;
+	vma = vma_at(w->p, B);
 	mark = (atomic_load(&w->p->lock_seq) + 1) << VMA_LOCK_SEQ_SHIFT;
-	old = atomic_load(word);
-	while (!atomic_compare_exchange_strong(
-		word, &old, (old & (((uint32_t)1 << VMA_LOCK_SEQ_SHIFT) - 1)) | mark))
+	/* Another thread may have unmapped it. */
+	old = vma ? atomic_load(&vma->lock) : 0;
+	while (vma &&
+	       !atomic_compare_exchange_strong(
+		       &vma->lock, &old, (old & (((uint32_t)1 << VMA_LOCK_SEQ_SHIFT) - 1)) | mark))
 		;
 	mm_write_unlock(w->p);
 	return mm_munmap(w->p, B, PAGE);
