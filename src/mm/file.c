@@ -228,6 +228,8 @@ static int enter_page(struct mm_file *file, uint64_t index, struct page *page, b
 /* file->lock and page lock held; page stands in the tree. The tree's reference passes to the caller. */
 static void leave_tree(struct mm_file *file, struct page *page)
 {
+	rmap_assert_spin_held(&file->lock);
+	rmap_assert_bit_held(&page->flags);
 	MM_ASSERT(file->sys, !rmap_page_mapcount(&page->rmap));
 	file_tree_remove(file->sys, &file->pages, page->rmap.index);
 	if (page_clear(page, PG_DIRTY) && file->handle) {

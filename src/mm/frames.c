@@ -125,6 +125,7 @@ static bool get_fresh(struct mm_system *sys, struct mm_cpu *cpu)
 {
 	uint64_t left;
 
+	rmap_assert_spin_held(&cpu->lock);
 	rmap_spin_lock(&sys->frame_lock);
 	left = sys->nr_frames - sys->untouched;
 	cpu->fresh = sys->untouched;

@@ -124,6 +124,7 @@ static void batch_run(struct mm_system *sys, struct mm_cpu *cpu)
 {
 	uint32_t nr = 0;
 
+	rmap_assert_spin_held(&cpu->lock);
 	rmap_spin_lock(&sys->lru_lock);
 	for (; nr < RUN && !list_empty(&cpu->lru); nr++) {
 		struct page *page = list_entry(cpu->lru.next, struct page, lru);

@@ -135,11 +135,13 @@ static void set_own(struct rmap_vma *vma, struct anon_vma *anon_vma)
 
 static inline void tree_insert(struct anon_vma_chain *avc)
 {
+	rmap_assert_write_held(&anon_vma_root(avc->anon_vma)->rwsem);
 	itree_insert(&avc->anon_vma->rb_root, &avc->rb, &avc_tree);
 }
 
 static inline void tree_erase(struct anon_vma_chain *avc)
 {
+	rmap_assert_write_held(&anon_vma_root(avc->anon_vma)->rwsem);
 	itree_erase(&avc->anon_vma->rb_root, &avc->rb, &avc_tree);
 }
 

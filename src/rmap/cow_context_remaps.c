@@ -78,6 +78,7 @@ static void remap_enter(struct cow_context *context, struct remap *remap)
 	struct rb_node **link = &context->distances.node;
 	struct rb_node *parent = NULL;
 
+	rmap_assert_write_held(&context->owner.lock);
 	remap->below = remap->last;
 	itree_insert(&context->remaps, &remap->rb, &remap_tree);
 	while (*link) {
@@ -91,6 +92,7 @@ static void remap_enter(struct cow_context *context, struct remap *remap)
 
 static void remap_take(struct cow_context *context, struct remap *remap)
 {
+	rmap_assert_write_held(&context->owner.lock);
 	itree_erase(&context->remaps, &remap->rb, &remap_tree);
 	rb_erase(&context->distances, &remap->by_distance, NULL);
 }

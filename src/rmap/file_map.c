@@ -83,6 +83,7 @@ static void account(struct rmap_vma *vma)
 
 void file_map_insert(struct rmap_vma *vma)
 {
+	rmap_assert_write_held(&vma->file->lock);
 	itree_insert(&vma->file->vmas, &vma->file_node, &vma_tree);
 	account(vma);
 }
@@ -91,6 +92,7 @@ void file_map_erase(struct rmap_vma *vma)
 {
 	if (!rb_is_linked(&vma->file_node))
 		return;
+	rmap_assert_write_held(&vma->file->lock);
 	itree_erase(&vma->file->vmas, &vma->file_node, &vma_tree);
 	vma->file->nr_vmas--;
 	if (may_write_file(vma))

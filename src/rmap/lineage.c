@@ -137,6 +137,7 @@ void lineage_mm_exit(struct rmap *rmap, struct rmap_mm *mm)
 /* n, gone, forwards to target, of which the caller has a reference to give. target's tree_lock. */
 static void forwarder_enter(struct lineage *n, struct lineage *target)
 {
+	rmap_assert_spin_held(&target->tree_lock);
 	n->forwarder_next = target->forwarders;
 	if (n->forwarder_next)
 		n->forwarder_next->forwarder_link = &n->forwarder_next;
@@ -149,6 +150,7 @@ static void forwarder_enter(struct lineage *n, struct lineage *target)
 /* target's tree_lock. The reference is the caller's now. */
 static void forwarder_leave(struct lineage *n, struct lineage *target)
 {
+	rmap_assert_spin_held(&target->tree_lock);
 	*n->forwarder_link = n->forwarder_next;
 	if (n->forwarder_next)
 		n->forwarder_next->forwarder_link = n->forwarder_link;
@@ -210,6 +212,7 @@ static void bypass(struct rmap *rmap, struct lineage *hub)
 {
 	struct lineage *heir;
 
+	rmap_assert_spin_held(&hub->tree_lock);
 	if (!lineage_gone(hub) || !hub->forwarders || hub->nr_forwarders > 2 ||
 	    atomic_load_explicit(&hub->refs, memory_order_relaxed) !=
 		    (uint64_t)hub->nr_forwarders + 1)
@@ -365,6 +368,7 @@ static void take_out(struct rmap *rmap, struct lineage *n, struct lineage *paren
 	struct lineage *next = lineage_next(n);
 	struct lineage *heir = child ? child : next;
 
+	rmap_assert_spin_held(&n->tree_lock);
 	atomic_store_explicit(&n->gone, 1, memory_order_release);
 	if (child)
 		put_in_place(rmap, child, n, parent);

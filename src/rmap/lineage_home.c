@@ -145,12 +145,14 @@ static void change_end(struct lineage *n)
 
 static void tree_enter(struct lineage *n, struct lineage_displaced *d)
 {
+	rmap_assert_spin_held(&n->lock);
 	itree_insert(&n->displaced, &d->rb, &displaced_tree);
 	atomic_fetch_add_explicit(&n->nr_displaced, 1, memory_order_release);
 }
 
 static void tree_leave(struct lineage *n, struct lineage_displaced *d)
 {
+	rmap_assert_spin_held(&n->lock);
 	itree_erase(&n->displaced, &d->rb, &displaced_tree);
 	atomic_fetch_sub_explicit(&n->nr_displaced, 1, memory_order_release);
 }

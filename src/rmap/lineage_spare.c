@@ -28,6 +28,7 @@ static uint32_t spare_blocks(const struct rmap *rmap)
 /* One came or went. Lock. */
 static void set_spare_blocks(struct rmap *rmap, uint32_t nr)
 {
+	rmap_assert_spin_held(&rmap->lock);
 	atomic_store_explicit(&rmap->spare.nr, nr, memory_order_relaxed);
 }
 
