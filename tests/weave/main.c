@@ -65,6 +65,8 @@ static const struct named named[] = {
 	{ "populate-truncate", "populate-f1+truncate-f" },
 	{ "mlock-swapoff", "mlock-a2+swapoff" },
 	{ "mlock-fork", "mlock-a2+fork" },
+	{ "mlock-two", "munlock+mlock-a0-c+migrate-a0" },
+	{ "munlock-reclaim", "munlock+mlock-a0-c+reclaim" },
 	{ "truncate-writeback", "fsync+truncate-f" },
 	{ "truncate-cow", "truncate-v+write-v1" },
 	{ "truncate-fork", "truncate-v+fork" },

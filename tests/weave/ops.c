@@ -160,6 +160,8 @@ CALLS(pageout, mm_madvise(w->p, A(0), A_PAGES *PAGE, MM_MADV_PAGEOUT))
 CALLS(pageout_c, mm_madvise(w->c, A(0), A_PAGES *PAGE, MM_MADV_PAGEOUT))
 CALLS(lock_a, mm_mlock(w->p, A(0), 2 * PAGE, 0))
 CALLS(lock_a2, mm_mlock(w->p, A(2), PAGE, 0))
+CALLS(lock_a0_c, mm_mlock(w->c, A(0), PAGE, MM_MLOCK_ONFAULT))
+CALLS(unlock_a, mm_munlock(w->p, A(0), 2 * PAGE))
 CALLS(populate_f1, mm_madvise(w->p, F(1), PAGE, MM_MADV_POPULATE_READ))
 CALLS(migrate_a0, mm_migrate(w->p, A(0)))
 CALLS(migrate_a0_c, mm_migrate(w->c, A(0)))
@@ -511,6 +513,13 @@ PINS(pin_page_a4, w->p, A(4))
 PINS(pin_page_f0, w->p, F(0))
 PINS(pin_page_s, w->p, S_LOW)
 
+/* As they are: a0 stays shared. */
+static void lock_before(struct world *w, int thread)
+{
+	(void)thread;
+	must(mm_mlock(w->p, A(0), 2 * PAGE, MM_MLOCK_ONFAULT), "mlock");
+}
+
 /* ---------------------------------------------------------------- the list */
 
 const struct op ops[] = {
@@ -563,6 +572,8 @@ const struct op ops[] = {
 	  NULL },
 	{ "mlock", "lock a0 and a1", USES_P, lock_a, NULL },
 	{ "mlock-a2", "lock what is in swap", USES_P, lock_a2, NULL },
+	{ "mlock-a0-c", "lock a shared page as it is, the child", USES_C, lock_a0_c, NULL },
+	{ "munlock", "unlock a0 and a1", USES_P, unlock_a, lock_before },
 	{ "populate-f1", "MADV_POPULATE_READ, a file's page not in memory", USES_P, populate_f1,
 	  NULL },
 	{ "migrate-a0", "move a shared page's frame", USES_P | LOOSE | UNMAPS, migrate_a0, NULL },
