@@ -262,7 +262,7 @@ def plan_tests(build, folder, whole):
     for source in sorted((ROOT / "tests" / "unit").glob("test_*.c")):
         text = source.read_text()
         program = build / "tests" / source.stem
-        engine = re.search(r'#include "(engine|faulty|faulty_fixture|meanwhile|meanwhile_file|one_mm|scene|vmas)\.h"', text)
+        engine = re.search(r'#include "(engine|faulty|faulty_fixture|meanwhile|meanwhile_file|one_mm|scene|two_machines|vmas)\.h"', text)
         if not engine and not re.search(r'#include "(tiny_vm|lineage)\.h"', text):
             continue
         if source.stem[5:] in LARGE:
