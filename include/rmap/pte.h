@@ -45,13 +45,25 @@ typedef uint64_t pte_t;
 #define PTE_MIG_ACCESSED   ((pte_t)1 << 5)
 #define PTE_MIG_DIRTY	   ((pte_t)1 << 6)
 
-#define PTRS_PER_TABLE	   512u
-#define PT_LEVELS	   4
-#define PT_LEVEL_SHIFT(level)                                                                      \
-	(RMAP_PAGE_SHIFT + 9 * ((level)-1)) /* bytes one entry of that level spans, as a shift */
+/*
+ * An entry is one of 512, as on x86-64 and arm64 with pages of 4 KiB. Less of a table's frame may be used, where all that is wanted is
+ * tables that are soon looked through (tests/weave, for `scan`); then addresses end sooner, too.
+ */
+#ifndef RMAP_TABLE_BITS
+#define RMAP_TABLE_BITS 9
+#endif
+#define PTRS_PER_TABLE	      (1u << RMAP_TABLE_BITS)
+#define PT_LEVELS	      4
+/* bytes one entry of that level spans, as a shift */
+#define PT_LEVEL_SHIFT(level) (RMAP_PAGE_SHIFT + RMAP_TABLE_BITS * ((level)-1))
 
 /* User addresses: below 2^47 less one page, as on Linux. */
-#define MM_TASK_SIZE (((uint64_t)1 << 47) - RMAP_PAGE_SIZE)
+#if RMAP_TABLE_BITS == 9
+#define MM_ADDRESS_END ((uint64_t)1 << 47)
+#else
+#define MM_ADDRESS_END ((uint64_t)1 << (RMAP_PAGE_SHIFT + PT_LEVELS * RMAP_TABLE_BITS - 1))
+#endif
+#define MM_TASK_SIZE (MM_ADDRESS_END - RMAP_PAGE_SIZE)
 
 /* Does it map a frame? The rest below are for entries that do not, or for both. */
 static inline bool pte_present(pte_t pte)

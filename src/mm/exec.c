@@ -89,7 +89,7 @@ static int move_stack(struct mm *mm, struct vma *vma, uint64_t shift)
 		return RMAP_ENOMEM;
 	}
 	table_free_range(mm, start > end - shift ? start : end - shift, end, end - shift,
-			 (uint64_t)1 << 47);
+			 MM_ADDRESS_END);
 	vma_set_bounds(vma, start - shift, end - shift, vma->rmap.pgoff);
 	return 0;
 }

@@ -14,8 +14,6 @@
 #include "table.h"
 #include "vma_lock.h"
 
-#define ADDRESS_END ((uint64_t)1 << 47)
-
 int unmap_split(struct mm *mm, uint64_t start, uint64_t end)
 {
 	struct vma *vma = vma_first_in(mm, start, end);
@@ -79,7 +77,7 @@ uint64_t unmap_vmas(struct mm *mm, uint64_t start, uint64_t end)
 		vma_free(vma);
 	}
 	table_free_range(mm, start, end, prev ? prev->rmap.end : 0,
-			 vma ? vma->rmap.start : ADDRESS_END);
+			 vma ? vma->rmap.start : MM_ADDRESS_END);
 	return accounted;
 }
 
@@ -105,14 +103,14 @@ void mm_unmap_all(struct mm *mm)
 	uint64_t accounted = 0;
 	struct vma *vma;
 
-	zap_vmas(mm, vma_first(mm), ADDRESS_END);
+	zap_vmas(mm, vma_first(mm), MM_ADDRESS_END);
 	vma_for_each(vma, mm)
 		accounted += forget_vma(mm, vma);
 	/* Nobody will look for a VMA again: the tree need not be kept in order for each that goes. */
 	vma_tree_dismantle(mm, unlink_vma);
 	mm_uncharge(mm->sys, accounted);
 	/* Also the tables without a VMA, which a fork that failed has left. */
-	table_free_range(mm, 0, ADDRESS_END, 0, ADDRESS_END);
+	table_free_range(mm, 0, MM_ADDRESS_END, 0, MM_ADDRESS_END);
 }
 
 int mm_munmap(struct mm *mm, uint64_t addr, uint64_t len)

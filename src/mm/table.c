@@ -257,7 +257,7 @@ void table_free_range(struct mm *mm, uint64_t start, uint64_t end, uint64_t floo
 		.end = end,
 		.floor = floor,
 		/* Nothing is ever mapped in the last page below the top. */
-		.ceiling = ceiling >= MM_TASK_SIZE ? (uint64_t)1 << 47 : ceiling,
+		.ceiling = ceiling >= MM_TASK_SIZE ? MM_ADDRESS_END : ceiling,
 	};
 
 	rmap_assert_write_held(&mm->mmap_lock);
