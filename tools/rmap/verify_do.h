@@ -35,6 +35,8 @@ enum verify_result verify_need(struct verify_session *s, uint64_t id, struct pup
 enum verify_result verify_do_file(struct verify_session *s, const struct op *op);
 /* NULL: it is not open. */
 struct verify_file *verify_file_of(struct verify_session *s, uint32_t number);
+/* Every open file that has a store is synced, on both sides (the rule small-pages). */
+void verify_sync_files(struct verify_session *s);
 
 /* verify_do_process.c */
 

@@ -213,6 +213,8 @@ static int64_t do_pageout(struct verify_session *s, struct puppet *p, const stru
 		ret = live_call(p, SYS_madvise, start, op->len, op->flags, 0, 0, 0);
 		verify_rule(s, RULE_PAGEOUT);
 	}
+	/* What stays since it is dirty gets a flag by this, which the next fault takes for readahead's, and reads a large folio. */
+	verify_sync_files(s);
 	return ret;
 }
 

@@ -174,6 +174,17 @@ enum verify_result verify_do_file(struct verify_session *s, const struct op *op)
 	return VERIFY_AGREE;
 }
 
+void verify_sync_files(struct verify_session *s)
+{
+	for (uint32_t i = 0; i < s->nr_files; i++) {
+		struct verify_file *f = verify_file_of(s, i);
+		struct rfile *r = f && !f->shmem ? rfile_named(s->runner, i) : NULL;
+
+		if (r && !mm_file_sync(r->file) && fsync(f->fd[3]))
+			s->live_error = -errno;
+	}
+}
+
 enum verify_result verify_files(struct verify_session *s)
 {
 	unsigned char live[RMAP_PAGE_SIZE];

@@ -30,8 +30,11 @@ const struct verify_rule verify_rules[] = {
 				 "see, and the tester's looks put them there" },
 	[RULE_SMALL_PAGES] = { "small-pages",
 			       "PR_SET_THP_DISABLE in each puppet; files are written a page at a "
-			       "time and opened with POSIX_FADV_RANDOM",
-			       "the engine has no huge pages and no folios of several pages" },
+			       "time and opened with POSIX_FADV_RANDOM; behind MADV_PAGEOUT they "
+			       "are synced on both sides",
+			       "the engine has no huge pages and no folios of several pages; what "
+			       "MADV_PAGEOUT leaves, being dirty, looks to the next fault like "
+			       "readahead's mark, and gets it a large folio" },
 	[RULE_EXEC_ONLY] = { "exec-only", "each puppet holds all of its protection keys",
 			     "a processor with keys has the kernel spend one on PROT_EXEC alone, "
 			     "which then cannot be read; without keys, as in the engine, it can" },
