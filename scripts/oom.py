@@ -45,8 +45,6 @@ GENERATORS = [
     "displaced:ranges=8,pages=4,children=3", "file-offsets:files=2,mappings=6,pages=4,children=3",
     "neighbours:every=1601", "moves:every=4001",
 ]
-# Tests that choose their designs themselves (tests/CMakeLists.txt).
-ONE_DESIGN = {"draw", "designs", "check_designs", "lock_counts", "origin_events"}
 # One request of threads in so many is refused; not where the test counts frames and faults to the last.
 RATES = [20, 300]
 EXACT = {"cpu"}
@@ -256,19 +254,27 @@ def plan_workloads(build, folder, options):
     return runs
 
 
+def tests_known(build):
+    """=> ({unit tests that have an engine}, {those of them that run it with each design}), as tests/CMakeLists.txt says."""
+    said = subprocess.run(["ctest", "--test-dir", build, "--show-only=json-v1"], check=True, capture_output=True).stdout
+    tests = json.loads(said)["tests"]
+    labels = {test["name"]: label["value"] for test in tests for label in test["properties"] if label["name"] == "LABELS"}
+    unit = {name[5:] for name in labels if name.startswith("unit/") and "engine" in labels[name]}
+    return unit, {name for name in unit if f"{DESIGNS[-1]}/unit/{name}" in labels}
+
+
 def plan_tests(build, folder, whole):
     """=> the runs of unit tests: those that have a machine, or the tiny one of tier 1."""
     runs = []
+    engine, each_design = tests_known(build)
     for source in sorted((ROOT / "tests" / "unit").glob("test_*.c")):
         text = source.read_text()
         program = build / "tests" / source.stem
-        engine = re.search(r'#include "(engine|faulty|faulty_fixture|meanwhile|meanwhile_file|one_mm|scene|two_machines|vmas)\.h"', text)
-        if not engine and not re.search(r'#include "(tiny_vm|lineage)\.h"', text):
+        if source.stem[5:] not in engine and '#include "tiny_vm.h"' not in text:
             continue
         if source.stem[5:] in LARGE:
             continue
-        one = source.stem[5:] in ONE_DESIGN or not engine or '#include "lineage.h"' in text
-        for design in DESIGNS if whole and not one else [None]:
+        for design in DESIGNS if whole and source.stem[5:] in each_design else [None]:
             environment = {"RMAP_OOM": str(folder)}
             if design:
                 environment["RMAP_DESIGN"] = design
