@@ -363,6 +363,9 @@ int lineage_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk_sta
 	struct tour t;
 	bool may;
 
+	/* Who asks for entries may ask for a page that nobody has. */
+	if (!mapping)
+		return RMAP_OK;
 	if (!(mapping & RMAP_MAPPING_ANON))
 		return walk_file_page(rmap, (struct rmap_file *)mapping, page, state);
 	t.rmap = rmap;

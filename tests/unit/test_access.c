@@ -91,6 +91,25 @@ static void test_pins_without_rights(void **state)
 	mm_file_put(file);
 }
 
+/* The page of zeros has no owner, and nobody is asked for the entries that stand for it: there are none. */
+static void test_a_walk_from_the_page_of_zeros(void **state)
+{
+	uint64_t zero = map_with(&e, mm, 0x20000000, 1, MM_PROT_READ,
+				 MM_MAP_PRIVATE | MM_MAP_ANONYMOUS, NULL, 0);
+	struct page *page;
+
+	(void)state;
+	assert_int_equal(touch_read(&e, mm, zero), 0);
+	assert_int_equal(STEP(&e, mm_pin(mm, zero, 0, &page)), 0);
+	for (unsigned int flags = 0; flags < RMAP_WALK_MAY_ALLOC * 2; flags++) {
+		struct rmap_walk walk = { .flags = flags, .purpose = RMAP_WALK_PROBE };
+
+		assert_int_equal(STEP(&e, mm_walk_page(e.sys, page, &walk)), 0);
+		assert_int_equal(walk.found, 0);
+	}
+	mm_unpin(e.sys, page, 0);
+}
+
 /*
  * A debugger writes where the owner may only read: into a private copy, which stays read-only. A page that is the owner's alone, but
  * came back clean from swap, is no such copy yet.
@@ -248,6 +267,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_parts_of_pages, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pins_without_rights, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_walk_from_the_page_of_zeros, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_forced_writes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_file_at_its_edges, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_bad_frame_of_shared_memory, set_up,
