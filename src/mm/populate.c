@@ -114,9 +114,16 @@ int vma_populate(struct vma *vma, uint64_t start, uint64_t end)
 	return populate_from(vma, &start, end, NULL);
 }
 
+/* How far one look goes: a table's worth, so that whoever wants to change the layout need not wait for all. What takes no time goes whole. */
+static uint64_t part_end(const struct vma *vma, uint64_t start, uint64_t end)
+{
+	uint64_t stop = end < vma->rmap.end ? end : vma->rmap.end;
+
+	return vma->flags & VM_LOCKONFAULT ? stop : table_end(start, stop);
+}
+
 /*
- * The next part of [*start, end), which begins behind it when this returns. One table's worth at a time, so that whoever wants to
- * change the layout need not wait for all of it.
+ * The next part of [*start, end), which begins behind it when this returns.
  */
 static int populate_part(struct mm *mm, uint64_t *start, uint64_t end, bool ignore_errors,
 			 struct fault_wait *wait)
@@ -131,9 +138,7 @@ static int populate_part(struct mm *mm, uint64_t *start, uint64_t end, bool igno
 	} else {
 		if (*start < vma->rmap.start)
 			*start = vma->rmap.start;
-		error = populate_from(vma, start,
-				      table_end(*start, end < vma->rmap.end ? end : vma->rmap.end),
-				      wait);
+		error = populate_from(vma, start, part_end(vma, *start, end), wait);
 		if (error && error != FAULT_NEEDS_PAGE && ignore_errors) {
 			*start = vma->rmap.end;
 			error = 0;

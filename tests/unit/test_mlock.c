@@ -186,6 +186,30 @@ static void test_mlockall(void **state)
 	mm_put(mm);
 }
 
+/* Of what need not be brought in there may be any amount: it is not gone through table by table. */
+static void test_terabytes_on_demand(void **state)
+{
+	const uint64_t len = (uint64_t)1 << 46;
+	struct mm *mm = engine_mm(&e);
+	const struct mm_mmap args = { .addr = BASE,
+				      .len = len,
+				      .prot = RW,
+				      .flags = ANON | MM_MAP_NORESERVE | MM_MAP_FIXED };
+	uint64_t at;
+
+	(void)state;
+	mm_set_capabilities(mm, MM_CAP_IPC_LOCK);
+	assert_int_equal(STEP(&e, mm_mmap(mm, &args, &at)), 0);
+	assert_int_equal(STEP(&e, mm_mlock(mm, at, len, MM_MLOCK_ONFAULT)), 0);
+	assert_int_equal(stats_of(mm).locked_vm, len / PAGE);
+	poke(&e, mm, at + len / 2, 1);
+	assert_true(page_info(mm, at + len / 2).locked);
+	assert_int_equal(STEP(&e, mm_mlockall(mm, MM_MCL_CURRENT | MM_MCL_ONFAULT)), 0);
+	assert_int_equal(STEP(&e, mm_munlockall(mm)), 0);
+	assert_int_equal(stats_of(mm).locked_vm, 0);
+	mm_put(mm);
+}
+
 /*
  * Locked read-only private memory that becomes writable: the copies are made by mprotect, not by the first write.
  *
@@ -325,6 +349,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_onfault, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_child_is_not_locked, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mlockall, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_terabytes_on_demand, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_protect_makes_copies, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mincore, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_msync_errors, setup, teardown),
