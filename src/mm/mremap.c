@@ -59,7 +59,7 @@ static int check_arguments(const struct remap *r)
 	if (r->addr + r->old_len > r->new_addr && r->new_addr + r->new_len > r->addr)
 		return RMAP_EINVAL;
 	/* Both places may be split in three; a failure for that reason must come before anything is unmapped. */
-	if (r->mm->map_count + 2 >= r->mm->sys->config.max_map_count - 3)
+	if (r->mm->map_count + 2 + 3 >= r->mm->sys->config.max_map_count)
 		return RMAP_ENOMEM;
 	return 0;
 }
@@ -219,7 +219,7 @@ static int move_vma(struct remap *r)
 	bool merged;
 	int error;
 
-	if (mm->map_count >= mm->sys->config.max_map_count - 3)
+	if (mm->map_count + 3 >= mm->sys->config.max_map_count)
 		return RMAP_ENOMEM;
 	error = charge(r);
 	if (error)

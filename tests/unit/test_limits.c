@@ -104,6 +104,30 @@ static void test_map_count(void **state)
 }
 
 /*
+ * A move may need three VMAs more for a while; where the limit is no more than that, there is no move.
+ *
+ * covers: 1.8-6
+ */
+static void test_a_tiny_map_count(void **state)
+{
+	struct mm *mm;
+
+	(void)state;
+	for (uint32_t limit = 1; limit < 7; limit++) {
+		restart((struct engine_config){ .mm.max_map_count = limit });
+		mm = engine_mm(&e);
+		assert_int_equal(try_map(&e, mm, 0, 1, RW, ANON | MM_MAP_FIXED), 0);
+		assert_int_equal(remap(&e, mm, 0, 1, 1, MM_MREMAP_MAYMOVE | MM_MREMAP_FIXED, 8),
+				 RMAP_ENOMEM);
+		assert_int_equal(try_map(&e, mm, 1, 1, MM_PROT_READ, ANON | MM_MAP_FIXED), 0);
+		/* In the way of growing in place. */
+		assert_int_equal(remap(&e, mm, 0, 1, 2, MM_MREMAP_MAYMOVE, 0),
+				 limit < 6 ? RMAP_ENOMEM : 0);
+		mm_put(mm);
+	}
+}
+
+/*
  * The limit that Linux has: 65,530, of which 65,531 can be had.
  *
  * covers: 1.8-6, 1.8-1
@@ -335,6 +359,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_defaults, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_as_and_data, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_map_count, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_tiny_map_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_65531, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_accountable, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_guess, setup, teardown),
