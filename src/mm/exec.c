@@ -99,9 +99,15 @@ static int widen_stack(struct mm *mm, struct vma *vma)
 {
 	uint64_t want = vma->rmap.end - vma->rmap.start + STACK_EXTRA;
 	uint64_t limit = mm_get_limit(mm, MM_LIMIT_STACK) & RMAP_PAGE_MASK;
-	uint64_t start = vma->rmap.end - (want < limit ? want : limit);
+	uint64_t start;
 
-	return start < vma->rmap.start ? stack_grow(vma, start) : 0;
+	if (want > limit)
+		want = limit;
+	if (want > vma->rmap.end)
+		return RMAP_ENOMEM;
+	start = vma->rmap.end - want;
+	/* Also where it would reach below what may be mapped: there is no room. */
+	return start < vma->rmap.start && stack_grow(vma, start) ? RMAP_ENOMEM : 0;
 }
 
 static int place_stack(struct mm *mm, uint64_t top, uint64_t args_len)
@@ -132,7 +138,8 @@ static bool segment_valid(const struct mm_exec_segment *s)
 	const uint32_t known = MM_PROT_READ | MM_PROT_WRITE | MM_PROT_EXEC;
 
 	return !page_offset(s->addr | s->len | s->offset) && !(s->prot & ~known) &&
-	       s->len <= MM_TASK_SIZE && s->addr <= MM_TASK_SIZE - s->len;
+	       s->len <= MM_TASK_SIZE && s->addr <= MM_TASK_SIZE - s->len &&
+	       s->offset <= (uint64_t)INT64_MAX - s->len;
 }
 
 static int map_segments(struct mm *mm, const struct mm_exec *exec, uint64_t *end)

@@ -66,6 +66,14 @@ static void test_exec(void **state)
 	bad.stack_top = 65536 + PAGE;
 	bad.args_len = 2 * PAGE;
 	assert_int_equal(exec(&bad), RMAP_ENOMEM);
+	/* One that fits, but the room to work in below it would begin below that address, or below 0. */
+	bad.args_len = 100;
+	bad.stack_top = 65536 + 32 * PAGE;
+	assert_int_equal(exec(&bad), RMAP_ENOMEM);
+	bad.stack_top = 65536 + 8 * PAGE;
+	assert_int_equal(exec(&bad), RMAP_ENOMEM);
+	bad.stack_top = 65536 + 33 * PAGE;
+	assert_int_equal(exec(&bad), 0);
 	bad = ok;
 	bad.brk_start = MM_TASK_SIZE;
 	assert_int_equal(exec(&bad), RMAP_EINVAL);
@@ -88,6 +96,24 @@ static void test_exec(void **state)
 	/* Nothing to map, wherever. */
 	segment.len = 0;
 	assert_int_equal(exec(&ok), 0);
+}
+
+/* A segment may end where files end, not behind it, where page offsets would wrap. */
+static void test_exec_at_a_files_end(void **state)
+{
+	struct mm_file *file = pattern_file(&e, 1, 3);
+	const uint64_t last = ((uint64_t)INT64_MAX & RMAP_PAGE_MASK) - PAGE;
+	struct mm_exec_segment segment = { .addr = 0x400000, .len = PAGE, .file = file };
+	const struct mm_exec program = { .segments = &segment, .nr_segments = 1 };
+
+	(void)state;
+	segment.offset = last;
+	assert_int_equal(exec(&program), 0);
+	segment.offset = last + PAGE;
+	assert_int_equal(exec(&program), RMAP_EINVAL);
+	segment.offset = UINT64_MAX & RMAP_PAGE_MASK;
+	assert_int_equal(exec(&program), RMAP_EINVAL);
+	mm_file_put(file);
 }
 
 /* Segments in any order: the heap begins behind the highest. */
@@ -421,6 +447,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_exec, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_exec_at_a_files_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_exec_in_any_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_exec_with_the_same_rights, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mincore_and_msync, set_up, tear_down),
