@@ -34,8 +34,6 @@ int swap_init(struct mm_system *sys)
 	map->free = SWAP_NONE;
 	if (!map->nr_slots)
 		return 0;
-	if (map->nr_slots > SIZE_MAX / sizeof(*map->slots))
-		return RMAP_ENOMEM;
 	map->slots = mm_alloc(sys, RMAP_KIND_SYSTEM, map->nr_slots * sizeof(*map->slots));
 	return map->slots ? 0 : RMAP_ENOMEM;
 }

@@ -12,6 +12,9 @@
 #include "table.h"
 #include "valid.h"
 
+/* With fewer not even a page table, a page and a reserve find room. */
+#define FRAMES_MIN 64
+
 static bool kind_is_various(enum rmap_kind kind)
 {
 	return kind == RMAP_KIND_SYSTEM || kind == RMAP_KIND_BUFFER;
@@ -67,6 +70,18 @@ void mm_free(struct mm_system *sys, enum rmap_kind kind, void *object, size_t si
 	sys->port->os.free(sys->port->os.ctx, kind, object, size);
 }
 
+/* There, aligned, and with numbers that an entry has room for. */
+static bool memory_valid(const struct mm_port *port)
+{
+	const uint64_t most = (PTE_PFN_MASK >> PTE_PFN_SHIFT) + 1;
+
+	return port->frames && port->descriptors &&
+	       ((uintptr_t)port->frames & ~RMAP_PAGE_MASK) == 0 &&
+	       (uintptr_t)port->descriptors % sizeof(struct page) == 0 &&
+	       port->nr_frames >= FRAMES_MIN && port->nr_frames <= most &&
+	       port->nr_swap_slots <= most;
+}
+
 /* A callback that is missing is found at the start, not at the first use of it. */
 static bool port_complete(const struct mm_config *config, const struct mm_port *port)
 {
@@ -75,7 +90,7 @@ static bool port_complete(const struct mm_config *config, const struct mm_port *
 	if (!os->alloc || !os->free || !os->rcu_read_lock || !os->rcu_read_unlock ||
 	    !os->call_rcu || !os->rcu_barrier || !os->panic || !os->wait != !os->wake)
 		return false;
-	if (!port->frames || !port->descriptors || !port->tlb_flush || !port->now)
+	if (!memory_valid(port) || !port->tlb_flush || !port->now)
 		return false;
 	if (config->phantom)
 		return true;
@@ -148,8 +163,8 @@ int mm_system_create(const struct mm_config *config, const struct mm_port *port,
 	struct mm_system *sys;
 	int error;
 
-	if (port->nr_frames < 64 || cpus_wanted(port) > CPU_MAX || !config_valid(config) ||
-	    !port_complete(config, port))
+	if (cpus_wanted(port) > CPU_MAX || !config_valid(config) || !port_complete(config, port) ||
+	    config->watermark_min >= port->nr_frames)
 		return RMAP_EINVAL;
 	sys = system_alloc(port);
 	if (!sys)
@@ -262,6 +277,9 @@ void mm_get_objects(const struct mm_system *sys, enum rmap_kind kind, uint64_t *
 		*bytes = rmap_bytes(&sys->rmap, kind);
 		return;
 	}
+	*objects = *bytes = 0;
+	if ((unsigned int)kind >= RMAP_KINDS)
+		return;
 	for (uint32_t i = 0; i < sys->nr_cpus; i++)
 		live += atomic_load_explicit(&sys->cpus[i].objects[kind], memory_order_relaxed);
 	*objects = live > 0 ? (uint64_t)live : 0;

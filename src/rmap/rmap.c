@@ -102,7 +102,7 @@ static uint64_t size_of(const struct rmap *rmap, enum rmap_kind kind)
 
 uint64_t rmap_objects(const struct rmap *rmap, enum rmap_kind kind)
 {
-	return live_of(rmap, kind);
+	return (unsigned int)kind < RMAP_KIND_TIER1_END ? live_of(rmap, kind) : 0;
 }
 
 uint64_t rmap_bytes(const struct rmap *rmap, enum rmap_kind kind)

@@ -616,7 +616,7 @@ static const struct mm_port *promise_too_much_swap(const struct mm_port *port, u
 	return &large;
 }
 
-/* More slots than could be described. */
+/* More slots than an entry could name. */
 static void swap_without_end(void **state)
 {
 	struct mm_config config = { .design = engine_design() };
@@ -626,7 +626,7 @@ static void swap_without_end(void **state)
 	assert_int_equal(mm_system_create(&config,
 					  promise_too_much_swap(testport_port(tp), UINT64_MAX),
 					  &sys),
-			 RMAP_ENOMEM);
+			 RMAP_EINVAL);
 }
 
 /* ---------------------------------------------------------------- what a design would refuse */

@@ -84,6 +84,32 @@ static void test_a_port_is_complete(void **state)
 	assert_int_equal(hosted_destroy(h, NULL, NULL), 0);
 }
 
+/* Memory is where and as large as tables can say. */
+static void test_a_port_is_possible(void **state)
+{
+	static const uint64_t too_many[] = { ((uint64_t)1 << 40) + 1, UINT64_MAX };
+	struct mm_config config = { .design = engine_design() };
+	struct hosted *h = machine();
+	struct mm_port port;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(too_many) / sizeof(too_many[0]); i++) {
+		port = *hosted_port(h);
+		port.nr_frames = too_many[i];
+		assert_int_equal(create(&config, &port), RMAP_EINVAL);
+		port = *hosted_port(h);
+		port.nr_swap_slots = too_many[i];
+		assert_int_equal(create(&config, &port), RMAP_EINVAL);
+	}
+	port = *hosted_port(h);
+	port.frames = (char *)port.frames + 8;
+	assert_int_equal(create(&config, &port), RMAP_EINVAL);
+	port = *hosted_port(h);
+	port.descriptors = (char *)port.descriptors + 8;
+	assert_int_equal(create(&config, &port), RMAP_EINVAL);
+	assert_int_equal(hosted_destroy(h, NULL, NULL), 0);
+}
+
 static void test_a_configuration_makes_sense(void **state)
 {
 	struct hosted *h = machine();
@@ -102,6 +128,9 @@ static void test_a_configuration_makes_sense(void **state)
 	REFUSED(fault_around, 3 * PAGE, 4 * PAGE);
 	REFUSED(stack_guard_gap, PAGE + 1, PAGE);
 	REFUSED(mmap_min_addr, PAGE / 2, PAGE);
+	REFUSED(watermark_min, 128, 127);
+	REFUSED(watermark_min, UINT64_MAX, 1);
+	REFUSED(watermark_min, (uint64_t)3 << 62, 1);
 	REFUSED(release, MM_RELEASE_FIRST - 1, MM_RELEASE_FIRST);
 	REFUSED(release, MM_RELEASE_LATEST + 1, MM_RELEASE_LATEST);
 #undef REFUSED
@@ -131,6 +160,26 @@ static void test_watermarks(void **state)
 		assert_int_equal(e.sys->watermark[WATERMARK_HIGH], cases[i].high);
 		engine_teardown(&e);
 	}
+}
+
+/* What is no kind of object has none. Between tier 1's numbers and tier 2's there are some that are none's. */
+static void test_no_such_kind(void **state)
+{
+	static const enum rmap_kind none[] = { RMAP_KIND_TIER1_END, RMAP_KIND_MM - 1, RMAP_KINDS,
+					       (enum rmap_kind)1000000, (enum rmap_kind) - 1 };
+	struct engine e;
+
+	(void)state;
+	engine_setup(&e, NULL);
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		uint64_t objects = 1, bytes = 1;
+
+		mm_get_objects(e.sys, none[i], &objects, &bytes);
+		assert_int_equal(objects, 0);
+		assert_int_equal(bytes, 0);
+		assert_int_equal(rmap_objects(mm_system_rmap(e.sys), none[i]), 0);
+	}
+	engine_teardown(&e);
 }
 
 /* ---------------------------------------------------------------- one processor */
@@ -247,8 +296,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_port_is_complete),
+		cmocka_unit_test(test_a_port_is_possible),
 		cmocka_unit_test(test_a_configuration_makes_sense),
 		cmocka_unit_test(test_watermarks),
+		cmocka_unit_test(test_no_such_kind),
 		cmocka_unit_test(test_one_processor),
 		cmocka_unit_test(test_no_memory_for_a_system),
 	};
