@@ -7,7 +7,8 @@
  * below is a process of that address space. Addresses and lengths are in bytes.
  *
  * No function needs a lock on entry, none holds one on return. All but create and destroy of the system may be called from
- * several threads at once.
+ * several threads at once. What a call writes through a pointer (*result, *out, *page) it writes on success alone. No pointer may be
+ * NULL but where it says so, and whoever passes an address space or a file holds a reference to it.
  */
 #ifndef RMAP_MM_H
 #define RMAP_MM_H
@@ -44,7 +45,7 @@ struct mm_config {
 	uint32_t max_map_count;	   /* 0: 65530 */
 	uint64_t stack_guard_gap;  /* bytes; 0: 256 pages */
 	uint64_t mmap_min_addr;	   /* bytes; 0: 65536 */
-	uint64_t watermark_min;	   /* frames; 0: chosen from nr_frames */
+	uint64_t watermark_min;	   /* frames, fewer than there are; 0: chosen from nr_frames */
 	/* bytes mapped around a file read fault, a power of two; 0: 64 KiB; a page: off */
 	uint32_t fault_around;
 	/*
@@ -60,7 +61,8 @@ struct mm_config {
 };
 
 /*
- * Make a machine over port, which must outlive it. 0, RMAP_EINVAL (fewer than 64 frames, missing callbacks), RMAP_ENOMEM.
+ * Make a machine over port, which must outlive it; config is copied. 0; RMAP_EINVAL: the port is not complete or its figures are out of
+ * range (mm_port.h), or config's make no sense (unaligned addresses, a watermark of all frames); RMAP_ENOMEM.
  */
 int mm_system_create(const struct mm_config *config, const struct mm_port *port,
 		     struct mm_system **out);
@@ -110,12 +112,13 @@ struct mm_exec_segment {
 	uint64_t addr, len;   /* where */
 	uint32_t prot;	      /* MM_PROT_* */
 	struct mm_file *file; /* NULL: anonymous (bss) */
-	uint64_t offset;      /* bytes */
+	uint64_t offset;      /* bytes, page aligned; the segment ends below 2^63 in the file */
 };
 struct mm_exec {
 	const struct mm_exec_segment *segments;
 	uint32_t nr_segments;
-	uint64_t stack_top; /* final top of the stack; 0: below MM_TASK_SIZE */
+	/* final top of the stack, with at least 128 KiB below it that may be mapped; 0: below MM_TASK_SIZE */
+	uint64_t stack_top;
 	/* bytes of arguments and environment, written to the stack before it is moved into place */
 	uint64_t args_len;
 	uint64_t brk_start; /* 0: behind the highest segment */
@@ -123,8 +126,9 @@ struct mm_exec {
 
 /*
  * exec: a new address space for the program; the caller puts the old one. The arguments' stack is made at the top of the
- * address space, filled, then moved down to its final place as Linux does. RMAP_ENOMEM, RMAP_EINVAL. limits and
- * capabilities are those of old.
+ * address space, filled, then moved down to its final place as Linux does. Segments take the place of what is there, so a later one
+ * wins. RMAP_EINVAL: an address, length or offset is unaligned or out of range; RMAP_ENOMEM, also where the stack finds no room. Limits
+ * and capabilities are those of old, which is not changed.
  */
 int mm_exec(struct mm *old, const struct mm_exec *exec, struct mm **out);
 
@@ -229,7 +233,10 @@ int mm_madvise(struct mm *mm, uint64_t addr, uint64_t len, int advice);
 
 /* brk(2): the new break, or the old one where it cannot be. Never an error. */
 uint64_t mm_brk(struct mm *mm, uint64_t brk);
-/* Where the heap may begin; exec does it by itself. Only while the heap is empty. RMAP_EINVAL. */
+/*
+ * Where the heap may begin, any byte below MM_TASK_SIZE; exec does it by itself. Where nothing can be mapped it does not grow. RMAP_EINVAL: it
+ * is not empty, or that is no such address.
+ */
 int mm_set_brk(struct mm *mm, uint64_t start_brk);
 
 enum mm_mlock_flags {
@@ -245,7 +252,7 @@ int mm_munlock(struct mm *mm, uint64_t addr, uint64_t len);
 int mm_mlockall(struct mm *mm, uint32_t flags);
 int mm_munlockall(struct mm *mm);
 
-/* vec: one byte a page. */
+/* vec: one byte a page, 1: no I/O would be needed. Where it fails, the bytes before the hole are written. */
 int mm_mincore(struct mm *mm, uint64_t addr, uint64_t len, uint8_t *vec);
 
 enum mm_msync_flags {
@@ -293,7 +300,7 @@ void mm_unpin(struct mm_system *sys, struct page *page, uint32_t flags);
 struct rmap_page *mm_page_rmap(struct page *page);
 /*
  * rmap_walk() of a page that the caller has a reference to, with the page lock held for the time of it, with RMAP_WALK_SETTLE, as
- * reclaim does it, and with RMAP_WALK_MAY_ALLOC: for those who ask from outside. Errors of rmap_walk().
+ * reclaim does it, and with RMAP_WALK_MAY_ALLOC (both are added to walk->flags): for those who ask from outside. Errors of rmap_walk().
  */
 int mm_walk_page(struct mm_system *sys, struct page *page, struct rmap_walk *walk);
 /* Contents of a pinned page; NULL in a phantom system. */
@@ -321,7 +328,11 @@ bool mm_file_is_shmem(const struct mm_file *file);
 int mm_file_truncate(struct mm_file *file, uint64_t size);
 /* Write back all dirty pages (fsync). 0, or the first error; other pages are written all the same. */
 int mm_file_sync(struct mm_file *file);
-/* read(2) and write(2) through the page cache; write extends the file. *done as for mm_read. */
+/*
+ * read(2) and write(2) through the page cache; write extends the file. *done as for mm_read, but a read ends at the end of the file without
+ * an error. data NULL: no bytes are moved, all else is done; fresh pages have zeros. RMAP_EIO, RMAP_ENOMEM; of a write whose end would be
+ * beyond 2^64: RMAP_EINVAL.
+ */
 int mm_file_read(struct mm_file *file, uint64_t offset, void *data, uint64_t len, uint64_t *done);
 int mm_file_write(struct mm_file *file, uint64_t offset, const void *data, uint64_t len,
 		  uint64_t *done);
@@ -372,7 +383,8 @@ struct mm_stream {
 /*
  * Write all address spaces and contents. First everything that can go is written to files, also to those that nobody maps, and pushed
  * out to swap; what that comes to (RMAP_EIO) is the outcome. What was lost before is left for the next sync to say. The system must be
- * quiet; it stays usable. ids[i] names mms[i] for resume's caller.
+ * quiet (RMAP_EBUSY: a page migrates); it stays usable. ids[i] names mms[i] for resume's caller; each address space is there once. An error of
+ * the stream's, or RMAP_ENOMEM.
  */
 int mm_hibernate(struct mm_system *sys, struct mm *const *mms, const uint64_t *ids, uint32_t nr,
 		 const struct mm_stream *stream);
@@ -386,8 +398,9 @@ struct mm_resume {
 };
 
 /*
- * Fill a fresh system from an image. RMAP_EBADMSG: the image is cut, altered or of another version; RMAP_ENOMEM, RMAP_EIO. On
- * failure the system is empty again.
+ * Fill a fresh system from an image. RMAP_EBADMSG: the image is cut, altered or of another version; RMAP_ENOMEM, RMAP_EIO;
+ * RMAP_EBUSY: it has an address space or a file, which stay; or an error of the stream's or of resume->file's. On failure the system is
+ * empty again.
  */
 int mm_resume_image(struct mm_system *sys, const struct mm_stream *stream,
 		    const struct mm_resume *resume);
@@ -489,7 +502,7 @@ struct mm_memory {
 };
 void mm_get_memory(struct mm_system *sys, struct mm_memory *out);
 
-/* Bytes and number of live objects of a kind, tier 1's and tier 2's. */
+/* Bytes and number of live objects of a kind, tier 1's and tier 2's; 0 of what is no kind. */
 void mm_get_objects(const struct mm_system *sys, enum rmap_kind kind, uint64_t *objects,
 		    uint64_t *bytes);
 

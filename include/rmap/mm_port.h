@@ -42,8 +42,8 @@ struct mm_port {
 	struct rmap_port os;
 
 	/*
-	 * Physical memory: frame number pfn is at frames + (pfn << RMAP_PAGE_SHIFT), for pfn below nr_frames. descriptors has
-	 * nr_frames × 64 bytes, zeroed, aligned to 64. Both stay until the system is destroyed. In a phantom system only
+	 * Physical memory: frame number pfn is at frames + (pfn << RMAP_PAGE_SHIFT), for pfn below nr_frames, which is from 64 to 2^40 (an
+	 * entry has no more bits); aligned to a page. descriptors has nr_frames × 64 bytes, zeroed, aligned to 64. Both stay until the system is destroyed. In a phantom system only
 	 * frames that hold page tables are ever touched, so that frames may be address space without memory behind it.
 	 */
 	void *frames;
@@ -60,7 +60,7 @@ struct mm_port {
 			  enum mm_flush why);
 
 	/*
-	 * Swap space: slots numbered from 0 below nr_swap_slots, one page each. 0, or RMAP_EIO: the slot is then not used again.
+	 * Swap space: slots numbered from 0 below nr_swap_slots (0: none; at most 2^40), one page each. 0, or RMAP_EIO: the slot is then not used again.
 	 * Not called in a phantom system.
 	 */
 	uint64_t nr_swap_slots;

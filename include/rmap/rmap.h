@@ -14,7 +14,9 @@
  *  - Early stop and late look are the walk's business, TLB flushes and freeing of frames the virtual memory manager's.
  *
  * Locks that tier 1 takes by itself are the file's map lock and the design's own (RMAP_LOCK_FILE_MAP, RMAP_LOCK_ANON_VMA).
- * What must be held on entry stands with each function; "mmap write" means the address space's lock held for writing.
+ * What must be held on entry stands with each function, and is held on exit; "mmap write" means the address space's lock held for writing.
+ * No pointer may be NULL but where it says so. Arguments are not checked beyond what assertions see (the port's panic): tier 1 is called
+ * by a kernel, not by a user.
  */
 #ifndef RMAP_RMAP_H
 #define RMAP_RMAP_H
@@ -307,8 +309,8 @@ struct rmap_design_bytes {
 struct rmap_design_bytes rmap_design_bytes(const struct rmap_ops *ops);
 
 /*
- * Make an instance over port, which must outlive it; rmap itself stays where it is. 0, or RMAP_ENOMEM (only where the port has several
- * processors: what each keeps to itself is allocated, as RMAP_KIND_SYSTEM).
+ * Make an instance over port, which must outlive it; rmap itself stays where it is. 0; RMAP_ENOMEM (only where the port has several
+ * processors: what each keeps to itself is allocated, as RMAP_KIND_SYSTEM); RMAP_EINVAL: the library was compiled for another design alone.
  */
 int rmap_init(struct rmap *rmap, const struct rmap_ops *ops, const struct rmap_port *port);
 
@@ -743,7 +745,7 @@ static inline uint64_t rmap_vma_index(const struct rmap_vma *vma, uint64_t addr)
 /* What was counted so far. May be called at any time; while others count, figures may be of slightly different moments. */
 void rmap_get_counts(struct rmap *rmap, struct rmap_counts *out);
 
-/* Live objects of one kind of tier 1. */
+/* Live objects of one kind of tier 1; 0 of any other. */
 uint64_t rmap_objects(const struct rmap *rmap, enum rmap_kind kind);
 /* Their bytes; of all kinds together for RMAP_KIND_TIER1_END. */
 uint64_t rmap_bytes(const struct rmap *rmap, enum rmap_kind kind);
