@@ -72,6 +72,8 @@ def run(test, extra=None, cpu=None, wall=None, memory=None):
         if memory:
             resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        # Ignored where we run in the background: tests interrupt what they start, as ctest lets them.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     environment = dict(os.environ, **test.environment, **(extra or {}))
     # A file, not a pipe: a process that the test leaves behind would keep a pipe open, and us waiting.

@@ -4,7 +4,8 @@
 # On a terminal: lines are as wide as that, and nothing is written over where TERM says that it cannot be.
 . "$(dirname "$0")/common.sh"
 
-# on_terminal TERM COLUMNS SECONDS COMMAND...: its terminal's bytes are in $dir/out; it is interrupted after so many seconds (0: it ends)
+# on_terminal TERM COLUMNS SECONDS COMMAND...: its terminal's bytes are in $dir/out; it is interrupted so many seconds after it has begun to
+# write (0: it ends)
 on_terminal() {
 	python3 - "$@" >"$dir/out" <<'END' || fail "on a terminal: $*"
 import fcntl, os, pty, signal, struct, sys, termios, threading
@@ -12,14 +13,17 @@ import fcntl, os, pty, signal, struct, sys, termios, threading
 kind, columns, seconds, command = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]
 pid, fd = pty.fork()
 if not pid:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where all of this runs in the background
     fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     os.environ["TERM"] = kind
     os.execvp(command[0], command)
-if seconds:
-    threading.Timer(seconds, os.kill, (pid, signal.SIGINT)).start()
+waits = seconds
 try:
     while part := os.read(fd, 65536):
         sys.stdout.buffer.write(part)
+        if waits:
+            threading.Timer(waits, os.kill, (pid, signal.SIGINT)).start()
+            waits = 0
 except OSError:
     pass  # the other end is closed
 code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

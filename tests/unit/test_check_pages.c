@@ -185,6 +185,18 @@ static void page_locks(struct scene *x)
 	SET(x, page_at(x->p, LOCK)->flags, page_at(x->p, LOCK)->flags + PG_MLOCKED_ONE);
 }
 
+/* Where entries were forgotten a page may count more than there are, and not fewer. */
+static void page_locks_lost(struct scene *x)
+{
+	pte_t *pte = table_find(x->c, LOCK);
+	struct vma *vma = vma_at(x->c, LOCK);
+
+	SET(x, x->e.sys->mlock_stranded, true);
+	SET(x, vma->flags, vma->flags | VM_LOCKED);
+	SET(x, x->c->locked_vm, 1);
+	SET(x, *pte, *pte | PTE_MLOCKED);
+}
+
 static const struct damage damages[] = {
 	DAMAGE(page_mapcount, "has map count 3, 2 PTEs map it"),
 	DAMAGE(page_refs_lost, "has 1 references; its mappings, swap cache and file hold 2"),
@@ -199,6 +211,7 @@ static const struct damage damages[] = {
 	DAMAGE(page_locked, "is locked, though nothing is under way"),
 	DAMAGE(page_writeback, "is under write-back, though nothing is under way"),
 	DAMAGE(page_locks, "counts 2 PTEs that lock it, there are 1"),
+	DAMAGE(page_locks_lost, "counts 1 PTEs that lock it, there are 2"),
 	DAMAGE(page_lru_list, "by its flags it belongs on"),
 	DAMAGE(page_lru_flag, "but does not say so"),
 	DAMAGE(lru_count, "the system counts 77 inactive anonymous pages, the list has"),

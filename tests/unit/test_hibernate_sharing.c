@@ -46,6 +46,35 @@ static void onto_a_design_that_copies(void **state)
 	assert_int_equal(peek(&e, mm[1], to + PAGE), 2);
 }
 
+/*
+ *	P [a b]	   both were out, and came back to be read: they are in the swap cache still, and nobody else's
+ *
+ * Each is P's alone afterwards, as it was.
+ */
+static void read_back_alone(void **state)
+{
+	struct mm *mm = engine_mm(&e);
+	uint64_t a = map_anon(&e, mm, 0, 2);
+
+	(void)state;
+	for (uint64_t i = 0; i < 2; i++) {
+		poke(&e, mm, a + i * PAGE, 5 + i);
+		swap_out(&e, mm, a + i * PAGE);
+	}
+	assert_int_equal(peek(&e, mm, a), 5);
+	assert_int_equal(peek(&e, mm, a + PAGE), 6);
+	assert_int_equal(memory_of(&e).swap_cache, 2);
+	assert_true(page_info(mm, a).exclusive);
+	through_an_image(&mm, 1);
+	for (uint64_t i = 0; i < 2; i++) {
+		assert_int_equal(peek(&e, mm, a + i * PAGE), 5 + i);
+		assert_true(page_info(mm, a + i * PAGE).exclusive);
+		assert_int_equal(walk_from(&e, mm, a + i * PAGE, false).found, 1);
+	}
+	poke(&e, mm, a, 9);
+	assert_int_equal(counters_of(&e).fault_cow_copy, 0);
+}
+
 /* All that there are of a kind, which are all that there were: nothing was made only to be dropped again. */
 static void assert_objects(enum rmap_kind kind, uint64_t nr)
 {
@@ -514,6 +543,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(onto_a_design_that_copies, setup, teardown),
+		cmocka_unit_test_setup_teardown(read_back_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(three_generations, setup, teardown),
 		cmocka_unit_test_setup_teardown(origins_of_each_generation, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_between_without, setup, teardown),

@@ -417,6 +417,43 @@ static void test_stranded(void **state)
 	mm_put(c);
 }
 
+/*
+ * What its page could not count is not forgotten either: the first 31 of 33 are counted, and when they have unlocked, nothing keeps the page
+ * that the last one did not move.
+ *
+ *	last  LL   ->   last  a- ... L
+ *
+ * covers: 1.11-7
+ */
+static void test_uncounted_is_not_stranded(void **state)
+{
+	enum { MMS = 33 };
+	struct mm *mm[MMS];
+
+	(void)state;
+	mm[0] = engine_mm(&e);
+	map_anon(&e, mm[0], AT(0), 2);
+	poke(&e, mm[0], AT(0), 7);
+	poke(&e, mm[0], AT(1), 8);
+	assert_int_equal(protect(&e, mm[0], 0, 2, MM_PROT_READ), 0);
+	for (unsigned int i = 1; i < MMS; i++)
+		mm[i] = engine_fork(&e, mm[0]);
+	for (unsigned int i = 0; i < MMS; i++)
+		lock(mm[i], 0, 2);
+	assert_int_equal(
+		remap(&e, mm[MMS - 1], 1, 1, 1, MM_MREMAP_MAYMOVE | MM_MREMAP_DONTUNMAP, 100), 0);
+	for (unsigned int i = 0; i < MMS - 1; i++)
+		unlock(mm[i], 0, 2);
+	assert_false(locked(mm[0], 0));
+	/* anonmm's moved page is a copy, of which nobody else counts. */
+	assert_int_equal(memory_of(&e).unevictable, engine_design_is("anonmm"));
+	for (unsigned int i = 0; i < MMS - 1; i++)
+		mm_put(mm[i]);
+	swap_out(&e, mm[MMS - 1], AT(0));
+	assert_int_equal(peek(&e, mm[MMS - 1], AT(0)), 7);
+	mm_put(mm[MMS - 1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -430,6 +467,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_back_from_swap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_more_than_can_be_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stranded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_uncounted_is_not_stranded, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
