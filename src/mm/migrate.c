@@ -73,19 +73,21 @@ static enum rmap_visit restore_one(struct rmap_hit *hit, void *arg)
 	struct migration *m = arg;
 	struct mm_system *sys = m->sys;
 	struct rmap_page *rpage = &m->to->rmap;
-	struct vma *vma = vma_of_rmap(rmap_hit_vma(&sys->rmap, &m->walk, hit));
+	/* One that the walk brings keeps its bounds while we are here. */
+	uint64_t flags = hit->vma ? vma_flags(vma_of_rmap(hit->vma)) : hit_vm_flags(hit);
+	struct rmap_vma *vma = rmap_hit_vma(&sys->rmap, &m->walk, hit);
 	pte_t entry = pte_read(hit->pte);
 	pte_t pte = pte_make(page_to_pfn(sys, m->to), 0);
 
-	pte |= vma_pte_bits(vma, entry & PTE_MIG_WRITE);
+	pte |= vm_pte_bits(flags, entry & PTE_MIG_WRITE);
 	if (entry & PTE_MIG_ACCESSED)
 		pte |= PTE_ACCESSED;
 	if (entry & PTE_MIG_DIRTY)
 		pte |= PTE_DIRTY;
-	if (rmap_page_from_entry(&sys->rmap, rpage, &m->old->rmap, &vma->rmap, hit->addr, hit->pte,
+	if (rmap_page_from_entry(&sys->rmap, rpage, &m->old->rmap, vma, hit->addr, hit->pte,
 				 entry & PTE_MIG_EXCLUSIVE ? RMAP_MAP_EXCLUSIVE : 0))
 		page_get(m->to);
-	pte_write(hit->pte, pte | hit_mlock_bit(hit, vma, m->to));
+	pte_write(hit->pte, pte | vm_mlock_bit(sys, flags, m->to));
 	return RMAP_VISIT_NEXT;
 }
 

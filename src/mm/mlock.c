@@ -23,35 +23,19 @@ static void lock_page_entry(struct mm_system *sys, pte_t *pte, struct page *page
 		pte_set_bits(pte, count_entry(sys, page));
 }
 
+pte_t vm_mlock_bit(struct mm_system *sys, uint64_t flags, struct page *page)
+{
+	return flags & VM_LOCKED ? count_entry(sys, page) : 0;
+}
+
 pte_t vma_mlock_bit(const struct vma *vma, struct page *page)
 {
-	return vma_flags(vma) & VM_LOCKED ? count_entry(vma_mm(vma)->sys, page) : 0;
-}
-
-/* The VMA around the hit, whichever it is now: nobody splits one while the tree's lock is held. */
-static bool hit_is_locked(const struct rmap_hit *hit)
-{
-	struct mm *mm = mm_of_rmap(hit->mm);
-	const struct vma *vma;
-	bool locked;
-
-	rmap_spin_lock(&mm->vma_lock);
-	vma = vma_at(mm, hit->addr);
-	locked = vma && (vma_flags(vma) & VM_LOCKED);
-	rmap_spin_unlock(&mm->vma_lock);
-	return locked;
-}
-
-pte_t hit_mlock_bit(const struct rmap_hit *hit, const struct vma *vma, struct page *page)
-{
-	if (vma_surely_unlocked(vma, hit->addr) || !hit_is_locked(hit))
-		return 0;
-	return count_entry(vma_mm(vma)->sys, page);
+	return vm_mlock_bit(vma_mm(vma)->sys, vma_flags(vma), page);
 }
 
 bool hit_mlock_perhaps(const struct rmap_hit *hit, struct page *page)
 {
-	bool locked = hit_is_locked(hit);
+	bool locked = hit_vm_flags(hit) & VM_LOCKED;
 
 	if (locked)
 		lock_page_entry(mm_of_rmap(hit->mm)->sys, hit->pte, page);

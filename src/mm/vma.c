@@ -65,9 +65,22 @@ void vma_free(struct vma *vma)
 		mm_file_put(file);
 }
 
-pte_t vma_pte_bits(const struct vma *vma, bool write)
+/* Nobody splits a VMA while the tree's lock is held. */
+uint64_t hit_vm_flags(const struct rmap_hit *hit)
 {
-	uint64_t flags = vma_flags(vma);
+	struct mm *mm = mm_of_rmap(hit->mm);
+	const struct vma *vma;
+	uint64_t flags;
+
+	rmap_spin_lock(&mm->vma_lock);
+	vma = vma_at(mm, hit->addr);
+	flags = vma ? vma_flags(vma) : 0;
+	rmap_spin_unlock(&mm->vma_lock);
+	return flags;
+}
+
+pte_t vm_pte_bits(uint64_t flags, bool write)
+{
 	pte_t bits = PTE_PRESENT;
 
 	/* PROT_NONE: mapped, but the processor may not use it. Any right lets it read, as on x86. */

@@ -62,8 +62,12 @@ void vma_free(struct vma *vma);
 /* Tier 1's flags for these VM_* (RMAP_VMA_SHARED…). */
 uint32_t vma_rmap_flags(uint64_t flags);
 struct mm_file *vma_file(const struct vma *vma);
-/* The protection bits of a PTE for a page of this VMA; write: allow writing if the VMA does. */
-pte_t vma_pte_bits(const struct vma *vma, bool write);
+/* The protection bits of a PTE for a page of memory with these flags; write: allow writing if they do. */
+pte_t vm_pte_bits(uint64_t flags, bool write);
+static inline pte_t vma_pte_bits(const struct vma *vma, bool write)
+{
+	return vm_pte_bits(vma_flags(vma), write);
+}
 /* Count pages (may be negative) of a VMA with these flags in total_vm, data_vm, exec_vm, stack_vm. */
 void mm_account(struct mm *mm, uint64_t flags, int64_t pages);
 /* May the address space grow by these pages of memory with these flags (RLIMIT_AS, RLIMIT_DATA)? */
@@ -120,8 +124,14 @@ int mm_map_locked(struct mm *mm, uint64_t start, uint64_t len, uint64_t flags, s
  * count one more), else 0. PTL held.
  */
 pte_t vma_mlock_bit(const struct vma *vma, struct page *page);
-/* The same for one that a walk brings back; vma: as it found it. */
-pte_t hit_mlock_bit(const struct rmap_hit *hit, const struct vma *vma, struct page *page);
+/* The same by the flags that vma had. */
+pte_t vm_mlock_bit(struct mm_system *sys, uint64_t flags, struct page *page);
+/*
+ * The flags of the VMA around a walk's hit, whose PTL is held. A VMA that was found there has other ones as soon as it has been split: they
+ * may be those of the part that it has become, where the hit is not. Whoever is about to change the flags around the hit comes for its
+ * entry behind us.
+ */
+uint64_t hit_vm_flags(const struct rmap_hit *hit);
 /*
  * Is addr in vma, as a walk found it, and not locked? It may have been split since: then the part that addr is in may be another one,
  * and the flags that vma has now are of the part that it has become. So its flags are read before its bounds.

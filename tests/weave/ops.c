@@ -140,6 +140,8 @@ static int map_merge(struct world *w, int thread)
 	return mm_mmap(w->p, &args, &at);
 }
 
+#define RWX (MM_PROT_READ | MM_PROT_WRITE | MM_PROT_EXEC)
+
 #define CALLS(name, call)                                                                          \
 	static int name(struct world *w, int thread)                                               \
 	{                                                                                          \
@@ -151,6 +153,7 @@ CALLS(munmap_a, mm_munmap(w->p, A(0), 2 * PAGE))
 CALLS(munmap_a_c, mm_munmap(w->c, A(0), 2 * PAGE))
 CALLS(munmap_f, mm_munmap(w->p, F(0), 2 * PAGE))
 CALLS(mprotect_ro, mm_mprotect(w->p, A(0), 2 * PAGE, MM_PROT_READ))
+CALLS(mprotect_exec, mm_mprotect(w->p, A(1), (A_PAGES - 1) * PAGE, RWX))
 CALLS(mprotect_none, mm_mprotect(w->p, A(0), A_PAGES *PAGE, MM_PROT_NONE))
 CALLS(dontneed, mm_madvise(w->p, A(0), A_PAGES *PAGE, MM_MADV_DONTNEED))
 CALLS(dontneed_f, mm_madvise(w->p, F(0), 2 * PAGE, MM_MADV_DONTNEED))
@@ -192,6 +195,13 @@ static int munmap_round(struct world *w, int thread)
 		;
 	mm_write_unlock(w->p);
 	return mm_munmap(w->p, B, PAGE);
+}
+
+/* Nobody unmaps it, so its file stays. */
+static int truncate_shmem(struct world *w, int thread)
+{
+	(void)thread;
+	return mm_file_truncate(vma_file(vma_at(w->p, SHMEM)), 0);
 }
 
 /* Nobody switches it on again here. */
@@ -513,6 +523,24 @@ PINS(pin_page_a4, w->p, A(4))
 PINS(pin_page_f0, w->p, F(0))
 PINS(pin_page_s, w->p, S_LOW)
 
+/* Shared memory, of which only the second page was written, and is out in swap. */
+static void map_shmem(struct world *w, int thread)
+{
+	const struct mm_mmap args = { .addr = SHMEM,
+				      .len = 2 * PAGE,
+				      .prot = MM_PROT_READ | MM_PROT_WRITE,
+				      .flags = MM_MAP_SHARED | MM_MAP_ANONYMOUS | MM_MAP_FIXED };
+	struct mm_page_info info;
+	uint64_t at, value = 0x5e;
+
+	(void)thread;
+	must(mm_mmap(w->p, &args, &at), "mmap");
+	must(mm_write(w->p, SHMEM + PAGE, &value, sizeof(value), NULL), "write");
+	must(mm_madvise(w->p, SHMEM + PAGE, PAGE, MM_MADV_PAGEOUT), "pageout");
+	mm_page_info(w->p, SHMEM + PAGE, &info);
+	must(info.state == MM_PAGE_PRESENT ? RMAP_EBUSY : 0, "swap shared memory out");
+}
+
 /* As they are: a0 stays shared. */
 static void lock_before(struct world *w, int thread)
 {
@@ -557,6 +585,7 @@ const struct op ops[] = {
 	{ "munmap-f", "the shared file away", USES_P, munmap_f, NULL },
 	{ "munmap-round", "b away, whose mark comes round", USES_P, munmap_round, NULL },
 	{ "mprotect", "a0 and a1 read-only", USES_P, mprotect_ro, NULL },
+	{ "mprotect-exec", "all but a0 executable, too", USES_P, mprotect_exec, NULL },
 	{ "mprotect-none", "all without access", USES_P, mprotect_none, NULL },
 	{ "mremap", "a0 and a1 to another table", USES_P, mremap_a, NULL },
 	{ "mremap-down", "the same, to below", USES_P, mremap_down, NULL },
@@ -590,6 +619,8 @@ const struct op ops[] = {
 	{ "fsync", "the same, by file", 0, fsync_f, NULL },
 	{ "truncate-f", "cut the shared file", 0, truncate_f, NULL },
 	{ "truncate-v", "cut the private file", 0, truncate_v, NULL },
+	{ "truncate-shmem", "cut shared memory that is out in swap", USES_P, truncate_shmem,
+	  map_shmem },
 	{ "write-file", "write(2)", 0, write_file, NULL },
 	{ "swapoff", "everything back from swap", LOOSE, swapoff, NULL },
 	{ "swapoff-fail", "the same, and a page cannot be read", LOOSE, swapoff_fail, NULL },

@@ -35,6 +35,7 @@
 #define V(n)	 (FIRST + (uint64_t)(32 + (n)) * PAGE)
 #define S_LOW	 (FIRST + 64 * PAGE)
 #define NEW(n)	 (FIRST + (uint64_t)(80 + 4 * (n)) * PAGE)
+#define SHMEM	 (FIRST + 120 * PAGE)
 #define M(n)	 (SECOND + (uint64_t)(n)*PAGE)
 #define B	 (SECOND + 100 * PAGE)
 #define A_PAGES	 5
