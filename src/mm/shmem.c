@@ -83,6 +83,23 @@ int shmem_swap_in(struct mm_file *file, uint64_t index, void *entry, struct page
 	return 0;
 }
 
+/* Only if it is there still: the file may have been cut, and then no page may come behind its end. */
+static int unuse_slot(struct mm_file *file, uint64_t index, void *entry)
+{
+	struct mm_system *sys = file->sys;
+	struct page *page;
+	int error;
+
+	rmap_read_lock(&file->invalidate_lock, &sys->port->os);
+	error = shmem_swap_in(file, index, entry, &page);
+	rmap_read_unlock(&file->invalidate_lock, &sys->port->os);
+	if (page) {
+		page_unlock(sys, page);
+		page_put(sys, page);
+	}
+	return error;
+}
+
 static int unuse_file(struct mm_file *file)
 {
 	struct mm_system *sys = file->sys;
@@ -90,19 +107,14 @@ static int unuse_file(struct mm_file *file)
 	void *entry;
 
 	while ((entry = file_next_entry(file, &index)) != NULL) {
-		struct page *page;
 		int error;
 
 		if (!file_entry_is_slot(entry)) {
 			page_put(sys, entry);
 		} else {
-			rmap_read_lock(&file->invalidate_lock, &sys->port->os);
-			error = file_get_page_held(file, index, FILE_GET_BEYOND, &page);
-			rmap_read_unlock(&file->invalidate_lock, &sys->port->os);
+			error = unuse_slot(file, index, entry);
 			if (error)
 				return error;
-			page_unlock(sys, page);
-			page_put(sys, page);
 		}
 		index++;
 	}
