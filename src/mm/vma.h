@@ -149,12 +149,14 @@ static inline bool vma_surely_unlocked(const struct vma *vma, uint64_t addr)
 }
 /*
  * Is page locked where a walk has met it in vma? Then it counts that entry, if it did not (and can). PTL held. In line up to where that
- * is likely, since each page that goes is asked twice.
+ * is likely, since each page that goes is asked twice. The entry is asked first, since vma may have had other flags and then these bounds
+ * again between our two looks at it; an entry says that it is locked until munlock has come by.
  */
 bool hit_mlock_perhaps(const struct rmap_hit *hit, struct page *page);
 static inline bool hit_mlock(const struct rmap_hit *hit, const struct vma *vma, struct page *page)
 {
-	return !vma_surely_unlocked(vma, hit->addr) && hit_mlock_perhaps(hit, page);
+	return (pte_read(hit->pte) & PTE_MLOCKED) ||
+	       (!vma_surely_unlocked(vma, hit->addr) && hit_mlock_perhaps(hit, page));
 }
 /* Remove every VMA and page table (exit). mmap write held, or nobody else knows mm. */
 void mm_unmap_all(struct mm *mm);
