@@ -13,9 +13,10 @@
  *
  * The order, outermost first:
  *
- *   mmap_lock > VMA lock > invalidate lock > page lock > file map lock > anon_vma root lock > displaced lock > page_table_lock > table lock (PTL;
- *   two of them: by address) > VMA tree lock > PTE chain lock > swap lock > mm list lock > system list > file pages lock > CPU lock > LRU lock >
- *   frame lock > lineage lock
+ *   mmap_lock > VMA lock > invalidate lock > page lock > file map lock > anon_vma root lock > displaced lock > page_table_lock > table lock (PTL) >
+ *   VMA tree lock > PTE chain lock > swap lock > mm list lock > system list > file pages lock > CPU lock > LRU lock > frame lock > lineage lock
+ *
+ * Who may hold two of one class, and in which order, is said there, too.
  */
 #ifndef RMAP_LOCKS_H
 #define RMAP_LOCKS_H
@@ -30,7 +31,7 @@ enum rmap_lock_class {
 	RMAP_LOCK_FILE_MAP,   /* struct rmap_file's tree of VMAs: sleeping */
 	RMAP_LOCK_ANON_VMA,   /* an anon_vma tree's root: sleeping */
 	RMAP_LOCK_DISPLACED,  /* a lineage node: moves of its mm's entries: spin */
-	RMAP_LOCK_PAGE_TABLE, /* struct mm: upper tables, spin */
+	RMAP_LOCK_PAGE_TABLE, /* struct mm: upper tables; a VMA's first page: spin */
 	RMAP_LOCK_PTL,	      /* one table page: spin */
 	RMAP_LOCK_VMA_TREE,   /* struct mm: the tree of VMAs and their bounds, for walkers: spin */
 	RMAP_LOCK_PTE_CHAIN,  /* one page's chain, a bit in its design word: spin */
@@ -102,7 +103,7 @@ static inline void rmap_spin_lock(struct rmap_spinlock *l)
 		rmap_cpu_relax();
 }
 
-/* A second lock of the same class, which the caller orders by address. */
+/* A second lock of the same class, whose order the caller knows: by address, the child's first, from parent to child. */
 static inline void rmap_spin_lock_nested(struct rmap_spinlock *l)
 {
 	rmap_spin_lock(l);
@@ -247,6 +248,14 @@ static inline void rmap_bit_lock_released(const void *lock, enum rmap_lock_class
 #endif
 #ifndef rmap_assert_bit_held
 #define rmap_assert_bit_held(l) ((void)(l))
+#endif
+
+/*
+ * That this thread may wait for a sleeping lock of that class now, whether it comes to that or not: it holds none of this class or behind
+ * it, no spin lock, and is in no RCU section. For who waits seldom. To a header that does not know it says nothing.
+ */
+#ifndef rmap_assert_may_wait
+#define rmap_assert_may_wait(lock_class) ((void)(lock_class))
 #endif
 
 #endif

@@ -13,8 +13,10 @@
  *  - The page table is the truth. A design finds candidates; the port's pte_find() decides.
  *  - Early stop and late look are the walk's business, TLB flushes and freeing of frames the virtual memory manager's.
  *
- * Locks that tier 1 takes by itself are the file's map lock and the design's own (RMAP_LOCK_FILE_MAP, RMAP_LOCK_ANON_VMA).
- * What must be held on entry stands with each function, and is held on exit; "mmap write" means the address space's lock held for writing.
+ * Locks that tier 1 takes by itself are the file's map lock, a VMA's for its first page (rmap_vma.first), those of its lists
+ * (RMAP_LOCK_MM_LIST) and the design's own: RMAP_LOCK_ANON_VMA in events about VMAs and address spaces and in walks; in events about
+ * pages spin locks alone (RMAP_LOCK_DISPLACED, RMAP_LOCK_PTE_CHAIN, RMAP_LOCK_LINEAGE). What must be held on entry stands with each
+ * function, and is held on exit; "mmap write" means the address space's lock held for writing.
  * No pointer may be NULL but where it says so. Arguments are not checked beyond what assertions see (the port's panic): tier 1 is called
  * by a kernel, not by a user.
  */
@@ -41,7 +43,7 @@ struct rmap_ops;
  * the old or the new value, never a mixture, and a value whose owner has gone (which is why owners are type-stable).
  */
 struct rmap_page {
-	/* page lock to change; set under the PTL when the page is new */
+	/* page lock to change; set under the PTL when the page is new; a design may tag it by compare-exchange, under the PTL of a PTE */
 	_Atomic uintptr_t mapping;
 	/*
 	 * Page offset in the file, or what the design numbers an anonymous page by (rmap_page_index()). Fixed while mapping is set, but
@@ -71,7 +73,7 @@ struct rmap_file {
 
 /* Inside an address space. */
 struct rmap_mm {
-	struct list_head list; /* with others; the lock of cpu */
+	struct list_head list; /* with others; the lock of cpu; who goes through it: RCU */
 	/* the design's object for it; set at init or fork, fixed until exit */
 	void *design;
 	/* has rmap_mm_fork_begin() ever had it as the parent? Else nobody has pages from it. mmap write; readers: a PTL */
@@ -754,7 +756,8 @@ uint64_t rmap_peak_bytes(const struct rmap *rmap, enum rmap_kind kind);
 
 /*
  * What a design says of the structures that hold a VMA's, page's or mm's part of it. For drawings and checkers: calls emit
- * for each link of the VMA to an owner object, newest first. anon_vma_chain: owner is the anon_vma. mmap read.
+ * for each link of the VMA to an owner object, newest first. anon_vma_chain: owner is the anon_vma. mmap read, and no relative of its
+ * address space exits meanwhile.
  */
 struct rmap_link_info {
 	const void *link;   /* the chain object; NULL where there is none */

@@ -364,6 +364,7 @@ static inline void rmap_bit_lock_released(const void *lock, enum rmap_lock_class
 #define rmap_assert_read_held(l) lockdep_assert(l, lockdep_rwsem_class(l), true)
 #define rmap_assert_write_held(l)                                                                  \
 	lockdep_assert(l, lockdep_rwsem_class(l), rmap_rwsem_is_write_locked(l))
-#define rmap_assert_bit_held(l) lockdep_assert(l, 0, true)
+#define rmap_assert_bit_held(l)		 lockdep_assert(l, 0, true)
+#define rmap_assert_may_wait(lock_class) lockdep_wait(NULL, (uint32_t)(lock_class) + 1, false, true)
 
 #endif

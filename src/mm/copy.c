@@ -236,6 +236,8 @@ int copy_range(struct vma *dst, struct vma *src, struct copied *total)
 	uint64_t addr = src->rmap.start;
 	int error = 0;
 
+	rmap_assert_write_held(&vma_mm(dst)->mmap_lock);
+	rmap_assert_write_held(&vma_mm(src)->mmap_lock);
 	if (!vma_faulted(src))
 		return 0;
 	copy_begin(&c, dst, src, &total->reserve);

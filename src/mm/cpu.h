@@ -9,7 +9,7 @@
  *   numbers         for these and for origins of pages, a block at a time
  *
  * Nothing is lost in them. Frames: where memory is short nobody has a right of his own, and who finds none here takes what others
- * freed. LRU: whoever isolates or moves pages empties all batches first. Counters: sums over all are exact whenever nobody counts.
+ * freed. LRU: whoever takes pages from a list's tail empties all batches first. Counters: sums over all are exact whenever nobody counts.
  *
  * Which processor one is on is the port's guess (rmap_port.cpu). All that is kept is guarded by the CPU lock or atomic, so that
  * the guess may be wrong and anybody may take what another keeps; only seldom does one.
@@ -48,7 +48,7 @@ struct mm_atomic_counters {
 	_Atomic uint64_t v[sizeof(struct mm_counters) / sizeof(uint64_t)];
 };
 
-/* Numbers that nobody else gives out. */
+/* Numbers that nobody else gives out; the lock of their processor. */
 struct mm_numbers {
 	uint64_t next, left;
 };

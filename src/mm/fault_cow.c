@@ -83,6 +83,7 @@ int fault_cow(struct fault *f)
 	struct page *page = pfn_to_page(sys, pte_pfn(f->old));
 	int error;
 
+	rmap_assert_spin_held(f->ptl);
 	if (f->old & PTE_SPECIAL) {
 		rmap_spin_unlock(f->ptl);
 		return copy(f, NULL);

@@ -246,6 +246,7 @@ int fault_file_mkwrite(struct fault *f, struct page *page)
 	struct mm_file *file = vma_file(f->vma);
 	bool lost = true;
 
+	rmap_assert_spin_held(f->ptl);
 	page_get(page);
 	rmap_spin_unlock(f->ptl);
 	/* waits for write-back, so that what is written now is not lost to it */

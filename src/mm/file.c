@@ -145,6 +145,7 @@ bool file_holds_page(struct mm_file *file, uint64_t index, const struct page *pa
 {
 	bool still;
 
+	rmap_assert_bit_held(&page->flags);
 	rmap_spin_lock(&file->lock);
 	still = file_tree_get(&file->pages, index) == page;
 	rmap_spin_unlock(&file->lock);
@@ -244,6 +245,7 @@ bool file_forget_page(struct mm_file *file, struct page *page)
 {
 	bool in;
 
+	rmap_assert_bit_held(&page->flags);
 	rmap_spin_lock(&file->lock);
 	in = page_file(page) == file && file_tree_get(&file->pages, page->rmap.index) == page;
 	if (in)
@@ -260,6 +262,7 @@ bool file_remove_page(struct mm_system *sys, struct page *page)
 	uint32_t two = 2;
 	bool out = false;
 
+	rmap_assert_bit_held(&page->flags);
 	MM_ASSERT(sys, file && !rmap_page_mapcount(&page->rmap));
 	rmap_spin_lock(&file->lock);
 	if (file_tree_get(&file->pages, page->rmap.index) == page &&
@@ -282,6 +285,8 @@ bool file_replace_page(struct mm_system *sys, struct page *old, struct page *new
 	struct file_tree_spare none = { 0 };
 	bool alone;
 
+	rmap_assert_bit_held(&old->flags);
+	rmap_assert_bit_held(&new_page->flags);
 	MM_ASSERT(sys, file != NULL);
 	rmap_spin_lock(&file->lock);
 	MM_ASSERT(sys, file_tree_get(&file->pages, old->rmap.index) == old);
@@ -383,6 +388,7 @@ static bool must_wait(struct mm_file *file, const void *entry)
 
 int file_get_page_held(struct mm_file *file, uint64_t index, unsigned int flags, struct page **out)
 {
+	rmap_assert_read_held(&file->invalidate_lock);
 	for (;;) {
 		void *entry;
 		int error;
@@ -450,6 +456,7 @@ void file_set_dirty(struct page *page, struct mm_system *sys)
 
 void file_write_begin(struct mm_file *file, struct page *page)
 {
+	rmap_assert_bit_held(&page->flags);
 	rmap_spin_lock(&file->lock);
 	page_set(page, PG_WRITEBACK);
 	page_clear(page, PG_DIRTY);
@@ -465,6 +472,7 @@ void file_write_begin(struct mm_file *file, struct page *page)
 
 void file_write_end(struct mm_file *file, struct page *page)
 {
+	rmap_assert_bit_held(&page->flags);
 	rmap_spin_lock(&file->lock);
 	page_clear(page, PG_WRITEBACK);
 	/* Whoever finds none unsaved finds them written. */

@@ -8,7 +8,7 @@
 
 #include "mm_types.h"
 
-/* A radix tree of 64-way nodes, by page offset: file_tree.c. */
+/* A radix tree of 64-way nodes, by page offset: file_tree.c. All of it: the file's lock. */
 struct file_tree {
 	void *root;	     /* a node or NULL */
 	unsigned int height; /* levels of nodes */

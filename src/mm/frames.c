@@ -241,8 +241,12 @@ static struct page *frame_take_hard(struct mm_system *sys, struct mm_cpu *cpu, u
 
 struct page *page_alloc_on(struct mm_system *sys, struct mm_cpu *cpu, unsigned int flags)
 {
-	struct page *page = frame_take(sys, cpu, flags);
+	struct page *page;
 
+	/* Where memory is short it reclaims, whose walks wait for these; page locks it tries. */
+	if (!(flags & PAGE_ALLOC_NO_RECLAIM))
+		rmap_assert_may_wait(RMAP_LOCK_FILE_MAP);
+	page = frame_take(sys, cpu, flags);
 	if (rmap_unlikely(!page)) {
 		if (flags & PAGE_ALLOC_NO_RECLAIM)
 			return NULL;

@@ -39,6 +39,7 @@ void mm_account(struct mm *mm, uint64_t flags, int64_t pages)
 {
 	uint64_t n = (uint64_t)pages; /* wraps for negative ones, and so do the sums */
 
+	rmap_assert_write_held(&mm->mmap_lock);
 	mm->total_vm += n;
 	if ((flags & (VM_EXEC | VM_WRITE | VM_GROWSDOWN)) == VM_EXEC)
 		mm->exec_vm += n;

@@ -29,7 +29,7 @@ struct mm {
 	struct mm_system *sys; /* fixed */
 	uint64_t id;	       /* fixed */
 	pte_t *pgd;	       /* level 4; fixed */
-	/* by address, augmented by gaps; mmap_lock, and to change it or a bound in it vma_lock */
+	/* by address, augmented by gaps; mmap_lock, and to change it or a bound in it vma_lock (not at exit, when nobody looks) */
 	struct rb_root vmas;
 	/* VMAs with this number are marked (vma_lock.h); mmap write to change, at its release */
 	_Atomic uint32_t lock_seq;
@@ -54,10 +54,10 @@ struct mm {
 	_Atomic uint32_t capabilities;
 	/* grows when a VMA that is waited for has no reader left; who waits sleeps on it */
 	_Atomic uint32_t vma_readers_gone;
-	/* pages, summed up over all; changed under a PTL */
+	/* pages, summed up over all; atomics, changed with the entries: under their PTL, or, what a fork brings, at its end */
 	struct mm_rss rss[RSS_SHARES];
 	char gap_tables[CPU_LINES];
-	_Atomic uint64_t nr_tables; /* table frames */
+	_Atomic uint64_t nr_tables; /* table frames; atomic */
 	/* on swap.mms from its first swap entry on, then swap_listed is set; swap.mms_lock */
 	struct list_head swap_list;
 	_Atomic uint32_t swap_listed; /* swap.mms_lock to change */
@@ -147,13 +147,6 @@ static inline uint64_t vma_flags(const struct vma *vma)
 static inline bool vm_has_recency(const struct mm_system *sys, uint64_t flags)
 {
 	return !(flags & (mm_since(sys, 6, 3) ? VM_SEQ_READ | VM_RAND_READ : VM_SEQ_READ));
-}
-
-/* mmap write. Who reads them with acquire sees the bounds that the VMA had by then. */
-static inline void vma_set_flags(struct vma *vma, uint64_t flags)
-{
-	rmap_assert_write_held(&vma_mm(vma)->mmap_lock);
-	atomic_store_explicit((_Atomic uint64_t *)&vma->flags, flags, memory_order_release);
 }
 
 static inline uint64_t vma_pages(const struct vma *vma)

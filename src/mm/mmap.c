@@ -35,8 +35,10 @@ int mm_map_locked(struct mm *mm, uint64_t start, uint64_t len, uint64_t flags, s
 {
 	uint64_t end = start + len, pages = PAGES(len), covered = 0, accounted = 0, charged = 0;
 	struct vma *vma, *fresh;
-	int error = unmap_split(mm, start, end);
+	int error;
 
+	rmap_assert_write_held(&mm->mmap_lock);
+	error = unmap_split(mm, start, end);
 	if (error)
 		return error;
 	vma_for_each_range(vma, mm, start, end) {

@@ -154,6 +154,7 @@ uint64_t move_range(struct vma *dst, uint64_t new_addr, struct vma *src, uint64_
 	struct mm *mm = vma_mm(src);
 	uint64_t done = 0;
 
+	rmap_assert_write_held(&mm->mmap_lock);
 	while (done < len) {
 		struct move m;
 		uint64_t next = table_next(mm, old_addr + done, old_addr + len);

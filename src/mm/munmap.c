@@ -83,8 +83,10 @@ uint64_t unmap_vmas(struct mm *mm, uint64_t start, uint64_t end)
 
 int mm_unmap_locked(struct mm *mm, uint64_t start, uint64_t end)
 {
-	int error = unmap_split(mm, start, end);
+	int error;
 
+	rmap_assert_write_held(&mm->mmap_lock);
+	error = unmap_split(mm, start, end);
 	if (error)
 		return error;
 	mm_uncharge(mm->sys, unmap_vmas(mm, start, end));

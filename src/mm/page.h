@@ -17,6 +17,7 @@
 
 #include "../base/refs.h"
 
+/* Atomic, each bit by itself. Where no lock is named anybody may change it who has the page by a reference or an entry: a hint. */
 enum page_flags {
 	PG_LOCKED = 1 << 0,  /* the page lock */
 	PG_WAITERS = 1 << 1, /* somebody sleeps for it */
@@ -26,17 +27,16 @@ enum page_flags {
 	PG_REFERENCED = 1 << 4, /* met once by ageing */
 	/* contents differ from the store; page lock or PTL + reference */
 	PG_DIRTY = 1 << 5,
-	PG_UPTODATE = 1 << 6,  /* contents are valid; page lock to set */
-	PG_WRITEBACK = 1 << 7, /* being written */
+	PG_UPTODATE =
+		1 << 6, /* contents are valid; page lock to set, or nobody else knows the page */
+	PG_WRITEBACK = 1 << 7, /* being written; page lock */
 	PG_SWAPCACHE = 1 << 8, /* private is its swap slot; page lock */
-	/* goes to swap when reclaimed: anonymous (not MADV_FREEd) or shared memory */
+	/* goes to swap when reclaimed: anonymous (not MADV_FREEd) or shared memory; page lock, or PTL of an entry */
 	PG_SWAPBACKED = 1 << 9,
 	PG_UNEVICTABLE = 1 << 11, /* on the unevictable list; LRU lock */
-	PG_TABLE = 1 << 12,	  /* holds a page table */
-	PG_POISON = 1 << 13,	  /* the frame has gone bad: never handed out again */
-	PG_RESERVED = 1 << 14,	  /* the zero page: not counted, not freed */
-	/* being reclaimed: found dirty, written, to be freed next */
-	PG_RECLAIM = 1 << 15,
+	PG_TABLE = 1 << 12,	  /* holds a page table; fixed until it is freed */
+	PG_POISON = 1 << 13, /* the frame has gone bad: never handed out again; page lock to set */
+	PG_RESERVED = 1 << 14, /* the zero page: not counted, not freed; fixed */
 	/* with LRU: which list it is on (enum lru_list); LRU lock, or on LRU_BATCH that of the processor */
 	PG_LRU_LIST = 7 << 16,
 	PG_LRU_CPU = 255 << 19, /* on LRU_BATCH: whose */
@@ -220,7 +220,7 @@ void page_copy(struct mm_system *sys, struct page *dst, struct page *src);
 void lru_init(struct mm_system *sys);
 /* The list that a page's flags ask for. Lazily freed pages (anonymous, not SWAPBACKED) age with the files', as on Linux. */
 enum lru_list lru_list_of(const struct page *page);
-/* The list that a page is on, perhaps LRU_BATCH; LRU lock or that of the processor held, PG_LRU set. */
+/* The list that a page is on, perhaps LRU_BATCH; LRU lock or that of the processor held (else it is a guess), PG_LRU set. */
 static inline enum lru_list lru_list_on(const struct page *page)
 {
 	return (enum lru_list)(

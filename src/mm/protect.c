@@ -48,6 +48,7 @@ static void protect_entry(struct gather *g, struct vma *vma, pte_t *pte, uint64_
 
 void protect_range(struct gather *g, struct vma *vma, uint64_t start, uint64_t end)
 {
+	rmap_assert_write_held(&g->mm->mmap_lock);
 	while ((start = table_next(g->mm, start, end)) < end) {
 		uint64_t stop = table_end(start, end);
 		pte_t *pte = table_find(g->mm, start);

@@ -19,6 +19,7 @@ bool shmem_swap_out(struct mm_system *sys, struct page *page)
 	struct file_tree_spare none = { 0 };
 	bool in;
 
+	rmap_assert_bit_held(&page->flags);
 	MM_ASSERT(sys, file && !file->handle && !rmap_page_mapcount(&page->rmap));
 	if (page_refs(page) != 2 || !swap_add(sys, page))
 		return false;

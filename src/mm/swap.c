@@ -174,6 +174,7 @@ void swap_cache_replace(struct mm_system *sys, struct page *old, struct page *ne
 {
 	uint64_t slot = old->private;
 
+	rmap_assert_bit_held(&old->flags);
 	rmap_spin_lock(&sys->swap.lock);
 	MM_ASSERT(sys, page_test(old, PG_SWAPCACHE) && slot_get(sys, slot)->cache == old);
 	page_clear(old, PG_SWAPCACHE);
@@ -190,6 +191,7 @@ bool swap_try_free(struct mm_system *sys, struct page *page)
 	struct swap_map *map = &sys->swap;
 	bool out;
 
+	rmap_assert_bit_held(&page->flags);
 	if (!page_test(page, PG_SWAPCACHE))
 		return false;
 	rmap_spin_lock(&map->lock);
@@ -226,6 +228,7 @@ bool swap_cache_reclaim(struct mm_system *sys, struct page *page)
 	uint32_t two = 2;
 	bool out = false;
 
+	rmap_assert_bit_held(&page->flags);
 	rmap_spin_lock(&map->lock);
 	if (atomic_compare_exchange_strong_explicit(&page->refs, &two, 1, memory_order_acq_rel,
 						    memory_order_relaxed)) {
@@ -259,6 +262,8 @@ void swap_dup(struct mm_system *sys, uint64_t slot, struct page *page, bool excl
 {
 	struct swap_slot *s = slot_get(sys, slot);
 
+	if (page)
+		rmap_assert_bit_held(&page->flags);
 	rmap_spin_lock(&sys->swap.lock);
 	MM_ASSERT(sys, (s->flags & SWAP_SLOT_USED) && s->count < UINT32_MAX);
 	s->count++;
@@ -364,6 +369,7 @@ bool swap_slot_again(struct mm_system *sys, struct page *page)
 	struct swap_slot *s = slot_get(sys, page->private);
 	bool good;
 
+	rmap_assert_bit_held(&page->flags);
 	rmap_spin_lock(&sys->swap.lock);
 	good = !(s->flags & SWAP_SLOT_BAD);
 	if (good && !s->count)
@@ -418,6 +424,7 @@ int swap_write_page(struct mm_system *sys, struct mm_cpu *cpu, struct page *page
 	bool wanted, bad;
 	int error = 0;
 
+	rmap_assert_bit_held(&page->flags);
 	MM_ASSERT(sys, page_test(page, PG_SWAPCACHE));
 	rmap_spin_lock(&sys->swap.lock);
 	wanted = s->count != 0;

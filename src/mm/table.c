@@ -317,6 +317,10 @@ static enum rmap_find_result port_pte_find(void *ctx, struct rmap_mm *rmm, uint6
 	return look(ctx, pte, page, flags, hit);
 }
 
+/*
+ * A walker in an RCU section may come with a slot of a table that is on its way out. What that one's descriptor names is no mm any more
+ * (table_leave()); but its entries are all empty, so nobody asks.
+ */
 static enum rmap_find_result port_pte_at(void *ctx, void *pte, struct rmap_page *page,
 					 unsigned int flags, struct rmap_hit *hit)
 {

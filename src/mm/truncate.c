@@ -74,6 +74,7 @@ void file_drop_range(struct mm_file *file, uint64_t first, uint64_t last)
 	uint64_t index = first;
 	void *entry;
 
+	rmap_assert_write_held(&file->invalidate_lock);
 	while ((entry = file_next_entry(file, &index)) != NULL) {
 		bool gone;
 
@@ -128,6 +129,7 @@ int file_zero_tail(struct mm_file *file, uint64_t size)
 	uint64_t index = size >> RMAP_PAGE_SHIFT;
 	bool zeroed = !(size & ~RMAP_PAGE_MASK);
 
+	rmap_assert_write_held(&file->invalidate_lock);
 	while (!zeroed) {
 		struct page *page;
 		int error = get_tail_page(file, index, &page);

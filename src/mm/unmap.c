@@ -78,6 +78,8 @@ int page_referenced(struct mm_system *sys, struct page *page, bool locked, uint6
 {
 	struct referenced r = { .sys = sys, .page = page };
 
+	if (locked)
+		rmap_assert_bit_held(&page->flags);
 	*vm_flags = 0;
 	if (!rmap_page_mapcount(&page->rmap))
 		return 0;
@@ -202,6 +204,7 @@ bool page_unmap_all(struct mm_system *sys, struct mm_cpu *cpu, struct page *page
 		.flags = flags,
 	};
 
+	rmap_assert_bit_held(&page->flags);
 	rmap_walk(&sys->rmap, &page->rmap, &u.walk);
 	return rmap_page_mapcount(&page->rmap) == 0;
 }
@@ -244,6 +247,7 @@ unsigned int page_mkclean(struct mm_system *sys, struct page *page)
 		.purpose = RMAP_WALK_CLEAN,
 	};
 
+	rmap_assert_bit_held(&page->flags);
 	/* Then the caller reads what was written through mappings that have just gone, and whether they have made it dirty. */
 	if (rmap_page_is_unmapped(&page->rmap))
 		return 0;

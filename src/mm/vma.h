@@ -2,7 +2,7 @@
 /*
  * The layout of an address space: finding, making, splitting, merging and removing VMAs.
  *
- * All of it wants mmap_lock for writing, finding only for reading. VMAs that change are marked first (vma_lock.h), by whoever
+ * All of it wants mmap_lock for writing, finding only for reading (or mm->vma_lock: walkers). VMAs that change are marked first (vma_lock.h), by whoever
  * changes them. Functions that can fail do so before anything is visible.
  */
 #ifndef MM_VMA_H
@@ -32,14 +32,14 @@ void vma_tree_insert(struct mm *mm, struct vma *vma);
 void vma_tree_erase(struct mm *mm, struct vma *vma);
 /* The same as insert, for one that comes behind last, the last VMA there is (NULL: there is none). */
 void vma_tree_append(struct mm *mm, struct vma *vma, struct vma *last);
-/* All VMAs leave the tree, each is given to take, in no order that matters. */
+/* All VMAs leave the tree, each is given to take, in no order that matters. Nobody looks for one: mm has no user and no entry. */
 void vma_tree_dismantle(struct mm *mm, void (*take)(struct mm *mm, struct vma *vma));
 /* The same with vma_lock held, where several VMAs change at once. */
 void vma_tree_insert_locked(struct mm *mm, struct vma *vma);
 void vma_tree_erase_locked(struct mm *mm, struct vma *vma);
 /*
  * start, end or VM_GROWSDOWN of a VMA in the tree changed, its place in the order did not: bring gaps up to date (its own and
- * the next one's).
+ * the next one's). vma_lock held since before that.
  */
 void vma_tree_changed(struct mm *mm, struct vma *vma);
 /*
@@ -158,7 +158,7 @@ static inline bool hit_mlock(const struct rmap_hit *hit, const struct vma *vma, 
 	return (pte_read(hit->pte) & PTE_MLOCKED) ||
 	       (!vma_surely_unlocked(vma, hit->addr) && hit_mlock_perhaps(hit, page));
 }
-/* Remove every VMA and page table (exit). mmap write held, or nobody else knows mm. */
+/* Remove every VMA and page table (exit). mmap write held; mm has no user. */
 void mm_unmap_all(struct mm *mm);
 /*
  * addr, a page's, is below a VM_GROWSDOWN VMA: grow it down to there. mmap write held (who met the fault under the read lock drops it,

@@ -16,7 +16,8 @@
  * faults; a fault never waits for a VMA's lock, it falls back to mmap_lock.
  *
  * Bounds, flags, file and origin of a VMA, and its being in the tree, change only while it is marked. A fault that holds the lock
- * sees none of them change, for as long as it takes. That it met the VMA while the tree was being changed does not matter: the
+ * sees none of them change, for as long as it takes. But one: the first origin comes under mmap_lock for reading, while others may be
+ * in the VMA. Such a one finds none, and goes for mmap_lock himself, or finds all of it (vma_faulted()). That it met the VMA while the tree was being changed does not matter: the
  * tree may hide a VMA from a descent without locks, never show one for an address that is not in it, since the bounds are looked at
  * again under the lock; and a VMA that left the tree says so in its word, which lives until a grace period after.
  *
@@ -93,6 +94,7 @@ static inline void vma_start_write(struct vma *vma)
 	uint32_t seq = atomic_load_explicit(&vma_mm(vma)->lock_seq, memory_order_relaxed);
 
 	rmap_assert_write_held(&vma_mm(vma)->mmap_lock);
+	rmap_assert_may_wait(RMAP_LOCK_VMA);
 	if (rmap_likely(!(word & VMA_LOCK_READERS)) &&
 	    (vma_lock_word_marked(word, seq) ||
 	     atomic_compare_exchange_strong_explicit(
@@ -100,6 +102,14 @@ static inline void vma_start_write(struct vma *vma)
 		     memory_order_seq_cst, memory_order_relaxed)))
 		return;
 	vma_start_write_slow(vma);
+}
+
+/* mmap write. Who reads them with acquire sees the bounds that the VMA had by then. */
+static inline void vma_set_flags(struct vma *vma, uint64_t flags)
+{
+	rmap_assert_write_held(&vma_mm(vma)->mmap_lock);
+	MM_ASSERT(vma_mm(vma)->sys, vma_is_marked(vma) && "no fault is in a VMA that changes");
+	atomic_store_explicit((_Atomic uint64_t *)&vma->flags, flags, memory_order_release);
 }
 
 /* A new VMA, which nobody knows: marked. Its mm's mmap_lock is held for writing, or nobody knows the mm either. */

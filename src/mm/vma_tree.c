@@ -14,7 +14,7 @@
  * below the guard's start. As on Linux, that may be far below the VMA before: a stack may have grown near one that cannot be
  * accessed, and then its guard takes gaps away that lie below both.
  *
- * Finding wants mmap_lock for reading, everything else for writing. vma_lock.c has a descent of its own, beside writers.
+ * Finding wants mmap_lock for reading (or vma_lock), everything else both for writing. vma_lock.c has a descent of its own, beside writers.
  */
 #include "layout.h"
 #include "valid.h"
@@ -210,7 +210,7 @@ void vma_tree_changed(struct mm *mm, struct vma *vma)
 {
 	struct vma *next = vma_next(vma);
 
-	(void)mm;
+	rmap_assert_spin_held(&mm->vma_lock);
 	refresh_gap(vma);
 	if (next)
 		refresh_gap(next);

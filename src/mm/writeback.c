@@ -51,6 +51,7 @@ int file_write_page(struct mm_system *sys, struct page *page)
 	struct mm_file *file = page_file(page);
 	int error;
 
+	rmap_assert_bit_held(&page->flags);
 	if (!file || !file->handle || !page_test(page, PG_DIRTY))
 		return 0;
 	page_mkclean(sys, page);

@@ -79,10 +79,10 @@ struct lineage {
  * and may be no address at all.
  */
 struct lineage_displaced {
-	struct rb_node rb; /* in the node's tree; node's lock */
-	uint64_t last;	   /* largest last home number below rb; node's lock */
-	uint64_t shift;	   /* home - pgoff; fixed */
-	struct rmap_vma *vma;
+	struct rb_node rb;    /* in the node's tree; node's lock */
+	uint64_t last;	      /* largest last home number below rb; node's lock */
+	uint64_t shift;	      /* home - pgoff; fixed */
+	struct rmap_vma *vma; /* fixed */
 };
 
 #define LINEAGE_AT_HOME ((uintptr_t)1)

@@ -15,7 +15,7 @@
  * Usually there is none: a VMA has one word, a fork copies it, a split copies it, and changes of bounds are no event at all. A
  * displaced VMA costs an object, and another one in each child.
  *
- * The tree changes under the node's lock and while its sequence count is odd, and so do entries move: see look_locked() in
+ * The tree changes under the node's lock and while its sequence count is odd, and so do entries move: see look_in() in
  * lineage_walk.c for the one whom this is for.
  */
 #include "lineage.h"

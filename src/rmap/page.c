@@ -2,7 +2,7 @@
 /*
  * Events about pages at PTEs, and about swap slots.
  *
- * None of them fails and none of them takes a lock: the callers' are enough. Map counts, result masks and the exclusive flag
+ * None of them fails, sleeps or takes a lock here: the callers' are enough, but for spin locks of a design's own. Map counts, result masks and the exclusive flag
  * are kept here for all designs; owners are the design's. Runs of pages come in one call, so what does not depend on the page
  * is decided once for up to 64 of them.
  */

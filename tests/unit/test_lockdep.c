@@ -228,6 +228,39 @@ static void test_assertions(void **state)
 	expect_nothing();
 }
 
+/* Said by who waits seldom, so that it is heard each time. */
+static void test_may_wait(void **state)
+{
+	struct rmap_rwsem file_map;
+	struct rmap_spinlock lru;
+	uint32_t page;
+
+	(void)state;
+	rmap_rwsem_init(&file_map, RMAP_LOCK_FILE_MAP);
+	rmap_spin_init(&lru, RMAP_LOCK_LRU);
+	rmap_assert_may_wait(RMAP_LOCK_FILE_MAP);
+	rmap_bit_lock_got(&page, RMAP_LOCK_PAGE);
+	rmap_assert_may_wait(RMAP_LOCK_FILE_MAP);
+	expect_nothing();
+	rmap_assert_may_wait(RMAP_LOCK_VMA);
+	expect("wrong order (VMA lock), holding > page lock");
+
+	rmap_read_lock(&file_map, NULL);
+	expect_nothing();
+	rmap_assert_may_wait(RMAP_LOCK_FILE_MAP);
+	expect("a second lock of the class (file map lock)");
+	rmap_read_unlock(&file_map, NULL);
+	rmap_spin_lock(&lru);
+	rmap_assert_may_wait(RMAP_LOCK_FILE_MAP);
+	expect("may sleep under a spin lock");
+	rmap_spin_unlock(&lru);
+	rmap_bit_lock_released(&page, RMAP_LOCK_PAGE);
+	lockdep_rcu_enter();
+	rmap_assert_may_wait(RMAP_LOCK_FILE_MAP);
+	expect("may sleep in an RCU section");
+	lockdep_rcu_leave();
+}
+
 /* A fault that holds its VMA's lock may not wait for mmap_lock, whose writer may wait for it. */
 static void test_vma_before_mmap(void **state)
 {
@@ -251,6 +284,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_right_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_assertions, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_may_wait, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_vma_before_mmap, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_wrong_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sleeping, set_up, tear_down),

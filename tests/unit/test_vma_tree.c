@@ -192,7 +192,9 @@ static void change_somewhere(struct mm *mm)
 	else if (vma->rmap.end / PAGE < PAGES_IN_PLAY - 1 &&
 		 (!next || next->rmap.start > vma->rmap.end))
 		vma->rmap.end += PAGE;
+	rmap_spin_lock(&mm->vma_lock);
 	vma_tree_changed(mm, vma);
+	rmap_spin_unlock(&mm->vma_lock);
 	assert_null(vma_tree_check(mm));
 }
 

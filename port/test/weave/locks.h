@@ -282,5 +282,7 @@ static inline void rmap_bit_lock_released(const void *lock, enum rmap_lock_class
 #define rmap_assert_read_held(l)  weave_lock_assert(l, true)
 #define rmap_assert_write_held(l) weave_lock_assert(l, rmap_rwsem_is_write_locked(l))
 #define rmap_assert_bit_held(l)	  weave_lock_assert(l, true)
+#define rmap_assert_may_wait(lock_class)                                                           \
+	weave_lock_wait(NULL, (uint32_t)(lock_class) + 1, false, true)
 
 #endif
