@@ -367,6 +367,25 @@ void page_lock(struct mm_system *sys, struct page *page)
 	}
 }
 
+void page_wait(struct mm_system *sys, struct page *page)
+{
+	const struct rmap_port *os = &sys->port->os;
+	uint32_t v = atomic_load_explicit(&page->flags, memory_order_relaxed);
+
+	rmap_assert_may_wait(RMAP_LOCK_PAGE);
+	if (!os->wait) {
+		rmap_cpu_relax();
+		return;
+	}
+	/* That somebody waits is only said of a lock that is held: we do not come to take it, and to clear that. */
+	while ((v & PG_LOCKED) &&
+	       !atomic_compare_exchange_weak_explicit(&page->flags, &v, v | PG_WAITERS,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+	if (v & PG_LOCKED)
+		os->wait(os->ctx, &page->flags, v | PG_WAITERS);
+}
+
 void page_unlock(struct mm_system *sys, struct page *page)
 {
 	const struct rmap_port *os = &sys->port->os;

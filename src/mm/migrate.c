@@ -204,26 +204,38 @@ int migrate_page(struct mm_system *sys, struct page *page)
 	return error;
 }
 
-void migration_wait(struct mm_system *sys, const pte_t *pte, pte_t entry)
+/*
+ * The page that entry stands for, with a reference, if it still does at pte; else NULL.
+ *
+ * As long as the entry stands the migrator has a reference of the page, and its lock. Without a look at the entry it might be
+ * anybody's page by now, even one that its owner does not expect others to know.
+ */
+static struct page *migrating_page(struct mm_system *sys, const pte_t *pte, pte_t entry)
 {
 	struct page *page = pfn_to_page(sys, pte_pfn(entry));
 	struct rmap_spinlock *ptl = table_ptl(sys, pte);
 	bool stands;
 
-	/*
-	 * As long as the entry stands the migrator has a reference of the page, and its lock. Without a look at the entry it might be
-	 * anybody's page by now, even one that its owner does not expect others to know.
-	 */
 	rmap_spin_lock(ptl);
 	stands = pte_read(pte) == entry;
 	if (stands)
 		page_get(page);
 	rmap_spin_unlock(ptl);
-	if (!stands)
-		return;
-	page_lock(sys, page);
-	page_unlock(sys, page);
-	page_put(sys, page);
+	return stands ? page : NULL;
+}
+
+/*
+ * For the migrator alone, who waits for no device. Whoever gets the page's lock behind him may, and we hold a lock of the address space:
+ * so the lock is not asked for, and the entry looked at each time that somebody has let go of it.
+ */
+void migration_wait(struct mm_system *sys, const pte_t *pte, pte_t entry)
+{
+	struct page *page;
+
+	while ((page = migrating_page(sys, pte, entry)) != NULL) {
+		page_wait(sys, page);
+		page_put(sys, page);
+	}
 }
 
 /* The page at addr with a reference, or an error. */

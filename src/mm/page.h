@@ -210,6 +210,8 @@ static inline bool page_maybe_pinned(const struct page *page)
 void page_lock(struct mm_system *sys, struct page *page);
 bool page_trylock(struct page *page);
 void page_unlock(struct mm_system *sys, struct page *page);
+/* Sleep until who has the page's lock lets go of it, or for a shorter time; whose it is then is open. At once where nobody has it. */
+void page_wait(struct mm_system *sys, struct page *page);
 
 /* Contents; nothing in a phantom system (and tables are never reached by these). */
 void page_zero(struct mm_system *sys, struct page *page);

@@ -44,7 +44,7 @@ uint64_t reclaim_all(struct mm_system *sys);
 
 /* Move a page with the caller's reference to a new frame. Errors of mm_migrate. */
 int migrate_page(struct mm_system *sys, struct page *page);
-/* Wait until entry, a migration entry that was met at pte, is gone from there (page lock). The caller keeps the table; no spin lock held. */
+/* Wait until entry, a migration entry that was met at pte, is gone from there. The caller keeps the table; no spin lock or page lock held. */
 void migration_wait(struct mm_system *sys, const pte_t *pte, pte_t entry);
 
 #endif

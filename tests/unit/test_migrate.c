@@ -4,6 +4,8 @@
  */
 #include "engine.h"
 
+#include "mm/table.h"
+
 /*
  *   P, C and G share a page; it moves; all three still share it, each with its rights
  *
@@ -141,6 +143,67 @@ static void poison_of_file_pages(void **state)
 	engine_teardown(&e);
 }
 
+/* ---------------------------------------------------------------- who waits for the migrator */
+
+/* A migrator by hand: it has the page's lock, and slot has its entry. */
+static struct {
+	struct page *page;
+	pte_t *slot, was;
+	unsigned int waits;
+} moving;
+
+/* The migrator is done and lets go of the page, whose lock reclaim gets before anybody else. Next time it is out. */
+static void sleeps(void *ctx, const _Atomic uint32_t *word, uint32_t value)
+{
+	(void)ctx;
+	(void)value;
+	assert_ptr_equal(word, &moving.page->flags);
+	if (++moving.waits == 1)
+		pte_write(moving.slot, moving.was);
+	else
+		page_clear(moving.page, PG_LOCKED | PG_WAITERS);
+}
+
+static const struct mm_port *wakeful_port(const struct mm_port *hosted, void *arg)
+{
+	static struct mm_port port;
+
+	(void)arg;
+	port = *hosted;
+	port.os.wait = sleeps;
+	return &port;
+}
+
+/*
+ *   |7|, on its way to another frame. A fault waits for that, and not for whoever has the page next, who may be at a device: it has its
+ *   VMA's lock.
+ */
+static void a_fault_waits_for_the_migrator_alone(void **state)
+{
+	const struct engine_config config = { .wrap = wakeful_port };
+	struct engine e;
+
+	(void)state;
+	engine_setup(&e, &config);
+	struct mm *mm = engine_mm(&e);
+	uint64_t a = map_anon(&e, mm, 0, 1);
+
+	poke(&e, mm, a, 7);
+	moving.waits = 0;
+	moving.slot = table_find(mm, a);
+	moving.was = pte_read(moving.slot);
+	moving.page = pfn_to_page(e.sys, pte_pfn(moving.was));
+	page_set(moving.page, PG_LOCKED);
+	pte_write(moving.slot, pte_make(pte_pfn(moving.was), PTE_KIND_MIGRATION));
+	assert_int_equal(mm_fault(mm, a, MM_ACCESS_READ), 0);
+	assert_int_equal(moving.waits, 1);
+	page_clear(moving.page, PG_LOCKED | PG_WAITERS);
+	engine_check(&e);
+	assert_int_equal(peek(&e, mm, a), 7);
+	mm_put(mm);
+	engine_teardown(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +211,7 @@ int main(void)
 		cmocka_unit_test(file_pages_move),
 		cmocka_unit_test(poison_of_an_anonymous_page),
 		cmocka_unit_test(poison_of_file_pages),
+		cmocka_unit_test(a_fault_waits_for_the_migrator_alone),
 	};
 
 	return cmocka_run_group_tests_name("migrate", tests, NULL, NULL);
