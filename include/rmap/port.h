@@ -91,8 +91,8 @@ struct rmap_port {
 	void (*rcu_read_unlock)(void *ctx);
 
 	/*
-	 * Call rcu->func after a grace period, from any thread, with no lock held: outside read-side sections, and where it may sleep for a
-	 * lock (cow_context's does, for its parent's). May be called with spin locks held.
+	 * Call rcu->func after a grace period, from any thread, outside read-side sections, with no lock held but sleeping ones of who waits
+	 * in rcu_barrier(). func may sleep for a lock (cow_context's does, for its parent's). May be called with spin locks held.
 	 */
 	void (*call_rcu)(void *ctx, struct rmap_rcu *rcu,
 			 void (*func)(void *ctx, struct rmap_rcu *rcu));
