@@ -7,6 +7,7 @@
  * since they would not be about memory management but about the puppets: ranges that reach over a large part of the
  * address space without being refused; huge pages; and instruction fetches, which run what stands there.
  */
+#include "verify_block.h"
 #include "verify_random_int.h"
 
 #include <mm/mm_types.h>
@@ -18,10 +19,76 @@ static bool weird(struct random *g)
 	return random_below(g, 1000) < g->weird;
 }
 
+/* Where a page, a limit, a sign or an address space ends, or just beside it. */
+static uint64_t an_edge(struct random *g)
+{
+	static const uint64_t edges[] = {
+		0,
+		PAGE,
+		(uint64_t)1 << 31,
+		(uint64_t)1 << 32,
+		MM_TASK_SIZE,
+		MM_ADDRESS_END,
+		(uint64_t)1 << 52,
+		(uint64_t)INT64_MAX & RMAP_PAGE_MASK,
+		(uint64_t)1 << 63,
+		UINT64_MAX & RMAP_PAGE_MASK,
+	};
+	static const int64_t beside[] = { 0, 0, 1, -1, PAGE, -(int64_t)PAGE };
+
+	return edges[random_below(g, LENGTH(edges))] +
+	       (uint64_t)beside[random_below(g, LENGTH(beside))];
+}
+
+#define LOWEST 65536u
+
+/* Below the kernel's two lowest addresses, which may differ; nor the last page, where it says the address itself for an error. */
+static uint64_t place_edge(struct random *g)
+{
+	uint64_t edge = an_edge(g);
+
+	return edge < LOWEST || edge > (UINT64_MAX & RMAP_PAGE_MASK) ? MM_TASK_SIZE : edge;
+}
+
+/* One bit that is not among those. */
+static uint32_t unknown_bit(struct random *g, uint32_t known)
+{
+	uint32_t bit;
+
+	do
+		bit = 1u << random_below(g, 32);
+	while (bit & known);
+	return bit;
+}
+
+/* A length that is small, or that nobody can have: what lies between would be had, and be looked at page by page. */
+static uint64_t edge_len(struct random *g)
+{
+	uint64_t len = an_edge(g);
+
+	return len > 1024 * PAGE && len < MM_TASK_SIZE ? MM_ADDRESS_END : len;
+}
+
+/* Would what is done to the range be done to the puppet's house? A range that wraps is refused. */
+static bool covers_house(uint64_t addr, uint64_t len)
+{
+	uint64_t end = addr + ((len + PAGE - 1) & RMAP_PAGE_MASK);
+
+	return addr < HOUSE_BASE + HOUSE_SIZE && end > HOUSE_BASE;
+}
+
 /* Spoil a range. */
 static void spoil(struct random *g, uint64_t *addr, uint64_t *len)
 {
-	switch (random_below(g, 7)) {
+	switch (random_below(g, 9)) {
+	case 7:
+		*addr = an_edge(g);
+		break;
+	case 8:
+		*len = an_edge(g);
+		if (covers_house(*addr, *len))
+			*len = 0;
+		break;
 	case 0:
 	case 1:
 		*addr += 1 + random_below(g, PAGE - 1);
@@ -86,12 +153,18 @@ static uint32_t pick_file(struct random *g)
 /* Neighbours in a file are neighbours in memory: then they can merge. */
 static uint64_t file_offset(struct random *g, uint64_t addr)
 {
+	static const uint64_t overflowing[] = {
+		(uint64_t)INT64_MAX & RMAP_PAGE_MASK,
+		(uint64_t)1 << 63,
+		UINT64_MAX & RMAP_PAGE_MASK,
+	};
+
 	if (random_percent(g, 65))
 		return (addr / PAGE) % 16 * PAGE;
 	if (weird(g))
 		return random_percent(g, 50) ? 1 + random_below(g, PAGE - 1)
-					     /* the last one, which overflows with any length */
-					     : (uint64_t)INT64_MAX & RMAP_PAGE_MASK;
+					     /* one that overflows with any length */
+					     : overflowing[random_below(g, LENGTH(overflowing))];
 	return random_below(g, 24) * PAGE;
 }
 
@@ -129,17 +202,41 @@ static void map_how(struct random *g, struct op *op)
 		op->flags |= MM_MAP_GROWSDOWN;
 }
 
+/*
+ * Flags that are asked for on purpose, and those that are not asked for at all: MAP_32BIT and MAP_HUGETLB, which the engine has not, and
+ * MAP_SYNC, which the file system answers.
+ */
+#define MAP_NOT_ASKED                                                                              \
+	(0xfu | 0x40u | 0x40000u | 0x80000u | MM_MAP_FIXED | MM_MAP_ANONYMOUS |                    \
+	 MM_MAP_FIXED_NOREPLACE)
+
 static void spoil_mmap(struct random *g, struct op *op)
 {
-	switch (random_below(g, 8)) {
+	switch (random_below(g, 12)) {
+	case 8:
+		op->prot |= unknown_bit(g, MM_PROT_READ | MM_PROT_WRITE | MM_PROT_EXEC);
+		break;
+	case 9:
+		op->flags |= unknown_bit(g, MAP_NOT_ASKED);
+		break;
+	case 10: /* at a place that was given, or to be found */
+		op->len = edge_len(g);
+		if (covers_house(op->addr.mark ? HOME_BASE : op->addr.off, op->len))
+			op->len = PAGE;
+		break;
+	case 11:
+		op->addr.mark = 0;
+		op->addr.off = place_edge(g);
+		break;
 	case 0:
 		op->len = 0;
 		break;
 	case 1:
 		op->len += 1 + random_below(g, PAGE - 1);
 		break;
-	case 2: /* neither shared nor private; or a type that nobody knows */
-		op->flags = (op->flags & ~0xfu) | (random_percent(g, 50) ? 0 : 5);
+	case 2: /* neither shared nor private; or a type that nobody knows (8 is MAP_DROPPABLE) */
+		op->flags = (op->flags & ~0xfu) |
+			    (random_percent(g, 50) ? 0 : (uint32_t)random_below(g, 8));
 		break;
 	case 3:
 		op->addr.off += 1 + random_below(g, PAGE - 1);
@@ -224,7 +321,7 @@ static bool make_mprotect(struct random *g, struct op *op)
 	if (random_percent(g, 4))
 		op->prot |= MM_PROT_GROWSDOWN;
 	if (weird(g))
-		op->prot |= random_percent(g, 50) ? MM_PROT_GROWSUP : 0x40;
+		op->prot |= random_percent(g, 50) ? MM_PROT_GROWSUP : unknown_bit(g, 7);
 	return true;
 }
 
@@ -245,7 +342,7 @@ static bool make_madvise(struct random *g, struct op *op)
 		{ 8, MM_MADV_POPULATE_WRITE }, { 5, MM_MADV_DONTNEED_LOCKED },
 	};
 	/* Not known to anybody: below, between and above those that are. */
-	static const uint32_t unknown[] = { 5, 6, 7, 26, 99, 1000 };
+	static const uint32_t unknown[] = { 5, 6, 7, 26, 99, 1000, INT32_MAX, UINT32_MAX };
 	uint32_t weights[LENGTH(advices)];
 
 	for (uint32_t i = 0; i < LENGTH(advices); i++) {
@@ -266,7 +363,7 @@ static bool make_mlock(struct random *g, struct op *op)
 	if (random_percent(g, 35))
 		op->flags = MM_MLOCK_ONFAULT;
 	if (weird(g))
-		op->flags = 2;
+		op->flags = unknown_bit(g, MM_MLOCK_ONFAULT);
 	return true;
 }
 
@@ -283,7 +380,9 @@ static bool make_mlockall(struct random *g, struct op *op)
 
 	op->flags = flags[random_below(g, LENGTH(flags))];
 	if (weird(g))
-		op->flags = random_percent(g, 50) ? MM_MCL_ONFAULT : random_percent(g, 50) ? 0 : 8;
+		op->flags = random_percent(g, 50)   ? MM_MCL_ONFAULT
+			    : random_percent(g, 50) ? 0
+						    : unknown_bit(g, 7);
 	return true;
 }
 
@@ -302,7 +401,7 @@ static bool make_msync(struct random *g, struct op *op)
 	range(g, op);
 	op->flags = flags[random_below(g, LENGTH(flags))];
 	if (weird(g))
-		op->flags = random_percent(g, 50) ? MM_MS_ASYNC | MM_MS_SYNC : 8;
+		op->flags = random_percent(g, 50) ? MM_MS_ASYNC | MM_MS_SYNC : unknown_bit(g, 7);
 	return true;
 }
 
@@ -326,7 +425,21 @@ static uint64_t new_len(struct random *g, uint64_t len)
 
 static void spoil_mremap(struct random *g, struct op *op)
 {
-	switch (random_below(g, 7)) {
+	switch (random_below(g, 11)) {
+	case 7:
+		op->new_len = edge_len(g);
+		break;
+	case 8:
+		op->new_addr.mark = 0;
+		op->new_addr.off = place_edge(g);
+		break;
+	case 9:
+		op->len = an_edge(g);
+		break;
+	case 10:
+		op->addr.mark = 0;
+		op->addr.off = an_edge(g);
+		break;
 	case 0:
 		op->new_len = 0;
 		break;
@@ -337,7 +450,8 @@ static void spoil_mremap(struct random *g, struct op *op)
 		op->new_addr.off += 1 + random_below(g, PAGE - 1);
 		break;
 	case 3:
-		op->flags = random_percent(g, 50) ? 8 : MM_MREMAP_FIXED;
+		op->flags =
+			random_percent(g, 50) ? unknown_bit(g, 7) : (uint32_t)random_below(g, 8);
 		break;
 	case 4:
 		op->new_len = random_percent(g, 50) ? (uint64_t)1 << 47 : UINT64_MAX - PAGE;
@@ -384,6 +498,9 @@ static bool make_mremap(struct random *g, struct op *op)
 			    &op->new_addr);
 	if (weird(g))
 		spoil_mremap(g, op);
+	if (covers_house(op->addr.mark ? HOME_BASE : op->addr.off, op->len) ||
+	    covers_house(op->new_addr.mark ? HOME_BASE : op->new_addr.off, op->new_len))
+		op->len = op->new_len = PAGE;
 	if (!(op->flags & MM_MREMAP_FIXED))
 		random_name(g, op, op->new_len);
 	return true;
@@ -397,6 +514,11 @@ static bool make_brk(struct random *g, struct op *op)
 		/* Not below or in the middle of nothing: near what is there. */
 		op->addr.off = g->brk ? g->brk + random_below(g, 12) * PAGE - 4 * PAGE : PAGE;
 		op->addr.off += random_percent(g, 20) ? random_below(g, PAGE) : 0;
+		if (weird(g))
+			op->addr.off = edge_len(g);
+		/* Up to there only the house is in the way. */
+		if (op->addr.off == MM_TASK_SIZE)
+			op->addr.off++;
 		return true;
 	}
 	op->relative = true;
