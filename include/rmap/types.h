@@ -8,6 +8,12 @@
 #ifndef RMAP_TYPES_H
 #define RMAP_TYPES_H
 
+#ifdef __cplusplus
+#error "rmap's headers are C11 (_Atomic, restrict): call the library from C files, see docs/interface.md"
+/* There is no such file, which ends the compiler here: hundreds of errors would follow from this one. */
+#include <rmap/headers-are-C>
+#endif
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
