@@ -359,7 +359,7 @@ static inline void rmap_file_init(struct rmap_file *file)
 }
 
 /*
- * A VMA is born with these fields and in no tree. Call it on fresh memory, also after a struct copy from another VMA
+ * A VMA is born with these fields and in no tree: start below end, both page aligned; pgoff with the pages behind it does not wrap. Call it on fresh memory, also after a struct copy from another VMA
  * (whose links would otherwise be copied).
  */
 void rmap_vma_init(struct rmap_vma *vma, struct rmap_mm *mm, uint64_t start, uint64_t end,
@@ -465,7 +465,7 @@ void rmap_vma_unlink(struct rmap *rmap, struct rmap_vma *vma);
 
 /* ---------------------------------------------------------------- events: pages at PTEs */
 
-/* Pages at consecutive PTEs go in one call; this many at the most. Results are bit masks. */
+/* Pages at consecutive PTEs go in one call, from one to this many (asserted). Results are bit masks: bit i is pages[i]. */
 #define RMAP_RUN_MAX 64u
 
 enum rmap_map_flags {
@@ -718,7 +718,7 @@ int rmap_walk(struct rmap *rmap, struct rmap_page *page, struct rmap_walk *walk)
 /*
  * Visit each VMA that maps any of the file's pages first..last, in order of offset; ties: parents before their forks. The
  * file's lock is held for reading around each visit; visit may not sleep for it again. first and last are the part of the VMA
- * that overlaps, as page offsets. Truncation unmaps by it.
+ * that overlaps, as page offsets. Truncation unmaps by it. 0; RMAP_EINVAL: first is behind last.
  */
 int rmap_walk_file(struct rmap *rmap, struct rmap_file *file, uint64_t first, uint64_t last,
 		   void (*visit)(struct rmap_vma *vma, uint64_t first, uint64_t last, void *arg),
