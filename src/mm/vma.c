@@ -72,6 +72,7 @@ uint64_t hit_vm_flags(const struct rmap_hit *hit)
 	const struct vma *vma;
 	uint64_t flags;
 
+	rmap_assert_spin_held(hit->table_lock);
 	rmap_spin_lock(&mm->vma_lock);
 	vma = vma_at(mm, hit->addr);
 	flags = vma ? vma_flags(vma) : 0;
