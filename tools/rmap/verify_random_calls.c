@@ -81,14 +81,6 @@ static bool covers_house(uint64_t addr, uint64_t len)
 static void spoil(struct random *g, uint64_t *addr, uint64_t *len)
 {
 	switch (random_below(g, 9)) {
-	case 7:
-		*addr = an_edge(g);
-		break;
-	case 8:
-		*len = an_edge(g);
-		if (covers_house(*addr, *len))
-			*len = 0;
-		break;
 	case 0:
 	case 1:
 		*addr += 1 + random_below(g, PAGE - 1);
@@ -102,6 +94,14 @@ static void spoil(struct random *g, uint64_t *addr, uint64_t *len)
 		break;
 	case 5: /* wraps */
 		*len = UINT64_MAX - random_below(g, 2 * PAGE);
+		break;
+	case 6:
+		*addr = an_edge(g);
+		break;
+	case 7:
+		*len = an_edge(g);
+		if (covers_house(*addr, *len))
+			*len = 0;
 		break;
 	default:
 		*addr = MM_TASK_SIZE + (random_below(g, 3) - 1) * PAGE;
@@ -213,21 +213,6 @@ static void map_how(struct random *g, struct op *op)
 static void spoil_mmap(struct random *g, struct op *op)
 {
 	switch (random_below(g, 12)) {
-	case 8:
-		op->prot |= unknown_bit(g, MM_PROT_READ | MM_PROT_WRITE | MM_PROT_EXEC);
-		break;
-	case 9:
-		op->flags |= unknown_bit(g, MAP_NOT_ASKED);
-		break;
-	case 10: /* at a place that was given, or to be found */
-		op->len = edge_len(g);
-		if (covers_house(op->addr.mark ? HOME_BASE : op->addr.off, op->len))
-			op->len = PAGE;
-		break;
-	case 11:
-		op->addr.mark = 0;
-		op->addr.off = place_edge(g);
-		break;
 	case 0:
 		op->len = 0;
 		break;
@@ -253,6 +238,21 @@ static void spoil_mmap(struct random *g, struct op *op)
 	case 6:
 		op->len = random_percent(g, 50) ? ((uint64_t)1 << 47) + PAGE
 						: UINT64_MAX - random_below(g, 2 * PAGE);
+		break;
+	case 7:
+		op->prot |= unknown_bit(g, MM_PROT_READ | MM_PROT_WRITE | MM_PROT_EXEC);
+		break;
+	case 8:
+		op->flags |= unknown_bit(g, MAP_NOT_ASKED);
+		break;
+	case 9: /* at a place that was given, or to be found */
+		op->len = edge_len(g);
+		if (covers_house(op->addr.mark ? HOME_BASE : op->addr.off, op->len))
+			op->len = PAGE;
+		break;
+	case 10:
+		op->addr.mark = 0;
+		op->addr.off = place_edge(g);
 		break;
 	default:
 		op->flags |= 0x200000; /* a flag that nobody knows */
@@ -426,20 +426,6 @@ static uint64_t new_len(struct random *g, uint64_t len)
 static void spoil_mremap(struct random *g, struct op *op)
 {
 	switch (random_below(g, 11)) {
-	case 7:
-		op->new_len = edge_len(g);
-		break;
-	case 8:
-		op->new_addr.mark = 0;
-		op->new_addr.off = place_edge(g);
-		break;
-	case 9:
-		op->len = an_edge(g);
-		break;
-	case 10:
-		op->addr.mark = 0;
-		op->addr.off = an_edge(g);
-		break;
 	case 0:
 		op->new_len = 0;
 		break;
@@ -459,6 +445,20 @@ static void spoil_mremap(struct random *g, struct op *op)
 	case 5:
 		op->new_addr.mark = 0;
 		op->new_addr.off = random_percent(g, 50) ? MM_TASK_SIZE - PAGE : 0;
+		break;
+	case 6:
+		op->new_len = edge_len(g);
+		break;
+	case 7:
+		op->new_addr.mark = 0;
+		op->new_addr.off = place_edge(g);
+		break;
+	case 8:
+		op->len = an_edge(g);
+		break;
+	case 9:
+		op->addr.mark = 0;
+		op->addr.off = an_edge(g);
 		break;
 	default:
 		op->len += 1 + random_below(g, PAGE - 1);
