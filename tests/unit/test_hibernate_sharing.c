@@ -47,7 +47,7 @@ static void onto_a_design_that_copies(void **state)
 }
 
 /*
- *	P [a b]	   both were out, and came back to be read: they are in the swap cache still, and nobody else's
+ *	P [a b]	   both were out, and came back to be read: they are in the swap cache still, and nobody else's; b, which is locked, stays there
  *
  * Each is P's alone afterwards, as it was.
  */
@@ -63,6 +63,7 @@ static void read_back_alone(void **state)
 	}
 	assert_int_equal(peek(&e, mm, a), 5);
 	assert_int_equal(peek(&e, mm, a + PAGE), 6);
+	assert_int_equal(STEP(&e, mm_mlock(mm, a + PAGE, PAGE, 0)), 0);
 	assert_int_equal(memory_of(&e).swap_cache, 2);
 	assert_true(page_info(mm, a).exclusive);
 	through_an_image(&mm, 1);
