@@ -349,41 +349,34 @@ bool page_trylock(struct page *page)
 	return true;
 }
 
-void page_lock(struct mm_system *sys, struct page *page)
+static void wait_for_holder(const struct rmap_port *os, struct page *page)
 {
-	const struct rmap_port *os = &sys->port->os;
-
-	rmap_bit_lock_wait(&page->flags, RMAP_LOCK_PAGE);
-	while (!page_trylock(page)) {
-		uint32_t v;
-
-		if (!os->wait) {
-			rmap_cpu_relax();
-			continue;
-		}
-		v = atomic_fetch_or_explicit(&page->flags, PG_WAITERS, memory_order_relaxed);
-		if (v & PG_LOCKED)
-			os->wait(os->ctx, &page->flags, v | PG_WAITERS);
-	}
-}
-
-void page_wait(struct mm_system *sys, struct page *page)
-{
-	const struct rmap_port *os = &sys->port->os;
 	uint32_t v = atomic_load_explicit(&page->flags, memory_order_relaxed);
 
-	rmap_assert_may_wait(RMAP_LOCK_PAGE);
 	if (!os->wait) {
 		rmap_cpu_relax();
 		return;
 	}
-	/* That somebody waits is only said of a lock that is held: we do not come to take it, and to clear that. */
+	/* That somebody waits is only said of a lock that is held: who does not come to take it would not clear that. */
 	while ((v & PG_LOCKED) &&
 	       !atomic_compare_exchange_weak_explicit(&page->flags, &v, v | PG_WAITERS,
 						      memory_order_relaxed, memory_order_relaxed))
 		;
 	if (v & PG_LOCKED)
 		os->wait(os->ctx, &page->flags, v | PG_WAITERS);
+}
+
+void page_lock(struct mm_system *sys, struct page *page)
+{
+	rmap_bit_lock_wait(&page->flags, RMAP_LOCK_PAGE);
+	while (!page_trylock(page))
+		wait_for_holder(&sys->port->os, page);
+}
+
+void page_wait(struct mm_system *sys, struct page *page)
+{
+	rmap_assert_may_wait(RMAP_LOCK_PAGE);
+	wait_for_holder(&sys->port->os, page);
 }
 
 void page_unlock(struct mm_system *sys, struct page *page)
