@@ -26,7 +26,7 @@ seed=$(date +%s)
 echo "seed $seed"
 # explore PROGRAM STATE FIFTHS DESIGN-OPTION...
 explore() {
-	program=$1 state=build-$preset/$2 part=$((seconds * $3 / 20))
+	program=$1 state=build-$preset/$2 part=$(((seconds * $3 + 19) / 20)) # 0 would be no limit
 	shift 3
 	weave "$@" --pairs --jobs "$jobs" --state "$state-pairs.state" --seconds $((part * 2)) || failed=1
 	weave "$@" --jobs "$jobs" --state "$state-scenarios.state" --seconds "$part" || failed=1
