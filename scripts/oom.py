@@ -269,12 +269,12 @@ def plan_tests(build, folder, whole):
     engine, each_design = tests_known(build)
     for source in sorted((ROOT / "tests" / "unit").glob("test_*.c")):
         text = source.read_text()
-        program = build / "tests" / source.stem
-        if source.stem[5:] not in engine and '#include "tiny_vm.h"' not in text:
+        name, program = source.stem[5:], build / "tests" / source.stem
+        if name not in engine and '#include "tiny_vm.h"' not in text:
             continue
-        if source.stem[5:] in LARGE:
+        if name in LARGE:
             continue
-        for design in DESIGNS if whole and source.stem[5:] in each_design else [None]:
+        for design in DESIGNS if whole and name in each_design else [None]:
             environment = {"RMAP_OOM": str(folder)}
             if design:
                 environment["RMAP_DESIGN"] = design
@@ -282,7 +282,7 @@ def plan_tests(build, folder, whole):
             group = f"{source.stem}, {design or 'default'}"
             runs.append(Run(group, program, [str(program)], environment, folder / record, group=group))
             threads = re.search(r'pthread_create|#include "meanwhile(_file)?\.h"', text)
-            if not threads or source.stem[5:] in EXACT:
+            if not threads or name in EXACT:
                 continue
             for rate in RATES if whole else RATES[:1]:
                 runs.append(Run(f"{source.stem}: one in {rate}, {design or 'default'}", program,

@@ -6,6 +6,8 @@
 #include "faulty.h"
 #include "vmas.h"
 
+#include "mm/system.h"
+
 static struct engine e;
 
 static int setup(void **state)
@@ -344,6 +346,20 @@ static void test_back_from_swap(void **state)
 	mm_put(p);
 }
 
+/* Read-only pages, and nr address spaces that share and lock them, one after the other. */
+static void make_lockers(struct mm **mm, unsigned int nr, unsigned int pages)
+{
+	mm[0] = engine_mm(&e);
+	map_anon(&e, mm[0], AT(0), pages);
+	for (unsigned int i = 0; i < pages; i++)
+		poke(&e, mm[0], AT(i), 7 + i);
+	assert_int_equal(protect(&e, mm[0], 0, pages, MM_PROT_READ), 0);
+	for (unsigned int i = 1; i < nr; i++)
+		mm[i] = engine_fork(&e, mm[0]);
+	for (unsigned int i = 0; i < nr; i++)
+		lock(mm[i], 0, pages);
+}
+
 /*
  * More than a page can count: those that are not counted still keep it, once reclaim meets them.
  *
@@ -355,14 +371,7 @@ static void test_more_than_can_be_counted(void **state)
 	struct mm *mm[MMS];
 
 	(void)state;
-	mm[0] = engine_mm(&e);
-	map_anon(&e, mm[0], AT(0), 1);
-	poke(&e, mm[0], AT(0), 7);
-	assert_int_equal(protect(&e, mm[0], 0, 1, MM_PROT_READ), 0);
-	for (unsigned int i = 1; i < MMS; i++)
-		mm[i] = engine_fork(&e, mm[0]);
-	for (unsigned int i = 0; i < MMS; i++)
-		lock(mm[i], 0, 1);
+	make_lockers(mm, MMS, 1);
 	/* In the order in which they came: those that were counted go first. */
 	for (unsigned int i = 0; i < MMS - 1; i++)
 		unlock(mm[i], 0, 1);
@@ -431,20 +440,13 @@ static void test_uncounted_is_not_stranded(void **state)
 	struct mm *mm[MMS];
 
 	(void)state;
-	mm[0] = engine_mm(&e);
-	map_anon(&e, mm[0], AT(0), 2);
-	poke(&e, mm[0], AT(0), 7);
-	poke(&e, mm[0], AT(1), 8);
-	assert_int_equal(protect(&e, mm[0], 0, 2, MM_PROT_READ), 0);
-	for (unsigned int i = 1; i < MMS; i++)
-		mm[i] = engine_fork(&e, mm[0]);
-	for (unsigned int i = 0; i < MMS; i++)
-		lock(mm[i], 0, 2);
+	make_lockers(mm, MMS, 2);
 	assert_int_equal(
 		remap(&e, mm[MMS - 1], 1, 1, 1, MM_MREMAP_MAYMOVE | MM_MREMAP_DONTUNMAP, 100), 0);
 	for (unsigned int i = 0; i < MMS - 1; i++)
 		unlock(mm[i], 0, 2);
 	assert_false(locked(mm[0], 0));
+	assert_false(e.sys->mlock_stranded);
 	/* anonmm's moved page is a copy, of which nobody else counts. */
 	assert_int_equal(memory_of(&e).unevictable, engine_design_is("anonmm"));
 	for (unsigned int i = 0; i < MMS - 1; i++)

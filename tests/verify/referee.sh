@@ -123,6 +123,14 @@ for signal in KILL TERM HUP; do
 	done
 done
 
+# -- what MADV_PAGEOUT leaves, being dirty, does not make the next fault read a large folio, of which a hole then drops all
+#    file f: | 0 | 1 | 2 | hole …  14 | 15 | 16 | 17 | 18 |
+#    a maps 0 to 2, b 10 to 15; 12 is read, 15 is removed: 12 is still there
+printf '%s\n' 'file f 20p' 'process P' 'truncate f 3p' 'filewrite f 0x12000 1p' 'a = P mmap 3p rw private file=f' 'P read a+2p 1p' \
+	'P madvise a 3p pageout' 'P read a+2p 1p' 'b = P mmap 6p rw shared file=f offset=0xa000' 'P read b+2p 1p' \
+	'P madvise b+5p 1p remove' >"$dir/w.rmw"
+expect_code 0 "$rmap" verify --swap "$dir/w.rmw"
+
 # -- nor swap: a keeper of its own takes it away
 swap_of() {
 	# the swap file of the keeper that process $1 started
@@ -132,14 +140,6 @@ swap_of() {
 }
 sed -i 's/swap=0/swap=64/' "$dir/long.rmw"
 expect_code 0 "$rmap" verify --swap "$source/workloads/tour.rmw"
-
-# -- what MADV_PAGEOUT leaves, being dirty, does not make the next fault read a large folio, of which a hole then drops all
-#    file f: | 0 | 1 | 2 | hole …  14 | 15 | 16 | 17 | 18 |
-#    a maps 0 to 2, b 10 to 15; 12 is read, 15 is removed: 12 is still there
-printf '%s\n' 'file f 20p' 'process P' 'truncate f 3p' 'filewrite f 0x12000 1p' 'a = P mmap 3p rw private file=f' 'P read a+2p 1p' \
-	'P madvise a 3p pageout' 'P read a+2p 1p' 'b = P mmap 6p rw shared file=f offset=0xa000' 'P read b+2p 1p' \
-	'P madvise b+5p 1p remove' >"$dir/w.rmw"
-expect_code 0 "$rmap" verify --swap "$dir/w.rmw"
 if ! grep -q ': skipped: ' "$dir/out"; then
 	for signal in KILL INT; do
 		(trap - INT; exec "$rmap" verify --swap "$dir/long.rmw" >/dev/null 2>&1) &
