@@ -27,8 +27,8 @@ enum page_flags {
 	PG_REFERENCED = 1 << 4, /* met once by ageing */
 	/* contents differ from the store; page lock or PTL + reference */
 	PG_DIRTY = 1 << 5,
-	PG_UPTODATE =
-		1 << 6, /* contents are valid; page lock to set, or nobody else knows the page */
+	/* contents are valid; page lock to set, or nobody else knows the page */
+	PG_UPTODATE = 1 << 6,
 	PG_WRITEBACK = 1 << 7, /* being written; page lock */
 	PG_SWAPCACHE = 1 << 8, /* private is its swap slot; page lock */
 	/* goes to swap when reclaimed: anonymous (not MADV_FREEd) or shared memory; page lock, or PTL of an entry */

@@ -107,7 +107,7 @@ enum verify_result verify_prepare(struct verify_session *s, struct op *op)
 		op->value = (uint64_t)1 << 60 | s->version;
 		s->version += round_up(op->len) / RMAP_PAGE_SIZE + 2;
 	}
-	if ((op->kind == OP_MMAP && op->len > machine_memory() && op->len <= (uint64_t)1 << 47 &&
+	if ((op->kind == OP_MMAP && op->len > machine_memory() && op->len <= MM_ADDRESS_END &&
 	     !(op->flags & (MM_MAP_SHARED | MM_MAP_NORESERVE)) && op->prot & MM_PROT_WRITE)) {
 		verify_rule(s, RULE_OVERCOMMIT);
 		return verify_say(
@@ -116,7 +116,7 @@ enum verify_result verify_prepare(struct verify_session *s, struct op *op)
 			"decides on");
 	}
 	if (op->kind == OP_MINCORE && round_up(op->len) / RMAP_PAGE_SIZE > MINCORE_MOST &&
-	    round_up(op->len) < (uint64_t)1 << 47)
+	    round_up(op->len) < MM_ADDRESS_END)
 		return verify_say(s, VERIFY_UNABLE, "mincore of more than %llu pages",
 				  (unsigned long long)MINCORE_MOST);
 	return VERIFY_AGREE;

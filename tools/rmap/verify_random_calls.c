@@ -236,7 +236,7 @@ static void spoil_mmap(struct random *g, struct op *op)
 		op->addr.off = random_percent(g, 60) ? 0 : random_below(g, PAGE);
 		break;
 	case 6:
-		op->len = random_percent(g, 50) ? ((uint64_t)1 << 47) + PAGE
+		op->len = random_percent(g, 50) ? MM_ADDRESS_END + PAGE
 						: UINT64_MAX - random_below(g, 2 * PAGE);
 		break;
 	case 7:
@@ -440,7 +440,7 @@ static void spoil_mremap(struct random *g, struct op *op)
 			random_percent(g, 50) ? unknown_bit(g, 7) : (uint32_t)random_below(g, 8);
 		break;
 	case 4:
-		op->new_len = random_percent(g, 50) ? (uint64_t)1 << 47 : UINT64_MAX - PAGE;
+		op->new_len = random_percent(g, 50) ? MM_ADDRESS_END : UINT64_MAX - PAGE;
 		break;
 	case 5:
 		op->new_addr.mark = 0;
