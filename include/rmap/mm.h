@@ -6,9 +6,10 @@
  * share one (threads, vfork) hold references. Calls have the names, arguments, results and errno of Linux's; "the caller"
  * below is a process of that address space. Addresses and lengths are in bytes.
  *
- * No function needs a lock on entry, none holds one on return. All but create and destroy of the system, and what
- * wants it quiet (hibernation, the checker), may be called from several threads at once. What a call writes through a pointer (*result, *out, *page) it writes on success alone. No pointer may be
- * NULL but where it says so, and whoever passes an address space or a file holds a reference to it.
+ * No function needs a lock on entry, none holds one on return. All but create and destroy of the system, and what wants it quiet
+ * (hibernation, the checker), may be called from several threads at once. What a call writes through a pointer (*result, *out, *page) it
+ * writes on success alone. No pointer may be NULL but where it says so, and whoever passes an address space or a file holds a reference
+ * to it.
  */
 #ifndef RMAP_MM_H
 #define RMAP_MM_H

@@ -359,8 +359,8 @@ static inline void rmap_file_init(struct rmap_file *file)
 }
 
 /*
- * A VMA is born with these fields and in no tree: start below end, both page aligned; pgoff with the pages behind it does not wrap. Call it on fresh memory, also after a struct copy from another VMA
- * (whose links would otherwise be copied).
+ * A VMA is born with these fields and in no tree: start below end, both page aligned; pgoff with the pages behind it does not wrap. Call it
+ * on fresh memory, also after a struct copy from another VMA (whose links would otherwise be copied).
  */
 void rmap_vma_init(struct rmap_vma *vma, struct rmap_mm *mm, uint64_t start, uint64_t end,
 		   uint64_t pgoff, struct rmap_file *file, uint32_t flags);

@@ -10,10 +10,11 @@
  * which fails for a page on its way out; such pages are passed by. One spin lock guards all lists; every function is O(1) but
  * the batch of lru_isolate().
  *
- * A new page comes by way of its processor's batch (cpu.h). All are emptied before pages are taken from a list's tail, and one's own before
- * anything is moved (all, if the page that is moved is in one); from one that has grown to a quarter of memory the oldest go to the lists. It holds no reference either: a page may be
- * taken out of the middle of it, so that one that goes before anybody reclaims never touches a list. Its flags say in whose batch it
- * is, and that one's lock guards it there. Whoever empties all batches takes from each by turns.
+ * A new page comes by way of its processor's batch (cpu.h). All are emptied before pages are taken from a list's tail, and one's own
+ * before anything is moved (all, if the page that is moved is in one); from one that has grown to a quarter of memory the oldest go to
+ * the lists. It holds no reference either: a page may be taken out of the middle of it, so that one that goes before anybody reclaims
+ * never touches a list. Its flags say in whose batch it is, and that one's lock guards it there. Whoever empties all batches takes from
+ * each by turns.
  */
 #include "mm_types.h"
 

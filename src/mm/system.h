@@ -174,8 +174,8 @@ static inline void mm_call_rcu(struct mm_system *sys, struct rmap_rcu *rcu,
 /* ---- overcommit.c ---- */
 
 /*
- * Charge pages of VM_ACCOUNT memory on behalf of mm (whose capabilities and size count: mmap held, or nobody else knows it). 0 or RMAP_ENOMEM by the overcommit
- * rule. Returned by mm_uncharge.
+ * Charge pages of VM_ACCOUNT memory on behalf of mm (whose capabilities and size count: mmap held, or nobody else knows it). 0 or
+ * RMAP_ENOMEM by the overcommit rule. Returned by mm_uncharge.
  */
 int mm_charge(struct mm *mm, uint64_t pages);
 void mm_uncharge(struct mm_system *sys, uint64_t pages);

@@ -2,8 +2,8 @@
 /*
  * The layout of an address space: finding, making, splitting, merging and removing VMAs.
  *
- * All of it wants mmap_lock for writing, finding only for reading (or mm->vma_lock: walkers). VMAs that change are marked first (vma_lock.h), by whoever
- * changes them. Functions that can fail do so before anything is visible.
+ * All of it wants mmap_lock for writing, finding only for reading (or mm->vma_lock: walkers). VMAs that change are marked first
+ * (vma_lock.h), by whoever changes them. Functions that can fail do so before anything is visible.
  */
 #ifndef MM_VMA_H
 #define MM_VMA_H

@@ -15,11 +15,12 @@
  * born marked: nobody faults in them before mmap_lock is dropped and all of them is in place. Only a writer waits, and only for
  * faults; a fault never waits for a VMA's lock, it falls back to mmap_lock.
  *
- * Bounds, flags, file and origin of a VMA, and its being in the tree, change only while it is marked. A fault that holds the lock
- * sees none of them change, for as long as it takes. But one: the first origin comes under mmap_lock for reading, while others may be
- * in the VMA. Such a one finds none, and goes for mmap_lock himself, or finds all of it (vma_faulted()). That it met the VMA while the tree was being changed does not matter: the
- * tree may hide a VMA from a descent without locks, never show one for an address that is not in it, since the bounds are looked at
- * again under the lock; and a VMA that left the tree says so in its word, which lives until a grace period after.
+ * Bounds, flags, file and origin of a VMA, and its being in the tree, change only while it is marked. A fault that holds the lock sees
+ * none of them change, for as long as it takes. But one: the first origin comes under mmap_lock for reading, while others may be in the
+ * VMA. Such a one finds none, and goes for mmap_lock himself, or finds all of it (vma_faulted()). That it met the VMA while the tree was
+ * being changed does not matter: the tree may hide a VMA from a descent without locks, never show one for an address that is not in it,
+ * since the bounds are looked at again under the lock; and a VMA that left the tree says so in its word, which lives until a grace
+ * period after.
  *
  * The number has 16 bits, so an old mark may come true again by itself, after 65,536 changes of the layout. Then the VMA is marked,
  * that is all: its faults take mmap_lock until the next number. That whoever marks it sees the readers of the time before, and these

@@ -2,9 +2,9 @@
 /*
  * Events about pages at PTEs, and about swap slots.
  *
- * None of them fails, sleeps or takes a lock here: the callers' are enough, but for spin locks of a design's own. Map counts, result masks and the exclusive flag
- * are kept here for all designs; owners are the design's. Runs of pages come in one call, so what does not depend on the page
- * is decided once for up to 64 of them.
+ * None of them fails, sleeps or takes a lock here: the callers' are enough, but for spin locks of a design's own. Map counts, result
+ * masks and the exclusive flag are kept here for all designs; owners are the design's. Runs of pages come in one call, so what does not
+ * depend on the page is decided once for up to 64 of them.
  */
 #include "count.h"
 #include "design.h"
