@@ -3,8 +3,10 @@
  * A program whose every broken page is known: which function wrote it, on which line, called by whom, in which process. The test
  * finds the lines by the names in the comments behind them, and holds `rmap breaks` to the numbers in each.
  *
- *	parent	| memory: one, two, kernel, thread, late, moved, made | huge | zero | file | noted | refused |
+ *	parent	| memory: one, two, kernel, thread, late, moved, made | huge | zero | file | noted | refused | away |
  *	child	  the same, by fork; it writes and each of these breaks one page's sharing
+ *
+ * `away` is a shared file's until `moved` goes there, of which perf tells nobody.
  *
  * With an argument it waits until a file of that name is there, so that it can be found running.
  */
@@ -24,7 +26,7 @@
 #define ALONE __attribute__((noinline, noclone))
 #define HUGE  (2 << 20)
 
-static volatile char *memory, *zero, *file, *noted, *refused, *huge;
+static volatile char *memory, *zero, *file, *noted, *refused, *huge, *away;
 static sigjmp_buf back;
 static volatile int reads;
 
@@ -189,6 +191,7 @@ static void set_up(void)
 	refused = map(2 * PAGE, anonymous, -1);
 	file = map(4 * PAGE, MAP_PRIVATE, fd);
 	noted = map(4 * PAGE, MAP_SHARED, fd);
+	away = map(3 * PAGE, MAP_SHARED, fd);
 	huge = (char *)(((unsigned long)room + HUGE - 1) & -(unsigned long)HUGE);
 	madvise((void *)huge, HUGE, MADV_HUGEPAGE);
 	memset((void *)memory, 1, 40 * PAGE);
@@ -217,7 +220,7 @@ static void child(void)
 	must(!pthread_create(&thread, NULL, in_thread, NULL), "pthread_create");
 	pthread_join(thread, NULL);
 	moved = mremap((char *)memory + 19 * PAGE, 3 * PAGE, 3 * PAGE,
-		       MREMAP_MAYMOVE | MREMAP_FIXED, (char *)huge - 8 * PAGE);
+		       MREMAP_MAYMOVE | MREMAP_FIXED, (char *)away);
 	must(moved != MAP_FAILED, "mremap");
 	where_it_went(moved);
 	in_huge();

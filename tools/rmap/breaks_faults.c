@@ -141,6 +141,22 @@ static int begin(struct breaks_faults *f, uint32_t thread, const struct breaks_e
 	return 0;
 }
 
+/*
+ * What is shared is not copied, though its file system may need a page to take a write. So something else may have been moved there,
+ * of which no event tells; all events of one round have /proc asked once.
+ */
+static int look_again(struct breaks_faults *f, struct fault *fault, uint64_t time)
+{
+	const struct breaks_map *map =
+		breaks_procs_map_anew(f->procs, fault->proc, fault->addr, time);
+
+	if (!map || map->shared)
+		return 0;
+	fault->shared = false;
+	fault->vma = breaks_tally_vma(f->tally, fault->proc, map);
+	return fault->vma == BREAKS_NONE ? -1 : 0;
+}
+
 static int go_on(struct breaks_faults *f, struct fault *fault, const struct breaks_event *ev)
 {
 	switch (ev->kind) {
@@ -156,6 +172,8 @@ static int go_on(struct breaks_faults *f, struct fault *fault, const struct brea
 	case BREAKS_DONE:
 		if (ev->addr != fault->addr)
 			return 0;
+		if (fault->shared && fault->allocated && look_again(f, fault, ev->time))
+			return -1;
 		overtake(f, fault);
 		return close_fault(f, fault, class_of(fault), ev->time);
 	default: /* it went on without, so the fault led to a signal */

@@ -290,6 +290,16 @@ const struct breaks_map *breaks_procs_map(struct breaks_procs *ps, uint32_t proc
 	return map;
 }
 
+const struct breaks_map *breaks_procs_map_anew(struct breaks_procs *ps, uint32_t proc,
+					       uint64_t addr, uint64_t time)
+{
+	struct breaks_proc *p = &ps->procs[proc];
+
+	if (p->read_at <= time && read_maps(ps, p))
+		return NULL;
+	return breaks_procs_look(ps, proc, addr);
+}
+
 /* -- processes and threads -------------------------------------------------------------------- */
 
 /* The last that had this number: they are used again. */

@@ -4,7 +4,8 @@
  *
  * At first from /proc, then kept up to date by perf's own events, so that a child which lived for a millisecond is known as well as
  * one that still lives. perf says nothing of munmap, mremap and how a stack grows: what is left over is covered by what comes later,
- * and an address that nobody knows makes the process be read anew, if it still lives.
+ * and an address that nobody knows, or one where a copy was made of what would be shared, makes the process be read anew, if it still
+ * lives.
  */
 #ifndef RMAP_TOOLS_BREAKS_PROCS_H
 #define RMAP_TOOLS_BREAKS_PROCS_H
@@ -58,6 +59,9 @@ uint32_t breaks_procs_nr(const struct breaks_procs *ps);
 const char *breaks_procs_name(const struct breaks_procs *ps, uint32_t name);
 /* The VMA at @addr; NULL: nobody knows it. Holds until the next event. */
 const struct breaks_map *breaks_procs_map(struct breaks_procs *ps, uint32_t proc, uint64_t addr);
+/* The same, from /proc unless that was asked behind @time (ns). */
+const struct breaks_map *breaks_procs_map_anew(struct breaks_procs *ps, uint32_t proc,
+					       uint64_t addr, uint64_t time);
 /* The same, but never asks /proc. */
 const struct breaks_map *breaks_procs_look(const struct breaks_procs *ps, uint32_t proc,
 					   uint64_t addr);
