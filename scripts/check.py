@@ -51,11 +51,11 @@ class Tally:
         self.passed = self.failed = self.skipped = 0
         self.failures = []
 
-    def add(self, name, result):
-        """Counts one result: "passed", "failed" or "skipped"."""
+    def add(self, name, result, output=""):
+        """Counts one result: "passed", "failed" or "skipped"; what a failed one printed is kept."""
         setattr(self, result, getattr(self, result) + 1)
         if result == "failed":
-            self.failures.append(name)
+            self.failures.append((name, output))
 
     def line(self):
         """The closing line."""
@@ -76,10 +76,15 @@ def run(command, log, environment=None):
                               env=environment, check=False).returncode
 
 
+def show_end(text, most):
+    """Prints the last lines of a text."""
+    for line in text.splitlines()[-most:]:
+        print("    " + line, flush=True)
+
+
 def show(log, most=60):
     """Prints the end of a log."""
-    lines = log.read_text(errors="replace").splitlines()
-    print("\n".join("    " + line for line in lines[-most:]), flush=True)
+    show_end(log.read_text(errors="replace"), most)
 
 
 def build(preset, tally):
@@ -103,20 +108,20 @@ def read_results(preset, report, tally):
     for case in xml.etree.ElementTree.parse(report).getroot().iter("testcase"):
         count += 1
         name = f"{preset}: {case.get('name')}"
+        output = case.findtext("system-out") or ""
         if case.get("status") == "run":
             tally.add(name, "passed")
         elif case.find("skipped") is not None and case.get("status") == "notrun":
             reason = case.find("skipped").get("message", "")
-            output = (case.findtext("system-out") or "").splitlines()
-            reasons = [line for line in output if line.startswith("skipped: ")]
+            reasons = [line for line in output.splitlines() if line.startswith("skipped: ")]
             # A program that could not be found or run is no skipped test.
             if reason.startswith("SKIP_RETURN_CODE"):
                 tally.add(name, "skipped")
                 skipped.append(f"{case.get('name')} ({(reasons or ['skipped: no reason given'])[-1]})")
             else:
-                tally.add(name, "failed")
+                tally.add(name, "failed", output)
         else:
-            tally.add(name, "failed")
+            tally.add(name, "failed", output)
     return count, skipped
 
 
@@ -181,8 +186,9 @@ def main():
                 test(preset, labels, tally, options.long)
     except KeyboardInterrupt:
         tally.add("interrupted", "failed")
-    for name in tally.failures:
+    for name, output in tally.failures:
         print(f"failed: {name}")
+        show_end(output, 12) # once more, where it is not far from the end
     say("done")
     print(tally.line())
     return 1 if tally.failed else 0

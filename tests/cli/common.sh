@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # What the command's tests have in common: a directory of their own, and what a command came to in it.
-set -eu
+set -eEu
+trap 'echo "FAILED: $0, line $LINENO: $BASH_COMMAND" >&2' ERR
 rmap=${RMAP:?}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

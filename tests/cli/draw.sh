@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # rmap draw from outside: formats, points, pages, what is left out, and bad input.
-set -eu
+set -eEu
+trap 'echo "FAILED: $0, line $LINENO: $BASH_COMMAND" >&2' ERR
 rmap=${RMAP:?}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

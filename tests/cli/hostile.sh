@@ -3,7 +3,8 @@
 #
 # Whatever it is given, rmap answers with a sentence and exit code 2 (or 1: it was carried out, and an expectation failed):
 # no crash, no hang, no memory without bound, nothing left behind.
-set -eu
+set -eEu
+trap 'echo "FAILED: $0, line $LINENO: $BASH_COMMAND" >&2' ERR
 rmap=${RMAP:?}
 source=${SOURCE:?}
 dir=$(mktemp -d)

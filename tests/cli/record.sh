@@ -3,7 +3,8 @@
 #
 # rmap record from outside: a pipeline, a tree with threads and vfork, little memory, an interrupt; each
 # record is complete (layouts at exit equal the kernel's), fits, replays, and leaves nothing behind.
-set -eu
+set -eEu
+trap 'echo "FAILED: $0, line $LINENO: $BASH_COMMAND" >&2' ERR
 rmap=${RMAP:?}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # The shipped records: whole, small, complete; they show what they are there to show.
-set -eu
+set -eEu
+trap 'echo "FAILED: $0, line $LINENO: $BASH_COMMAND" >&2' ERR
 rmap=${RMAP:?}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -3,7 +3,8 @@
 #
 # Whoever includes a header in C++ is told that it is C, and nothing else: one error, and the end of it.
 # Usage: cpp.sh COMPILER SOURCE
-set -eu
+set -eEu
+trap 'echo "FAILED: $0, line $LINENO: $BASH_COMMAND" >&2' ERR
 compiler=$1
 command -v "$compiler" >/dev/null || exit 77
 cd "$2"

@@ -3,7 +3,8 @@
 #
 # Every design alone, -DRMAP_ONLY_DESIGN: compiles without a warning, and page events call it directly.
 # Usage: one_design.sh COMPILER SOURCE
-set -eu
+set -eEu
+trap 'echo "FAILED: $0, line $LINENO: $BASH_COMMAND" >&2' ERR
 compiler=$1
 cd "$2"
 dir=$(mktemp -d)

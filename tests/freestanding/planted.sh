@@ -3,7 +3,8 @@
 #
 # Tests the check itself: it must pass planted/clean.c, and must name what is wrong in each of the
 # others. Usage: planted.sh COMPILER
-set -eu
+set -eEu
+trap 'echo "FAILED: $0, line $LINENO: $BASH_COMMAND" >&2' ERR
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../..
 compiler=$1

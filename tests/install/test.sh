@@ -3,7 +3,8 @@
 #
 # Installs to a prefix of its own, moves it elsewhere, and builds consumer.c on it: by pkg-config and
 # by find_package; and an example with the hosted port, in a project that has this tree in itself. Usage: test.sh BUILD_FOLDER
-set -eu
+set -eEu
+trap 'echo "FAILED: $0, line $LINENO: $BASH_COMMAND" >&2' ERR
 here=$(cd "$(dirname "$0")" && pwd)
 build=$1
 if [ ! -e "$build/librmap.a" ] || [ ! -e "$build/libmm.a" ]; then

@@ -3,7 +3,8 @@
 #
 # The puppets' code runs where nothing else is mapped. So its object file may have no data, call nothing, and refer to nothing but
 # itself. Usage: puppet.sh OBJECT
-set -eu
+set -eEu
+trap 'echo "FAILED: $0, line $LINENO: $BASH_COMMAND" >&2' ERR
 object=$1
 fail() {
 	echo "FAILED: $*" >&2

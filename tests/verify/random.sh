@@ -3,7 +3,8 @@
 #
 # rmap verify with random operations, from outside: bad input; the same seed makes the same list; agreement; planted mistakes
 # are found, shrunk and written down; an interruption leaves a summary and nothing else.
-set -eu
+set -eEu
+trap 'echo "FAILED: $0, line $LINENO: $BASH_COMMAND" >&2' ERR
 rmap=${RMAP:?}
 source=${SOURCE:?}
 dir=$(mktemp -d)

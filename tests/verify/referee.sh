@@ -3,7 +3,8 @@
 #
 # rmap verify from outside: bad input; agreement on the scenarios; planted mistakes found; documentation of the rules; nothing
 # left behind, however it ends.
-set -eu
+set -eEu
+trap 'echo "FAILED: $0, line $LINENO: $BASH_COMMAND" >&2' ERR
 rmap=${RMAP:?}
 source=${SOURCE:?}
 dir=$(mktemp -d)
