@@ -73,7 +73,7 @@ static enum rmap_visit restore_one(struct rmap_hit *hit, void *arg)
 	struct migration *m = arg;
 	struct mm_system *sys = m->sys;
 	struct rmap_page *rpage = &m->to->rmap;
-	/* One that the walk brings keeps its bounds while we are here. */
+	/* One that the walk brings keeps its bounds while we are here; as there is no skip, nobody has looked one up. */
 	uint64_t flags = hit->vma ? vma_flags(vma_of_rmap(hit->vma)) : hit_vm_flags(hit);
 	struct rmap_vma *vma = rmap_hit_vma(&sys->rmap, &m->walk, hit);
 	pte_t entry = pte_read(hit->pte);

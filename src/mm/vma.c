@@ -65,7 +65,10 @@ void vma_free(struct vma *vma)
 		mm_file_put(file);
 }
 
-/* Nobody splits a VMA while the tree's lock is held. */
+/*
+ * Nobody splits a VMA while the tree's lock is held. hit->vma is not asked: whether the walk keeps it whole or looked it up by itself,
+ * it does not say.
+ */
 uint64_t hit_vm_flags(const struct rmap_hit *hit)
 {
 	struct mm *mm = mm_of_rmap(hit->mm);
