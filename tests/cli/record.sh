@@ -99,16 +99,50 @@ fi
 clean
 
 # -- an interrupt ends the command, and the record is written
-"$rmap" record -o "$dir/stopped.rmrec" -- sleep 60 >"$dir/out" &
+"$rmap" record -o "$dir/stopped.rmrec" -- sh -c 'touch "$1"; exec sleep 60' - "$dir/runs" >"$dir/out" 2>"$dir/err" &
 pid=$!
-for _ in $(seq 100); do
-	[ -d "$instances/rmap-record-$pid" ] && break
+until [ -e "$dir/runs" ]; do
+	kill -0 "$pid" || fail "$(cat "$dir/err")"
 	sleep 0.05
 done
-sleep 0.5
 kill -TERM "$pid"
-wait "$pid" || fail "an interrupted recording must still end well"
+wait "$pid" || fail "an interrupted recording must still end well: $(cat "$dir/err")"
 [ -s "$dir/stopped.rmrec" ] || fail "an interrupted recording wrote nothing"
+clean
+
+# -- one that comes as soon as there is something to leave behind leaves nothing, and mostly no record
+# early SIGN OPTION...: interrupted when SIGN can be seen of it
+early() {
+	local pid code=0 sign=$1
+	shift
+	rm -f "$dir/early.rmrec"
+	"$rmap" record "$@" -o "$dir/early.rmrec" -- sleep 62 >"$dir/out" 2>"$dir/err" &
+	pid=$!
+	until ls "$instances" | cat - /proc/swaps | grep -q "$sign$pid"; do
+		kill -0 "$pid" 2>/dev/null || return 0
+	done
+	kill -TERM "$pid"
+	wait "$pid" || code=$?
+	case $code in
+	0) [ -s "$dir/early.rmrec" ] || fail "no record, and no reason" ;;
+	2) grep -q "interrupted before it was run" "$dir/err" || fail "$(cat "$dir/err")" ;;
+	*) fail "exit code $code after an interrupt: $(cat "$dir/err")" ;;
+	esac
+	[ "$code" = 0 ] || [ ! -s "$dir/early.rmrec" ] || fail "a record of nothing"
+	! pgrep -f -x 'sleep 62' >/dev/null || fail "it runs on"
+	clean
+}
+early rmap-record-
+early rmap-record-
+early '/rmap-record-' --memory 8M
+
+# -- a summary that nobody reads does not end it before it has cleared away
+mkfifo "$dir/unread"
+sleep 0 <"$dir/unread" &
+"$rmap" record -o "$dir/unread.rmrec" -- sh -c "until ! kill -0 $! 2>/dev/null; do sleep 0.05; done" 2>"$dir/err" >"$dir/unread" &&
+	fail "the summary went nowhere, and nobody was told"
+grep -q "cannot be written" "$dir/err" || fail "what went wrong: $(cat "$dir/err")"
+[ -s "$dir/unread.rmrec" ] || fail "the summary could not be written, so the record was not"
 clean
 
 # -- a killed recorder leaves no process, and the next one clears away after it, whatever its options
@@ -116,11 +150,10 @@ killed() {
 	local pid
 	"$rmap" record "$@" -o "$dir/killed.rmrec" -- sleep 61 >"$dir/out" 2>"$dir/err" &
 	pid=$!
-	for _ in $(seq 100); do
-		[ -d "$instances/rmap-record-$pid" ] && break
+	for _ in $(seq 400); do
+		pgrep -f -x 'sleep 61' >/dev/null && break
 		sleep 0.05
 	done
-	sleep 0.3
 	kill -KILL "$pid" 2>/dev/null || fail "$(cat "$dir/err")"
 	wait "$pid" 2>/dev/null || true
 	sleep 0.2

@@ -5,7 +5,8 @@
  * The order of set-up and undoing is the matter here. The tree is started but waits; the tracing
  * instance, perf's rings and, with --memory, a cgroup with a swap file are made; then it runs. All
  * that was made is undone on every way out, also on the first interrupt, which ends the command
- * kindly and still writes the record, and the second, which kills it.
+ * kindly and still writes the record, and the second, which kills it. One that comes before the
+ * command runs leaves no record.
  */
 #include "commands.h"
 #include "live_procs.h"
@@ -54,6 +55,7 @@ struct recording {
 	struct rec_perf *perf;
 	struct rec_raws raws;
 	struct rmrec_writer *w;
+	sigset_t blocked; /* before interrupts were held */
 	uint64_t started, dropped, swap_ins;
 	bool progress; /* stderr is a terminal */
 };
@@ -182,6 +184,7 @@ static int set_up(struct recording *r, char err[REC_ERR_SIZE])
 
 	if (geteuid() != 0)
 		return rec_fail(err, "recording needs root");
+	rec_tree_hold_signals(&r->blocked);
 	if (output_check(a->output, err, REC_ERR_SIZE))
 		return -1;
 	rec_limit_clear();
@@ -194,7 +197,7 @@ static int set_up(struct recording *r, char err[REC_ERR_SIZE])
 	if (!r->trace)
 		return -1;
 	r->tree = rec_tree_new(a->command, r->limit ? rec_limit_procs(r->limit) : NULL, a->verify,
-			       err);
+			       &r->blocked, err);
 	if (!r->tree)
 		return -1;
 	r->perf = rec_perf_new(rec_tree_pid(r->tree), err);
@@ -337,9 +340,9 @@ static void print_summary(const struct recording *r, const struct rec_build_stat
 
 static void clean_up(struct recording *r)
 {
+	rec_tree_free(r->tree); /* a process that still waits has the tracing instance open */
 	rec_trace_free(r->trace);
 	rec_perf_free(r->perf);
-	rec_tree_free(r->tree);
 	rec_limit_free(r->limit);
 	rmrec_writer_free(r->w);
 	free(r->raws.v);

@@ -36,8 +36,39 @@ struct rec_tree {
 	struct rec_layout **layouts;
 	size_t nr_layouts, cap_layouts;
 	unsigned int interrupts;
-	sigset_t old_mask;
+	sigset_t blocked; /* for the command */
 };
+
+/* -- signals ---------------------------------------------------------------------------------- */
+
+/* Those that ask the recorder to stop. */
+static void interrupts(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+}
+
+void rec_tree_hold_signals(sigset_t *before)
+{
+	sigset_t set;
+
+	interrupts(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGPIPE); /* nobody may want the summary */
+	sigprocmask(SIG_BLOCK, &set, before);
+	signal(SIGCHLD, SIG_DFL); /* whoever started us may have it ignored */
+}
+
+static bool interrupt_waits(void)
+{
+	sigset_t set, waiting;
+
+	interrupts(&set);
+	sigpending(&waiting);
+	return sigandset(&set, &set, &waiting) || !sigisemptyset(&set);
+}
 
 /* -- layouts ---------------------------------------------------------------------------------- */
 
@@ -259,7 +290,7 @@ _Noreturn static void child(const struct rec_tree *t, char **argv, const char *c
 	}
 	if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) && errno != EINVAL)
 		goto fail;
-	sigprocmask(SIG_SETMASK, &t->old_mask, NULL);
+	sigprocmask(SIG_SETMASK, &t->blocked, NULL);
 	close(t->go[1]);
 	while ((got = read(t->go[0], &byte, 1)) < 0 && errno == EINTR)
 		;
@@ -274,13 +305,12 @@ fail:
 }
 
 struct rec_tree *rec_tree_new(char **argv, const char *cgroup_procs, bool layouts_at_exit,
-			      char err[REC_ERR_SIZE])
+			      const sigset_t *blocked, char err[REC_ERR_SIZE])
 {
 	const long options = PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
 			     PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL |
 			     (layouts_at_exit ? PTRACE_O_TRACEEXIT : 0);
 	struct rec_tree *t = calloc(1, sizeof(*t));
-	sigset_t mask;
 
 	if (!t) {
 		rec_fail(err, "no memory");
@@ -288,13 +318,7 @@ struct rec_tree *rec_tree_new(char **argv, const char *cgroup_procs, bool layout
 	}
 	t->layouts_at_exit = layouts_at_exit;
 	t->go[0] = t->go[1] = t->failed[0] = t->failed[1] = -1;
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGCHLD);
-	sigaddset(&mask, SIGINT);
-	sigaddset(&mask, SIGTERM);
-	sigaddset(&mask, SIGHUP);
-	sigprocmask(SIG_BLOCK, &mask, &t->old_mask);
-	signal(SIGCHLD, SIG_DFL); /* whoever started us may have it ignored */
+	t->blocked = *blocked;
 	if (pipe2(t->go, O_CLOEXEC) || pipe2(t->failed, O_CLOEXEC)) {
 		rec_fail(err, "no pipe: %s", strerror(errno));
 		goto fail;
@@ -409,6 +433,8 @@ int rec_tree_go(struct rec_tree *t, char err[REC_ERR_SIZE])
 	int error;
 	ssize_t n;
 
+	if (interrupt_waits())
+		return rec_fail(err, "interrupted before it was run");
 	if (write(t->go[1], "g", 1) != 1)
 		return rec_fail(err, "the process has gone");
 	while (!t->started) {
@@ -435,14 +461,10 @@ int rec_tree_serve(struct rec_tree *t, unsigned int ms, char err[REC_ERR_SIZE])
 	pid_t tid;
 	int sig, status;
 
-	sigemptyset(&set);
+	interrupts(&set);
 	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
 	sig = sigtimedwait(&set, NULL, &timeout);
-	if (sig == SIGINT || sig == SIGTERM || sig == SIGHUP)
-		t->interrupts++;
+	t->interrupts += sig > 0 && sig != SIGCHLD;
 
 	while ((tid = waitpid(-1, &status, __WALL | WNOHANG)) > 0) {
 		if (!WIFSTOPPED(status))
@@ -516,7 +538,6 @@ void rec_tree_free(struct rec_tree *t)
 		for (int i = 0; i < 100 && rec_tree_serve(t, 50, err) > 0; i++)
 			rec_tree_signal(t, SIGKILL, true);
 	}
-	sigprocmask(SIG_SETMASK, &t->old_mask, NULL);
 	for (size_t i = 0; i < t->nr_layouts; i++)
 		rec_layout_free(t->layouts[i]);
 	free(t->layouts);

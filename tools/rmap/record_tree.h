@@ -13,16 +13,23 @@
 
 #include "record_raw.h"
 
+#include <signal.h>
+
 struct rec_tree;
 
 /*
- * Starts @argv in a process that waits before its exec; huge pages are off for it. @cgroup_procs is
- * a file to which it writes itself first, or NULL. @layouts_at_exit: take them at the end, too.
+ * From here to the recorder's end an interrupt waits until the tree is served, so that nothing is left behind of what is being made
+ * or undone. To be called before there is anything. @before: what was blocked until then.
+ */
+void rec_tree_hold_signals(sigset_t *before);
+/*
+ * Starts @argv in a process that waits before its exec; huge pages are off for it, and the signals in @blocked are blocked.
+ * @cgroup_procs is a file to which it writes itself first, or NULL. @layouts_at_exit: take them at the end, too.
  */
 struct rec_tree *rec_tree_new(char **argv, const char *cgroup_procs, bool layouts_at_exit,
-			      char err[REC_ERR_SIZE]);
+			      const sigset_t *blocked, char err[REC_ERR_SIZE]);
 pid_t rec_tree_pid(const struct rec_tree *t);
-/* Lets it run. An exec that fails is told here. */
+/* Lets it run, unless somebody has interrupted by now. An exec that fails is told here. */
 int rec_tree_go(struct rec_tree *t, char err[REC_ERR_SIZE]);
 
 /*
