@@ -3,10 +3,11 @@
  * Deferral: what call_rcu() is given runs after a grace period.
  *
  * Readers are liburcu's (the membarrier flavour: entering a section is a store and a compiler barrier). Objects are pushed on
- * a list of the thread's own without a lock. Each machine has a thread, the reaper, that lets them gather for two milliseconds, waits
- * for one grace period for all of them, and runs them, each thread's in the order in which they came and on its behalf: what they
- * free goes back to where it was deferred, as on a kernel whose processors run what they have deferred by themselves. A push wakes the reaper only if it sleeps for
- * want of work: one system call a burst. rcu_barrier() does the reaper's work itself, after a batch that is under way.
+ * a list of the thread's own without a lock. Each machine has a thread, the reaper, that takes what has gathered every two
+ * milliseconds, waits for one grace period for all of it, and runs it, each thread's in the order in which it came and on its
+ * behalf: what that frees goes back to where it was deferred, as on a kernel whose processors run what they have deferred by
+ * themselves. A push wakes the reaper only if it sleeps for want of work: one system call a burst. rcu_barrier() does the
+ * reaper's work itself, after a batch that is under way.
  *
  * A machine may do without the reaper; then only barriers run anything.
  *
@@ -267,12 +268,15 @@ void hosted_rcu_barrier(void *ctx)
 	defer_run(ctx);
 }
 
-static void gather(struct hosted_defer *d)
+/*
+ * Until GATHER_NS after *since, which becomes now. That is when the last batch was taken, not when it had been run: else a
+ * batch is the larger the longer the last one took, and what is freed has left the caches before it is used again.
+ */
+static void gather(struct hosted_defer *d, struct timespec *since)
 {
-	struct timespec until;
+	struct timespec until = *since;
 	int r = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += GATHER_NS;
 	if (until.tv_nsec >= 1000000000) {
 		until.tv_nsec -= 1000000000;
@@ -280,20 +284,25 @@ static void gather(struct hosted_defer *d)
 	}
 	while (!d->stop && r != ETIMEDOUT)
 		r = pthread_cond_timedwait(&d->signal, &d->lock, &until);
+	clock_gettime(CLOCK_MONOTONIC, since);
 }
 
 static void *reaper(void *arg)
 {
 	struct hosted *h = arg;
 	struct hosted_defer *d = &h->defer;
+	struct timespec since;
 
+	clock_gettime(CLOCK_MONOTONIC, &since);
 	pthread_mutex_lock(&d->lock);
 	while (!d->stop) {
 		atomic_store(&d->idle, 1);
-		while (!d->stop && !any_pushed(h))
+		while (!d->stop && !any_pushed(h)) {
 			pthread_cond_wait(&d->signal, &d->lock);
+			clock_gettime(CLOCK_MONOTONIC, &since);
+		}
 		atomic_store(&d->idle, 0);
-		gather(d);
+		gather(d, &since);
 		pthread_mutex_unlock(&d->lock);
 		defer_run(h);
 		pthread_mutex_lock(&d->lock);
