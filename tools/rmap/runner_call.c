@@ -284,20 +284,49 @@ static bool partly_moved(struct space *space, uint64_t from, uint64_t to, uint64
 	return true;
 }
 
-/* A move that failed may have unmapped the place that it was to go to, or what it was to leave behind: that is as never written. */
+static bool forget_hole(uint64_t addr, uint64_t stamp, void *arg)
+{
+	struct space *space = arg;
+
+	(void)stamp;
+	return space_vma(space, addr) || shadow_set(space->shadow, addr, STAMP_NONE);
+}
+
+/*
+ * A move that failed may have unmapped the place that it was to go to, or what it was to leave behind: that is as never written.
+ * Whoever asks for most of what there is may have that, too: stamps are looked at, not pages.
+ */
 static bool forget_holes(struct space *space, uint64_t start, uint64_t len)
 {
 	if (start & ~RMAP_PAGE_MASK)
 		return true; /* refused before anything was done */
-	for (uint64_t at = start; at - start < len; at += RMAP_PAGE_SIZE)
-		if (!space_vma(space, at) && !shadow_clear(space->shadow, at, RMAP_PAGE_SIZE))
-			return false;
-	return true;
+	return shadow_for_each(space->shadow, start, len, forget_hole, space);
+}
+
+/* mremap's way: a length that ends in the last page there could be is none. */
+static uint64_t mremap_round_up(uint64_t len)
+{
+	return (len + RMAP_PAGE_SIZE - 1) & RMAP_PAGE_MASK;
+}
+
+/* What a call that failed may have done nevertheless. False: no memory. */
+static bool mremap_failed(struct space *space, uint64_t from, uint64_t old_len, uint64_t to,
+			  uint64_t new_len, bool fixed)
+{
+	uint64_t kept = old_len < new_len ? old_len : new_len;
+
+	if (!space->shadow)
+		return true;
+	if (fixed && kept <= RUNNER_MAX_RANGE && !partly_moved(space, from, to, kept))
+		return false;
+	space_changed(space);
+	return forget_holes(space, from, old_len) && (!fixed || forget_holes(space, to, new_len));
 }
 
 static enum runner_result do_mremap(struct runner *r, const struct op *op, struct space *space,
 				    uint64_t addr)
 {
+	uint64_t old_len = mremap_round_up(op->len), new_len = mremap_round_up(op->new_len);
 	uint32_t flags = op->flags;
 	enum runner_result ret;
 	uint64_t to, result = 0;
@@ -319,17 +348,10 @@ static enum runner_result do_mremap(struct runner *r, const struct op *op, struc
 	error = mm_mremap(space->mm, addr, op->len, op->new_len, flags, to, &result);
 	/* old_len 0 maps shared memory a second time: nothing moves. */
 	if (!error)
-		ret = stamps_moved(r, space, addr, round_up(op->len), result,
-				   round_up(op->new_len));
-	else if (space->shadow && flags & MM_MREMAP_FIXED && op->len <= RUNNER_MAX_RANGE &&
-		 !partly_moved(space, addr, to, round_up(op->len)))
+		ret = stamps_moved(r, space, addr, old_len, result, new_len);
+	else if (!mremap_failed(space, addr, old_len, to, new_len, flags & MM_MREMAP_FIXED))
 		ret = runner_no_memory(r);
 	space_changed(space);
-	if (error && space->shadow && op->len <= RUNNER_MAX_RANGE &&
-	    op->new_len <= RUNNER_MAX_RANGE &&
-	    (!forget_holes(space, addr, round_up(op->len)) ||
-	     (flags & MM_MREMAP_FIXED && !forget_holes(space, to, round_up(op->new_len)))))
-		ret = runner_no_memory(r);
 	if (!error && locks_memory(space))
 		runner_copied(r, space, result, op->new_len);
 	if (ret != RUNNER_OK)
