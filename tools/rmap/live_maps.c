@@ -42,12 +42,14 @@ static int read_text(int fd, char **out)
 		if (got <= 0) {
 			int error = errno;
 
+			/* The process may end while it is read: then there is no text, and nothing for the caller to free. */
+			if (got < 0) {
+				free(text);
+				return -error;
+			}
 			text[len] = '\0';
 			*out = text;
-			if (!got)
-				return 0;
-			free(text);
-			return -error;
+			return 0;
 		}
 		len += (size_t)got;
 		if (len < room - 1)
